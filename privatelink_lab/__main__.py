@@ -1,0 +1,5 @@
+"""`python -m privatelink_lab` is `plab`."""
+
+from privatelink_lab.cli import main
+
+main()

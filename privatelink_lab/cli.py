@@ -1,0 +1,274 @@
+"""The command line: options in, exit code out. The only module that knows click.
+
+Start-up is kept light: a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from privatelink_lab import __version__
+from privatelink_lab.errors import PlabError, UsageError
+
+if TYPE_CHECKING:
+    from privatelink_lab.session import Options
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main() -> None:
+    """Run `plab`; ends the process with the documented exit code."""
+    try:
+        code = plab.main(standalone_mode=False, prog_name="plab")
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        code = 130
+    except PlabError as error:
+        _show(error)
+        code = error.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: PlabError) -> None:
+    click.echo(f"Error: {error}", err=True)
+    if error.hint:
+        click.echo(f"Hint: {error.hint}", err=True)
+
+
+def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of every command that works on a lab; `asks` adds --yes."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(
+            config: Path | None, local: bool, json: bool, quiet: bool, verbose: bool, yes: bool = False, **rest: Any
+        ) -> Any:
+            from privatelink_lab.commands import guarded
+            from privatelink_lab.session import Options
+
+            return guarded(command, Options(config, local, json, quiet, verbose, yes), **rest)
+
+        for option in reversed(_common(asks=asks)):
+            run = option(run)
+        return run
+
+    return decorate
+
+
+def _common(*, asks: bool) -> list[Callable[[Any], Any]]:
+    options: list[Callable[[Any], Any]] = [
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(dir_okay=False, path_type=Path),
+            envvar="PLAB_CONFIG",
+            help="The config file (default: plab.yaml). State lies in .plab beside it.",
+        ),
+        click.option("--local", is_flag=True, envvar="PLAB_LOCAL", help="Work on a local AWS: no account, no cost."),
+        click.option("--json", is_flag=True, envvar="PLAB_JSON", help="Print JSON on stdout and nothing else."),
+        click.option("-q", "--quiet", is_flag=True, envvar="PLAB_QUIET", help="No progress, only the result."),
+        click.option(
+            "-v", "--verbose", is_flag=True, envvar="PLAB_VERBOSE", help="Name each AWS call; show tracebacks."
+        ),
+    ]
+    if asks:
+        options.append(click.option("-y", "--yes", is_flag=True, envvar="PLAB_YES", help="Do not ask."))
+    return options
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="plab")
+def plab() -> None:
+    """Build, share and remove an AWS PrivateLink service and its customers.
+
+    A web server behind an internal load balancer becomes an endpoint service; each consumer's VPC reaches it through an
+    interface endpoint that the provider accepts: no peering, no internet, and overlapping addresses do not matter.
+
+    \b
+    Try it without an account:   plab up --local
+    On AWS (it costs money):     plab init, plab up, and when done: plab down
+
+    Exit codes: 0 done, 1 failed, 2 bad usage or config, 3 something is left after down, 130 interrupted.
+    """
+
+
+@plab.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("plab.yaml"))
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def init(file: Path, *, force: bool) -> None:
+    """Write a commented config to FILE (default: plab.yaml).
+
+    It documents every key with its default. Change `lab` and `region`, then run `plab up`.
+    """
+    from privatelink_lab.commands import write_example
+
+    write_example(file, force=force)
+    click.echo(f"Wrote {file}. Next: plab up --dry-run", err=True)
+
+
+@plab.command()
+@click.option("--dry-run", is_flag=True, envvar="PLAB_DRY_RUN", help="Only look: what would be made, at what cost.")
+@click.option(
+    "--replace", "replace", metavar="KEY", multiple=True, help="Delete KEY and what stands on it, then build."
+)
+@click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Take over a lab that somebody else's plab made.")
+@lab_options()
+def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool) -> int:
+    """Build, continue or repair the lab.
+
+    What exists is left alone, what is missing is made, what drifted is mended; run it as often as you like. It ends
+    with each endpoint's DNS name, the cost per hour, and the next commands. An endpoint with `accept: manual` waits for
+    `plab accept`; a rejected one is never re-admitted (`--replace CONSUMER/endpoint` asks again).
+    """
+    from privatelink_lab import commands
+
+    return commands.up(options, dry_run=dry_run, replace=replace, adopt=adopt)
+
+
+@plab.command()
+@click.option("--force", is_flag=True, help="Also reject connections of other accounts to the service.")
+@click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Delete a lab that somebody else's plab made.")
+@lab_options(asks=True)
+def down(options: Options, *, force: bool, adopt: bool) -> int:
+    """Delete everything that bears the lab's tag, in reverse, and prove it.
+
+    Reused VPCs and subnets stay as they were. It ends with a receipt; exit code 3 when something is left. Run it again
+    after any failure: it looks first.
+    """
+    from privatelink_lab import commands
+
+    return commands.down(options, force=force, adopt=adopt, ask=confirm)
+
+
+@plab.command()
+@click.argument("endpoints", nargs=-1, metavar="[ENDPOINT_ID]...")
+@click.option("--all", "everyone", is_flag=True, help="Admit every pending connection that is listed.")
+@lab_options(asks=True)
+def accept(options: Options, *, endpoints: tuple[str, ...], everyone: bool) -> int:
+    """Admit pending connections to the service, and wait until they are available.
+
+    Without ids it lists who is pending (endpoint, owner account, since when, whether it is a consumer of this lab) and
+    asks for each. Check the owner: whoever is admitted can reach the service.
+    """
+    from privatelink_lab import commands
+
+    return commands.accept(options, endpoints=endpoints, everyone=everyone, ask=confirm)
+
+
+@plab.command()
+@click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_ID...")
+@lab_options(asks=True)
+def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
+    """Refuse pending connections, or cut available ones, and wait until they are rejected.
+
+    The endpoint stays with its owner, who pays for it until he deletes it. `plab up` never re-admits it.
+    """
+    from privatelink_lab import commands
+
+    return commands.reject(options, endpoints=endpoints, ask=confirm)
+
+
+@plab.command()
+@lab_options()
+def connections(options: Options) -> int:
+    """List who is connected to the service: endpoint, owner, state, consumer, since when."""
+    from privatelink_lab import commands
+
+    return commands.connections(options)
+
+
+@plab.command()
+@lab_options()
+def status(options: Options) -> int:
+    """Show what exists, in which state, and what it costs per hour.
+
+    One look at AWS; nothing is changed. What bears the lab's tag but is not in the config is listed too.
+    """
+    from privatelink_lab import commands
+
+    return commands.status(options)
+
+
+@plab.group()
+def local() -> None:
+    """The local AWS of this folder: start, stop, status, logs.
+
+    `plab up --local` starts it by itself. It listens on 127.0.0.1 only and answers only to its own random keys; the AWS
+    CLI or Terraform can use it with the export lines that `plab local status` prints.
+    """
+
+
+def _folder(config: Path | None) -> Path:
+    return (config.parent if config else Path()) / ".plab"
+
+
+CONFIG_OF_LOCAL = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="PLAB_CONFIG",
+    help="The config file whose folder it serves.",
+)
+JSON_OF_LOCAL = click.option("--json", is_flag=True, envvar="PLAB_JSON", help="Print JSON on stdout and nothing else.")
+
+
+@local.command("start")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    envvar="PLAB_SPEED",
+    show_default=True,
+    help="How many times faster than AWS things happen; 0 is at once.",
+)
+@CONFIG_OF_LOCAL
+@JSON_OF_LOCAL
+def local_start(config: Path | None, *, speed: float, json: bool) -> int:
+    """Start the local AWS in the background and print how to use it."""
+    from privatelink_lab import commands
+
+    return commands.local_start(_folder(config), speed=speed, json=json)
+
+
+@local.command("stop")
+@CONFIG_OF_LOCAL
+def local_stop(config: Path | None) -> int:
+    """Stop the local AWS; everything in it is gone with it."""
+    from privatelink_lab import commands
+
+    return commands.local_stop(_folder(config))
+
+
+@local.command("status")
+@CONFIG_OF_LOCAL
+@JSON_OF_LOCAL
+def local_status(config: Path | None, *, json: bool) -> int:
+    """Print the local AWS's address, speed and keys as shell export lines (or JSON)."""
+    from privatelink_lab import commands
+
+    return commands.local_status(_folder(config), json=json)
+
+
+@local.command("logs")
+@CONFIG_OF_LOCAL
+def local_logs(config: Path | None) -> int:
+    """Print the local AWS's log: one line per call."""
+    from privatelink_lab import commands
+
+    return commands.local_logs(_folder(config))
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; raises UsageError without one, so that nothing is done unasked."""
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on.", hint="Say --yes if you mean it; nothing was touched.")
+    return click.confirm(question, default=False, err=True)

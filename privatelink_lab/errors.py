@@ -1,0 +1,100 @@
+"""The exception tree: every error says what is true, what to do next, and how `plab` exits.
+
+PlabError                1   something failed
++-- UsageError           2   bad options or config, before any AWS call
+|   +-- ConfigError      2   every mistake of one config file
++-- AwsError             1   AWS refused or failed a call (code, request id)
+|   +-- LostAnswer       1   the call went out and no answer came: its effect is unknown
++-- AccountError         1   no usable credentials or region for an account
++-- StateError           1   the state file cannot be used
++-- NotOurs              1   something that bears no tag of this lab is in the way
++-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PlabError(Exception):
+    """A failure with a next step; `exit_code` is what the process ends with."""
+
+    default_exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = self.default_exit_code if exit_code is None else exit_code
+
+    def as_json(self) -> dict[str, Any]:
+        """The `error` object of the event contract: code, message, request_id, hint."""
+        return {"code": None, "message": self.message, "request_id": None, "hint": self.hint or None}
+
+
+class UsageError(PlabError):
+    """The command line or the config cannot be acted on; nothing was called."""
+
+    default_exit_code = 2
+
+
+class ConfigError(UsageError):
+    """One config file, all its mistakes; each already carries its file and line."""
+
+    def __init__(self, mistakes: list[str], *, hint: str = "") -> None:
+        super().__init__("\n".join(mistakes), hint=hint)
+        self.mistakes = mistakes
+
+
+class AwsError(PlabError):
+    """AWS refused or failed one call.
+
+    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`),
+    `status` the HTTP status.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        operation: str,
+        request_id: str | None = None,
+        status: int = 0,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.operation = operation
+        self.request_id = request_id
+        self.status = status
+
+    def as_json(self) -> dict[str, Any]:
+        """As `PlabError.as_json`, with AWS's code and request id."""
+        return super().as_json() | {"code": self.code, "request_id": self.request_id}
+
+    def __str__(self) -> str:
+        request = f", request {self.request_id}" if self.request_id else ""
+        return f"{self.operation}: {self.message} ({self.code}{request})"
+
+
+class LostAnswer(AwsError):
+    """The request may have reached AWS and its answer did not reach us; only a look can tell."""
+
+
+class AccountError(PlabError):
+    """No usable credentials, profile, role or region."""
+
+
+class StateError(PlabError):
+    """The state file is locked, damaged, newer than this plab, or of another place."""
+
+
+class NotOurs(PlabError):
+    """Something has our name but not our tag; plab neither adopts nor deletes it."""
+
+
+class Interrupted(PlabError):
+    """The user asked to stop; calls in flight have finished and the state is on disk."""
+
+    default_exit_code = 130

@@ -1,0 +1,148 @@
+"""Lab: one lab's config, state, accounts, clock and events; its names and tags."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from privatelink_lab import aws
+from privatelink_lab.config import PROVIDER, Config
+from privatelink_lab.errors import Interrupted, PlabError
+from privatelink_lab.events import Emit
+from privatelink_lab.look import Once
+from privatelink_lab.state import Party, Place, State
+
+if TYPE_CHECKING:
+    from privatelink_lab.waits import Clock
+
+Connect = Callable[[Party], aws.Account]
+
+
+def owner_here() -> str:
+    """Who makes things on this machine: user@host, the value of `plab:owner`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+@dataclass
+class Lab:
+    """Everything that a step may ask for. Steps read it; only the engine's loop writes `state`."""
+
+    config: Config
+    state: State
+    connect: Connect
+    clock: Clock
+    emit: Emit
+    owner: str = field(default_factory=owner_here)
+    facts: Once = field(default_factory=Once)  # what is read once a run: zones, images, reused subnets
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    _accounts: dict[Party, aws.Account] = field(default_factory=dict)
+    _found_in: dict[str, aws.Account] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        for name in (PROVIDER, *(consumer.name for consumer in self.config.consumers)):
+            self.state.parties[name] = self._party(name)
+
+    # Accounts.
+
+    @property
+    def provider(self) -> aws.Account:
+        """The provider's account."""
+        return self.account(PROVIDER)
+
+    def account(self, party: str) -> aws.Account:
+        """The account of `provider` or of a consumer, also of one that only the state or a tag still knows."""
+        if party in self._found_in and party not in self.state.parties:
+            return self._found_in[party]
+        return self._account(self.state.parties.get(party) or self._party(PROVIDER))
+
+    def _account(self, party: Party) -> aws.Account:
+        with self._lock:
+            if party not in self._accounts:
+                self._accounts[party] = self.connect(party)
+            return self._accounts[party]
+
+    def _party(self, name: str) -> Party:
+        of = self.config.provider if name == PROVIDER else self.config.consumer(name)
+        assert of is not None  # noqa: S101 (callers name parties of the config)
+        return Party(of.profile, of.role_arn)
+
+    def accounts(self) -> dict[str, aws.Account]:
+        """Every reachable account of config and state, once each, by account id.
+
+        An account that cannot be reached fails its own keys, not the rest.
+        """
+        reachable: dict[str, aws.Account] = {}
+        for party in dict.fromkeys(self.state.parties.values()):
+            try:
+                account = self._account(party)
+                reachable.setdefault(account.id, account)
+            except PlabError:
+                continue
+        return reachable
+
+    def remember(self, party: str, account: aws.Account) -> None:
+        """Note where a tag of a party that neither config nor state knows was found."""
+        self._found_in[party] = account
+
+    def place(self, *, server: str | None, started_by_up: bool) -> Place:
+        """Where this lab lives now."""
+        return Place(self.provider.region, self.provider.id, server, started_by_up)
+
+    # Names and tags.
+
+    @property
+    def name(self) -> str:
+        """The name of the balancer and the target group: deterministic, at most 25 characters.
+
+        The prefix keeps it clear of what AWS reserves (`internal-` for balancers, `sg-` for groups).
+        """
+        return f"plab-{self.config.lab}"
+
+    def tags(self, key: str, spec: str = "") -> list[Any]:
+        """The tags of a new resource; `spec` is the hash of what cannot be changed in place."""
+        values = {
+            "Name": f"{self.config.lab}-{key.replace('/', '-')}",
+            "plab:lab": self.config.lab,
+            "plab:key": key,
+            "plab:owner": self.owner,
+            "plab:since": self.state.since,
+        }
+        if spec:
+            values["plab:spec"] = spec
+        return [{"Key": name, "Value": value} for name, value in values.items()]
+
+    def tag_specifications(self, kind: str, key: str, spec: str = "") -> list[Any]:
+        """The same tags as EC2 takes them at creation."""
+        return [{"ResourceType": kind, "Tags": self.tags(key, spec)}]
+
+    # Time and interruption.
+
+    def begin(self) -> None:
+        """Note when the lab began, if it has not yet."""
+        self.state.since = self.state.since or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def interrupt(self) -> None:
+        """Ask the loop to stop: start nothing new, let calls in flight finish. Safe in a signal handler."""
+        self.interrupted.set()
+        self.clock.wake()
+
+    def check_interrupted(self) -> None:
+        """Raise Interrupted once somebody asked to stop."""
+        if self.interrupted.is_set():
+            raise Interrupted("Stopped; what exists is tagged and in the state file.", hint="plab up, or plab down")
+
+
+def hourly(prices: Iterable[float | None]) -> float | None:
+    """The sum in USD/hour; None as soon as one price is unknown."""
+    known = list(prices)
+    return None if None in known else sum(price for price in known if price is not None)

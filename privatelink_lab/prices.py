@@ -1,0 +1,33 @@
+"""What the lab costs: about, us-east-1 list prices; unknown elsewhere. Source: facts sheet section 8."""
+
+from __future__ import annotations
+
+PRICES_OF = "2026-08"
+REGION = "us-east-1"
+NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
+ENDPOINT_ZONE = 0.01  # USD/hour per zone, in every state, without data
+ROOT_VOLUME_GIB = 8  # what Amazon Linux 2023 needs at least
+ROOT_VOLUME = ROOT_VOLUME_GIB * 0.08 / 730  # USD/hour: gp3 at 0.08 USD per GB-month
+INSTANCE = {  # USD/hour, Linux on demand
+    "t3.nano": 0.0052,
+    "t3.micro": 0.0104,
+    "t3.small": 0.0208,
+    "t3.medium": 0.0416,
+    "t4g.nano": 0.0042,
+    "t4g.micro": 0.0084,
+    "t4g.small": 0.0168,
+    "t4g.medium": 0.0336,
+}
+
+
+def instance(instance_type: str) -> float | None:
+    """USD/hour of one instance with its root volume; None for a type that is not in the table."""
+    price = INSTANCE.get(instance_type)
+    return None if price is None else price + ROOT_VOLUME
+
+
+def in_region(usd_per_hour: float | None, region: str) -> float | None:
+    """`usd_per_hour` rounded to a hundredth of a cent where the list prices hold, None elsewhere."""
+    if usd_per_hour is None or region != REGION:
+        return None
+    return round(usd_per_hour, 4)

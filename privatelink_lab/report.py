@@ -1,0 +1,184 @@
+"""What the commands report, as plain data: the JSON contract, and what the tables show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from privatelink_lab import prices
+from privatelink_lab.engine import Built, Removed, Survey
+from privatelink_lab.errors import PlabError
+from privatelink_lab.lab import Lab, hourly
+from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.steps.acceptance import Connection
+from privatelink_lab.steps.endpoint_service import KEY as SERVICE
+
+MISSING = "missing"
+
+
+def status(lab: Lab, seen: Survey) -> dict[str, Any]:
+    """The `status` object: what exists, in which phase, at what cost per hour, and since when."""
+    rows = [row for key in seen.resources for row in _status_rows(seen, key)]
+    cost = _cost(lab, seen)
+    return {
+        "lab": lab.config.lab,
+        "place": place(lab),
+        "usd_per_hour": cost,
+        "since": lab.state.since or _since(seen),
+        "usd_so_far": _so_far(lab.state.since or _since(seen), cost),
+        "resources": rows,
+    }
+
+
+def place(lab: Lab) -> str:
+    """Where the lab lives, in words."""
+    return lab.state.place.name if lab.state.place else "nowhere yet"
+
+
+def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
+    resource = seen.resources[key]
+    if key in seen.errors:
+        return [_row(resource, None, "unknown", str(seen.errors[key]))]
+    found = seen.found[key]
+    if not found and resource.create is None:
+        return []
+    return [_row(resource, one.id, one.phase.value, one.detail) for one in found] or [_row(resource, None, MISSING, "")]
+
+
+def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
+    return {"key": resource.key, "step": resource.step, "id": id_, "phase": phase, "detail": detail}
+
+
+def _cost(lab: Lab, seen: Survey) -> float | None:
+    costs = [seen.resources[key].usd_per_hour for key, found in seen.existing().items() for _ in found]
+    return prices.in_region(hourly(costs), lab.provider.region)
+
+
+def _since(seen: Survey) -> str:
+    return min((since for _, since in seen.look.makers()), default="")
+
+
+def _so_far(since: str, usd_per_hour: float | None) -> float | None:
+    hours = age_hours(since)
+    return None if usd_per_hour is None or hours is None else round(hours * usd_per_hour, 2)
+
+
+def age_hours(since: str) -> float | None:
+    """Hours since a `plab:since` stamp; None for none."""
+    try:
+        made = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (datetime.now(UTC) - made).total_seconds() / 3600
+
+
+def plan(lab: Lab, seen: Survey) -> dict[str, Any]:
+    """What `up` would do: one action per key, and the cost per hour afterwards."""
+    steps = [
+        {"key": key, "step": resource.step, "action": _action(seen, key), "detail": _detail(seen, key)}
+        for key, resource in seen.resources.items()
+        if resource.create or seen.found.get(key)
+    ]
+    costs = [r.usd_per_hour for r in seen.resources.values() if r.create]
+    return {
+        "lab": lab.config.lab,
+        "place": place(lab),
+        "plan": steps,
+        "usd_per_hour": prices.in_region(hourly(costs), lab.provider.region),
+    }
+
+
+ACTIONS = {
+    Phase.READY: "leave",
+    Phase.HELD: "leave",
+    Phase.PENDING: "wait",
+    Phase.LEAVING: "wait, then make",
+    Phase.DRIFTED: "mend",
+    Phase.FAILED: "cannot",
+}
+
+
+def _action(seen: Survey, key: str) -> str:
+    if key in seen.errors:
+        return "cannot"
+    if not seen.resources[key].create:
+        return "leave"
+    found = seen.found[key]
+    return ACTIONS[found[0].phase] if found else "make"
+
+
+def _detail(seen: Survey, key: str) -> str:
+    if key in seen.errors:
+        return str(seen.errors[key])
+    return ", ".join(f"{one.id} {one.detail}" for one in seen.found[key])
+
+
+def built(lab: Lab, run: Built) -> dict[str, Any]:
+    """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands."""
+    costs = [run.resources[key].usd_per_hour for key in run.settled]
+    return {
+        "lab": lab.config.lab,
+        "place": place(lab),
+        "service_name": run.shows(SERVICE, "service_name"),
+        "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
+        "usd_per_hour": prices.in_region(hourly(costs), lab.provider.region),
+        "failed": sorted(run.failed),
+        "not_tried": run.blocked,
+        "next": _next(lab, run),
+    }
+
+
+def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
+    key = f"{consumer}/endpoint"
+    found = run.settled.get(key, (Found("", Phase.FAILED, "failed" if key in run.failed else "not made"),))[0]
+    return {
+        "consumer": consumer,
+        "endpoint": found.id or None,
+        "state": found.detail,
+        "dns_name": found.shows.get("dns_name"),
+    }
+
+
+def _next(lab: Lab, run: Built) -> list[str]:
+    held = [run.settled[key][0].id for key in run.settled if key.endswith("/acceptance") and _held(run, key)]
+    admit = [f"plab accept {' '.join(held)}"] if held else []
+    mend = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
+    return list(dict.fromkeys([*admit, *mend, "plab status", "plab connections", "plab down"]))
+
+
+def _held(run: Built, key: str) -> bool:
+    return run.settled[key][0].phase is Phase.HELD
+
+
+def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, Any]:
+    """The receipt of `down`: how many of what were deleted, what is left and why, and what stopped costing."""
+    left = [{"key": key, "error": error.as_json()} for key, error in receipt.left.items()]
+    return {
+        "lab": lab.config.lab,
+        "place": place(lab),
+        "deleted": {noun: len(ids) for noun, ids in receipt.deleted.items()},
+        "left": left,
+        "stopped_usd_per_hour": None if left else cost_before,
+    }
+
+
+def connections(rows: list[Connection]) -> dict[str, Any]:
+    """The `connections` object."""
+    return {"connections": [connection(row) for row in rows]}
+
+
+def connection(row: Connection) -> dict[str, Any]:
+    """One row of it."""
+    return {
+        "endpoint": row.endpoint,
+        "owner": row.owner,
+        "state": row.state,
+        "consumer": row.consumer,
+        "region": row.region,
+        "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
+    }
+
+
+def failure(error: PlabError) -> dict[str, Any]:
+    """An error as the object that stands under `error`."""
+    return error.as_json()

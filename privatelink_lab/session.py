@@ -1,0 +1,185 @@
+"""From options to a lab: its config, its state, and the AWS that it lives on.
+
+Local is an address, not a mode: only this file and the `plab local` commands know that a server can be started here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from privatelink_lab import aws, config, state, waits
+from privatelink_lab.config import Config
+from privatelink_lab.errors import StateError, UsageError
+from privatelink_lab.events import Finished, Started
+from privatelink_lab.lab import Lab
+from privatelink_lab.state import FOLDER, Party, State
+from privatelink_lab.ui.screen import Screen
+
+if TYPE_CHECKING:
+    from privatelink_lab.local.launch import LocalServer
+
+LOCAL_STEP = "local AWS"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command takes."""
+
+    config: Path | None = None
+    local: bool = False
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+
+
+class NoLab(Exception):
+    """The local AWS that held the lab is gone, and everything in it with it."""
+
+
+@dataclass
+class Session:
+    """One command at work on one lab."""
+
+    options: Options
+    screen: Screen
+    folder: Path
+    config: Config
+    state: State
+    clock: waits.Clock = field(default_factory=waits.RealClock)
+    address: aws.Address | None = None
+    server: LocalServer | None = None
+    started_server: bool = False
+
+    @property
+    def local_folder(self) -> Path:
+        """Where the local server keeps its address."""
+        return self.folder / FOLDER
+
+    def lab(self) -> Lab:
+        """The lab; nothing is asked of AWS yet."""
+        return Lab(self.config, self.state, self._connect, self.clock, self.screen.tell)
+
+    def _connect(self, party: Party) -> aws.Account:
+        return aws.connect(
+            profile=party.profile, role_arn=party.role_arn, region=self.config.region, address=self.address
+        )
+
+    # Where the lab lives.
+
+    def find_place(self, *, start: bool) -> None:
+        """Decide between AWS and the local server, and start the latter when `start` and --local ask for it.
+
+        Raises UsageError when the lab lives elsewhere than the options say, NoLab when its local server is gone.
+        """
+        was_local = bool(self.state.place and self.state.place.server)
+        if start and was_local and not self.options.local:
+            raise UsageError(
+                f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
+                hint="plab up --local to go on there, or plab down first.",
+            )
+        if start and self.options.local and self.state.place and not was_local:
+            raise UsageError(
+                f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
+                hint="Leave --local out, or choose another `lab:` name for a local one.",
+            )
+        if self.options.local or was_local:
+            self._use_local(start=start)
+
+    def _use_local(self, *, start: bool) -> None:
+        from privatelink_lab.local import launch
+
+        if start:
+            self._start(launch.start)
+        else:
+            self.server = launch.running(self.local_folder)
+        place = self.state.place
+        if place and place.server and (not self.server or place.server != self.server.token):
+            self.state.forget()
+        if not self.server:
+            raise NoLab
+        self.address = aws.Address(self.server.url, self.server.access_key_id, self.server.secret_access_key)
+
+    def _start(self, start: Callable[[Path, float], tuple[LocalServer, bool]]) -> None:
+        self.screen.tell(Started("local", LOCAL_STEP, "start"))
+        self.server, self.started_server = start(self.local_folder, 20.0)
+        word = "started" if self.started_server else "running"
+        self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
+
+    def settle_place(self, lab: Lab) -> None:
+        """Ask AWS who we are, say it, and refuse a lab whose state is of another account, region or server."""
+        before = self.state.place
+        token = self.server.token if self.server else None
+        now = lab.place(server=token, started_by_up=self.started_server or bool(before and before.started_by_up))
+        if before and not before.same_as(now):
+            raise StateError(
+                f"The state of lab {self.config.lab!r} is of {before.name}; these credentials are of {now.name}.",
+                hint="Use the credentials and region of then, or another `lab:` name.",
+            )
+        self.state.place = now
+        self.screen.say(self._where(lab))
+
+    def _where(self, lab: Lab) -> str:
+        if self.server:
+            return (
+                f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.speed:g} times as fast)"
+            )
+        return f"lab {self.config.lab} in account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
+
+    def stop_server_if_idle(self) -> None:
+        """Stop the local server that `up` started, once nothing is left in it."""
+        if not self.server or not (self.state.place and self.state.place.started_by_up):
+            return
+        from privatelink_lab.local import launch
+
+        if launch.resources(self.server) == 0:
+            launch.stop(self.local_folder)
+            self.screen.say("The local AWS is stopped: nothing is left in it.")
+
+
+def open_session(options: Options, screen: Screen) -> Session:
+    """Load the config and the state that the options point at; no call goes out.
+
+    Without a file, `--local` and a lab that lives on the local server run the defaults.
+    """
+    path = options.config or Path(config.DEFAULT_FILE)
+    folder = path.parent
+    if options.config or path.exists():
+        loaded = config.load(path, aws.known_regions())
+    elif options.local or _lives_locally(folder):
+        loaded = config.default_config()
+    else:
+        raise UsageError(
+            f"There is no config file {path}.",
+            hint="Write one with `plab init`, or try it without an account: plab up --local",
+        )
+    return Session(options, screen, folder, loaded, state.load(folder, loaded.lab))
+
+
+def _lives_locally(folder: Path) -> bool:
+    place = state.load(folder, config.DEFAULT_LAB).place
+    return bool(place and place.server)
+
+
+@contextlib.contextmanager
+def interruptible(lab: Lab) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal stop the loop politely; a second Ctrl-C leaves at once."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        if lab.interrupted.is_set():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+        lab.interrupt()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,190 @@
+"""The state file: a cache and a journal beside the config. The tags in AWS are the truth.
+
+`.plab/<lab>.json`, mode 0600, written atomically (temp file, fsync, replace) before and after each wave of creates;
+a write error is an error. A lost file costs a look and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from privatelink_lab.errors import StateError
+
+SCHEMA = 1
+FOLDER = ".plab"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a lab lives: the region, and which account or local server answers there."""
+
+    region: str
+    account: str
+    server: str | None = None  # the local server's token; None: AWS
+    started_by_up: bool = False
+
+    @property
+    def name(self) -> str:
+        """In words: the account and region, or the local AWS."""
+        return f"the local AWS ({self.region})" if self.server else f"account {self.account}, region {self.region}"
+
+    def same_as(self, other: Place) -> bool:
+        """Whether both mean the same account, region and server."""
+        return (self.region, self.account, self.server) == (other.region, other.account, other.server)
+
+
+@dataclass(frozen=True)
+class Party:
+    """How to reach one party's account again, for a teardown after the config forgot it."""
+
+    profile: str | None = None
+    role_arn: str | None = None
+
+
+@dataclass
+class State:
+    """What one lab remembers between runs; only the engine's loop changes it."""
+
+    lab: str
+    path: Path | None = None
+    place: Place | None = None
+    since: str = ""
+    ids: dict[str, str] = field(default_factory=dict)  # key -> id, from our own create calls
+    born: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds of that create
+    intents: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
+    attempts: dict[str, int] = field(default_factory=dict)  # key -> lives already used up
+    parties: dict[str, Party] = field(default_factory=dict)
+    timeline: dict[str, list[float]] = field(default_factory=dict)  # key -> [started, done], seconds into the run
+
+    def created(self, key: str, id_: str, now: float) -> None:
+        """Note the answer to a create."""
+        self.intents.pop(key, None)
+        self.ids[key], self.born[key] = id_, now
+
+    def gone(self, key: str) -> None:
+        """Note that what a create gave is no more: the next one is a new life with a new token."""
+        self.ids.pop(key, None)
+        self.born.pop(key, None)
+        self.intents.pop(key, None)
+        self.attempts[key] = self.attempts.get(key, 0) + 1
+
+    def forget(self) -> None:
+        """Drop everything, in memory and on disk: the place that held the lab is no more."""
+        fresh = State(lab=self.lab, path=self.path)
+        vars(self).update(vars(fresh))
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    def save(self) -> None:
+        """Write the file; raises StateError when the disk refuses. Without a path (tests) nothing is written."""
+        if self.path is None:
+            return
+        data = {"schema": SCHEMA} | asdict(self)
+        del data["path"]
+        write_private(self.path, json.dumps(data, indent=1) + "\n")
+
+    def archive(self) -> None:
+        """Remove the file of a lab that is gone; its timeline stays as `<lab>.last.json`."""
+        if self.path is None:
+            return
+        last = {"schema": SCHEMA, "lab": self.lab, "since": self.since, "timeline": self.timeline}
+        write_private(self.path.with_suffix(".last.json"), json.dumps(last, indent=1) + "\n")
+        self.path.unlink(missing_ok=True)
+
+
+def path_of(folder: Path, lab: str) -> Path:
+    """Where the state of `lab` lies when its config lies in `folder`."""
+    return folder / FOLDER / f"{lab}.json"
+
+
+def load(folder: Path, lab: str) -> State:
+    """The state of `lab`, or a new one when there is none.
+
+    Raises StateError for a damaged file, another lab's, or one that a newer plab wrote.
+    """
+    path = path_of(folder, lab)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        schema = data.pop("schema")
+    except FileNotFoundError:
+        return State(lab=lab, path=path)
+    except OSError as error:
+        raise StateError(f"The state file {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, AttributeError):
+        raise _damaged(path) from None
+    if schema != SCHEMA:
+        raise StateError(
+            f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
+        )
+    state = _revive(data, path)
+    if state.lab != lab:
+        raise StateError(f"The state file {path} is of the lab {state.lab!r}, not {lab!r}.")
+    return state
+
+
+def _revive(data: dict[str, Any], path: Path) -> State:
+    try:
+        place = data.pop("place")
+        parties = {name: Party(**party) for name, party in data.pop("parties").items()}
+        return State(path=path, place=Place(**place) if place else None, parties=parties, **data)
+    except (TypeError, KeyError, AttributeError):
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> StateError:
+    return StateError(
+        f"The state file {path} is damaged.",
+        hint=f"Move it away (mv {path} {path}.bad) and run the command again: plab finds the lab by its tags.",
+    )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` atomically into a file that only its owner may read; raises StateError when that fails."""
+    temp = None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temp, path)
+    except OSError as error:
+        if temp:
+            Path(temp).unlink(missing_ok=True)
+        raise StateError(
+            f"The state file {path} cannot be written: {error.strerror}.",
+            hint="Make the folder writable; what exists in AWS is tagged, so the next run finds it.",
+        ) from None
+
+
+@contextlib.contextmanager
+def locked(folder: Path, lab: str) -> Iterator[None]:
+    """Hold the lab's lock; raises StateError naming who holds it. The kernel frees it when a process dies."""
+    path = path_of(folder, lab).with_suffix(".lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StateError(f"The lock file {path} cannot be opened: {error.strerror}.") from None
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = file.read().strip() or "another process"
+            raise StateError(
+                f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n")
+        file.flush()
+        yield

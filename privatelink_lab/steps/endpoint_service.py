@@ -1,0 +1,156 @@
+"""Step 5: the endpoint service on the balancer, and who may ask for a connection.
+
+Same-account consumers need no permission; every foreign consumer account and every allowed principal gets one. All of
+them are one resource, because ModifyVpcEndpointServicePermissions adds and removes any number in one idempotent call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privatelink_lab.aws import Account, unsuccessful
+from privatelink_lab.config import ACCOUNT_ID
+from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look, Row
+from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.steps.nlb import KEY as NLB
+
+KEY = "provider/endpoint-service"
+PERMISSIONS = f"{KEY}/permissions"
+STATES = {
+    "pending": Phase.PENDING,
+    "available": Phase.READY,
+    "deleting": Phase.LEAVING,
+}
+GONE = "deleted"  # stays visible for a while
+
+
+# The service.
+
+
+def _find_service(lab: Lab, look: Look) -> tuple[Found, ...]:
+    rows = look.keyed(lab.provider, "vpc-endpoint-service", KEY)
+    return tuple(_found_service(lab, look, row) for row in rows if row["ServiceState"].lower() != GONE)
+
+
+def _found_service(lab: Lab, look: Look, row: Row) -> Found:
+    id_, state = row["ServiceId"], row["ServiceState"]
+    phase = STATES.get(state.lower(), Phase.FAILED)
+    balancer, wanted = look.id(NLB), lab.config.provider.service.acceptance_required
+    shows = {"service_name": row["ServiceName"]}
+    if phase is Phase.READY and balancer and row.get("NetworkLoadBalancerArns") != [balancer]:
+        return Found(id_, Phase.FAILED, "stands on another load balancer than the lab's", shows)
+    if phase is Phase.READY and row["AcceptanceRequired"] != wanted:
+        return Found(id_, Phase.DRIFTED, f"acceptance required is {row['AcceptanceRequired']}".lower(), shows)
+    return Found(id_, phase, state, shows)
+
+
+def _create_service(lab: Lab, look: Look, token: Token) -> str:
+    request: dict[str, Any] = {
+        "NetworkLoadBalancerArns": [look.id(NLB)],
+        "AcceptanceRequired": lab.config.provider.service.acceptance_required,
+    }
+    created = lab.provider.ec2.create_vpc_endpoint_service_configuration(
+        **request,
+        ClientToken=token.of(**request),
+        TagSpecifications=lab.tag_specifications("vpc-endpoint-service", KEY),
+    )
+    return created["ServiceConfiguration"]["ServiceId"]
+
+
+def _mend_service(lab: Lab, look: Look, found: Found) -> None:
+    required = lab.config.provider.service.acceptance_required
+    lab.provider.ec2.modify_vpc_endpoint_service_configuration(ServiceId=found.id, AcceptanceRequired=required)
+
+
+def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
+    response = account.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=list(ids))
+    return unsuccessful(response, "DeleteVpcEndpointServiceConfigurations")
+
+
+# The permissions.
+
+
+def _changes(lab: Lab, look: Look, service: str) -> tuple[set[str], set[str]]:
+    """The principal ARNs to add and to remove.
+
+    Wanted are the allowed principals, and each consumer's account other than the provider's. While a consumer's
+    account cannot be reached we cannot know its principal, so nothing is removed.
+    """
+    wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}
+    all_reached = True
+    for consumer in lab.config.consumers:
+        try:
+            account = lab.account(consumer.name).id
+        except PlabError:
+            all_reached = False
+            continue
+        if account != lab.provider.id:
+            wanted.add(_arn(lab, account))
+    present = _present(lab, look, service)
+    return wanted - present, present - wanted if all_reached else set()
+
+
+def _arn(lab: Lab, principal: str) -> str:
+    if not ACCOUNT_ID.fullmatch(principal):
+        return principal
+    return f"arn:{lab.provider.partition}:iam::{principal}:root"
+
+
+def _present(lab: Lab, look: Look, service: str) -> set[str]:
+    def ask() -> set[str]:
+        rows = lab.provider.pages(
+            "ec2", "describe_vpc_endpoint_service_permissions", "AllowedPrincipals", ServiceId=service
+        )
+        return {row["Principal"] for row in rows}
+
+    return look.of_parent(lab.provider, "permissions", service, ask)
+
+
+def _find_permissions(lab: Lab, look: Look) -> tuple[Found, ...]:
+    service = look.id(KEY)
+    if not service:
+        return ()
+    lacking, surplus = _changes(lab, look, service)
+    id_ = f"{service}/permissions"
+    if lacking:
+        return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(lacking))}"),)
+    if surplus:
+        return (Found(id_, Phase.DRIFTED, f"not in the config: {', '.join(sorted(surplus))}"),)
+    present = _present(lab, look, service)
+    return (Found(id_, Phase.READY, f"{len(present)} principals" if present else "own account only"),)
+
+
+def _mend_permissions(lab: Lab, look: Look, found: Found) -> None:
+    service = look.id(KEY) or ""
+    lacking, surplus = _changes(lab, look, service)
+    changes: dict[str, Any] = {"AddAllowedPrincipals": sorted(lacking), "RemoveAllowedPrincipals": sorted(surplus)}
+    lab.provider.ec2.modify_vpc_endpoint_service_permissions(
+        ServiceId=service, **{name: principals for name, principals in changes.items() if principals}
+    )
+
+
+def _create_permissions(lab: Lab, look: Look, token: Token) -> str:
+    """Never due: a service always has its (possibly empty) permissions, so `find` sees them and the loop mends."""
+    _mend_permissions(lab, look, Found(PERMISSIONS, Phase.DRIFTED))
+    return f"{look.id(KEY)}/permissions"
+
+
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    return (
+        Resource(
+            key=KEY,
+            noun="endpoint service",
+            needs=(NLB,),
+            find=_find_service,
+            create=_create_service,
+            mend=_mend_service,
+            delete=_delete_services,
+            patience=Patience(timeout=600),
+        ),
+        Resource(PERMISSIONS, "permission", (KEY,), _find_permissions, _create_permissions, _mend_permissions),
+    )
+
+
+STEP = Step("endpoint service", _resources)

@@ -1,0 +1,110 @@
+"""A party's VPC, as the other steps ask for it: its id, its subnets and their zones.
+
+A VPC is made, or reused: then it and its subnets are data, read once a run, never changed, never deleted.
+"""
+
+from __future__ import annotations
+
+from privatelink_lab.config import PROVIDER, Vpc
+from privatelink_lab.errors import PlabError
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look, Row, Rows
+
+FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (facts sheet section 3)
+
+
+def vpc_of(lab: Lab, party: str) -> Vpc | None:
+    """The VPC section of the provider or a consumer; None for a consumer that the config no longer names."""
+    if party == PROVIDER:
+        return lab.config.provider.vpc
+    consumer = lab.config.consumer(party)
+    return consumer.vpc if consumer else None
+
+
+def vpc_id(lab: Lab, look: Look, party: str) -> str:
+    """The id of a party's VPC, reused or made."""
+    vpc = vpc_of(lab, party)
+    return (vpc.id if vpc else None) or look.id(f"{party}/vpc") or ""
+
+
+def subnet_keys(lab: Lab, party: str) -> tuple[str, ...]:
+    """The keys of the subnets that plab makes for a party; none in a reused VPC."""
+    vpc = vpc_of(lab, party)
+    if vpc and vpc.reused:
+        return ()
+    return tuple(f"{party}/subnet-{number}" for number in range(1, lab.config.provider.zone_count + 1))
+
+
+def subnet_ids(lab: Lab, look: Look, party: str) -> list[str]:
+    """The ids of a party's private subnets, one per zone, in order."""
+    vpc = vpc_of(lab, party)
+    if vpc and vpc.reused:
+        return list(vpc.subnet_ids)
+    return [id_ for key in subnet_keys(lab, party) if (id_ := look.id(key))]
+
+
+def provider_zones(lab: Lab, look: Look) -> list[str]:
+    """The zone ids of the provider's subnets, in order: the zones that the service has."""
+    if lab.config.provider.vpc.reused:
+        return [row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)]
+    rows = {row["SubnetId"]: row["AvailabilityZoneId"] for row in look.rows(lab.provider, "subnet")}
+    return [rows[id_] for id_ in subnet_ids(lab, look, PROVIDER) if id_ in rows]
+
+
+def reused_subnets(lab: Lab, party: str) -> Rows:
+    """The rows of a reused VPC's subnets in the order of the config, read once a run."""
+    vpc = vpc_of(lab, party)
+    ids = list(vpc.subnet_ids) if vpc else []
+
+    def ask() -> Rows:
+        rows = lab.account(party).pages("ec2", "describe_subnets", "Subnets", SubnetIds=ids)
+        return tuple(sorted(rows, key=lambda row: ids.index(row["SubnetId"])))
+
+    return lab.facts.get(("reused-subnets", party), ask)
+
+
+def reused_vpc(lab: Lab, party: str) -> Row:
+    """The row of a reused VPC, read once a run."""
+    vpc = vpc_of(lab, party)
+    ids = [vpc.id] if vpc and vpc.id else []
+    ask = lab.account(party).pages
+    return lab.facts.get(("reused-vpc", party), lambda: ask("ec2", "describe_vpcs", "Vpcs", VpcIds=ids)[0])
+
+
+def check_reused(lab: Lab) -> None:
+    """Reused subnets must be in their VPC, in zones of their own that the service has, with free addresses."""
+    for party in (PROVIDER, *(consumer.name for consumer in lab.config.consumers)):
+        vpc = vpc_of(lab, party)
+        if vpc and vpc.reused:
+            reused_vpc(lab, party)
+            _check_subnets(party, vpc, reused_subnets(lab, party))
+    _check_zones(lab)
+
+
+def _check_subnets(party: str, vpc: Vpc, rows: Rows) -> None:
+    hint = f"Mend the `subnet_ids` of {party} in the config."
+    zones = [row["AvailabilityZoneId"] for row in rows]
+    for row in rows:
+        if row["VpcId"] != vpc.id:
+            raise PlabError(f"{row['SubnetId']} is in {row['VpcId']}, not in {vpc.id}.", hint=hint)
+        if row["AvailableIpAddressCount"] < FREE_ADDRESSES:
+            free = row["AvailableIpAddressCount"]
+            raise PlabError(f"{row['SubnetId']} has {free} free addresses; {FREE_ADDRESSES} are needed.", hint=hint)
+        if zones.count(row["AvailabilityZoneId"]) > 1:
+            raise PlabError(
+                f"Two subnets of {party} are in zone {row['AvailabilityZoneId']}; give one each.", hint=hint
+            )
+
+
+def _check_zones(lab: Lab) -> None:
+    if not lab.config.provider.vpc.reused:
+        return
+    served = {row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)}
+    for consumer in lab.config.consumers:
+        for row in reused_subnets(lab, consumer.name) if consumer.vpc.reused else ():
+            if row["AvailabilityZoneId"] not in served:
+                raise PlabError(
+                    f"{row['SubnetId']} of {consumer.name} is in zone {row['AvailabilityZoneId']}; "
+                    f"the service is in {', '.join(sorted(served))}.",
+                    hint="An endpoint can only be in zones that the service has.",
+                )

@@ -1,0 +1,1 @@
+"""What a person or a program sees: a live board, plain lines, or JSON."""

@@ -1,0 +1,95 @@
+"""The board: events folded into one row per step. Pure: the same events and time give the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from privatelink_lab.events import Event, Failed, Finished, Started, Waiting
+
+TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
+DOING = {"create": "creating", "mend": "mending", "delete": "deleting", "accept": "accepting", "reject": "rejecting"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: the step, how it stands, its resources' AWS words, seconds so far, and what it waits for."""
+
+    step: str
+    mark: str
+    words: str
+    seconds: float | None
+    waits_for: str
+
+
+@dataclass
+class _Key:
+    mark: str = TODO
+    word: str = ""
+
+
+@dataclass
+class _StepState:
+    keys: dict[str, _Key] = field(default_factory=dict)
+    began: float | None = None
+    ended: float | None = None
+
+
+class Board:
+    """Fold events with `tell`, read `rows`. `plan` gives the keys of each step in order."""
+
+    def __init__(self, plan: Iterable[tuple[str, str]]) -> None:
+        self._steps: dict[str, _StepState] = {}
+        for step, key in plan:
+            self._steps.setdefault(step, _StepState()).keys[key] = _Key()
+
+    def tell(self, event: Event, now: float) -> None:
+        """Fold one event in; `now` in seconds."""
+        if not isinstance(event, (Started, Waiting, Finished, Failed)):
+            return
+        state = self._steps.setdefault(event.step, _StepState())
+        state.began = now if state.began is None else state.began
+        key = state.keys.setdefault(event.key, _Key())
+        key.mark, key.word = _told(event)
+        over = all(k.mark not in {TODO, BUSY} for k in state.keys.values())
+        state.ended = now if over else None
+
+    def rows(self, now: float) -> list[Row]:
+        """The rows at `now`, in the order of the steps."""
+        return [_row(step, state, now) for step, state in self._steps.items()]
+
+
+def _told(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
+    match event:
+        case Started():
+            return BUSY, DOING.get(event.action, event.action)
+        case Waiting():
+            return BUSY, event.detail
+        case Finished():
+            return (HELD if event.phase == "held" else DONE), event.detail
+        case Failed():
+            return FAILED, "failed"
+
+
+def _row(step: str, state: _StepState, now: float) -> Row:
+    marks = [key.mark for key in state.keys.values()]
+    end = now if state.ended is None else state.ended
+    seconds = None if state.began is None else end - state.began
+    busy = [f"{key} {k.word}".strip() for key, k in state.keys.items() if k.mark == BUSY]
+    return Row(step, _mark(marks), _words(state), seconds, busy[0] if busy else "")
+
+
+def _mark(marks: list[str]) -> str:
+    for mark in (FAILED, BUSY, HELD):
+        if mark in marks:
+            return mark
+    if TODO not in marks:
+        return DONE
+    return BUSY if DONE in marks else TODO
+
+
+def _words(state: _StepState) -> str:
+    """Each AWS word once with how often it stands: `available x3, in place`."""
+    words = [key.word for key in state.keys.values() if key.word]
+    counts = {word: words.count(word) for word in words}
+    return ", ".join(f"{word} x{count}" if count > 1 else word for word, count in counts.items())

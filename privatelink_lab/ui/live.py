@@ -1,0 +1,90 @@
+"""The only module that knows rich: the live board on a terminal, and the tables of the reports."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import IO
+
+from rich.console import Console, ConsoleRenderable, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from privatelink_lab.events import Event, Failed
+from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
+
+MARKS = {
+    TODO: ("·", "dim"),
+    BUSY: ("●", "cyan"),
+    DONE: ("✓", "green"),
+    HELD: ("◆", "yellow"),
+    FAILED: ("✗", "red"),
+}
+PLAIN_MARKS = {TODO: ".", BUSY: "*", DONE: "+", HELD: "=", FAILED: "x"}
+
+
+class LiveBoard:
+    """One live line per step on a terminal; call `stop` before anything else prints."""
+
+    def __init__(self, stream: IO[str], plan: Iterable[tuple[str, str]]) -> None:
+        self._board = Board(plan)
+        self._lock = threading.Lock()
+        self._console = Console(file=stream, highlight=False)
+        self._live = Live(
+            get_renderable=self._render, console=self._console, refresh_per_second=8, redirect_stdout=False
+        )
+        self._live.start()
+
+    def tell(self, event: Event) -> None:
+        """Fold the event into the board; a failure's sentence also stands above it."""
+        with self._lock:
+            self._board.tell(event, time.monotonic())
+        if isinstance(event, Failed):
+            self._live.console.print(Text(f"✗ {event.key}: {event.error}", style="red"), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A line above the board."""
+        self._live.console.print(Text(text), soft_wrap=True)
+
+    def stop(self) -> None:
+        """Draw the last state and give the terminal back."""
+        self._live.stop()
+
+    def _render(self) -> ConsoleRenderable:
+        with self._lock:
+            rows = self._board.rows(time.monotonic())
+        table = Table.grid(padding=(0, 1), expand=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for row in rows:
+            mark, style = MARKS[row.mark]
+            if not self._unicode():
+                mark = PLAIN_MARKS[row.mark]
+            seconds = "" if row.seconds is None else f"{row.seconds:.0f}s"
+            table.add_row(
+                Text(mark, style=style), Text(row.step), Text(seconds, style="dim"), Text(row.waits_for or row.words)
+            )
+        return Group(table)
+
+    def _unicode(self) -> bool:
+        return (self._console.encoding or "").lower().startswith("utf")
+
+
+def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on `stream`: as wide as its content in a pipe, folded to the window on a terminal."""
+    terminal = stream.isatty()
+    colour = terminal and "NO_COLOR" not in os.environ
+    console = Console(file=stream, highlight=False, no_color=not colour, width=None if terminal else 400)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    with console.capture() as capture:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()), file=stream)

@@ -1,0 +1,108 @@
+"""Patience as a value: the one loop that sleeps, and the AWS answers that mean "not yet".
+
+The only module that knows tenacity. The clock is injected: tests never sleep for real.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_result
+
+from privatelink_lab.errors import AwsError
+
+Answer = TypeVar("Answer")
+
+FLOOR, CEILING, SHARE = 0.2, 10.0, 0.05  # seconds, seconds, share of the time already waited
+
+THROTTLES = frozenset(
+    {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+)
+# Per API operation, what AWS answers while something that we just made is still spreading (facts sheet 3 to 5).
+# DescribeVpcEndpointServices and CreateVpcEndpoint say InvalidServiceName for a fresh permission or service too.
+SPREADING: dict[str, frozenset[str]] = {
+    "CreateVpcEndpoint": frozenset({"Unavailable", "InvalidServiceName"}),
+    "CreateVpcEndpointServiceConfiguration": frozenset({"LoadBalancerNotFound"}),
+    "RegisterTargets": frozenset({"InvalidTarget", "TargetGroupNotFound"}),
+    "CreateListener": frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
+    "ModifyLoadBalancerAttributes": frozenset({"LoadBalancerNotFound"}),
+}
+# What a delete meets while something that lives inside, or holds on, is not gone yet.
+IN_USE = frozenset(
+    {"DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ExistingVpcEndpointConnections", "IncorrectState"}
+)
+
+
+class Clock(Protocol):
+    """Time as the engine sees it, in seconds."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after `seconds`, or at once when `wake` is called."""
+
+    def wake(self) -> None:
+        """End every sleep, now and later (an interrupt)."""
+
+
+class RealClock:
+    """The machine's clock; `wake` may be called from a signal handler."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait `seconds`, or less when woken."""
+        self._woken.wait(seconds)
+
+    def wake(self) -> None:
+        """End every sleep."""
+        self._woken.set()
+
+
+def interval(waited: float) -> float:
+    """Seconds until the next look after `waited` seconds: 5 % of them, so little is wasted and few calls are made."""
+    return min(CEILING, max(FLOOR, SHARE * waited))
+
+
+def until(step: Callable[[], Answer | None], *, clock: Clock, waited: Callable[[], float]) -> Answer:
+    """Call `step` until it returns something, and return that.
+
+    Between calls it sleeps `interval(waited())` seconds. `step` bounds itself: it raises or returns when time is up.
+    """
+
+    def pause(_: RetryCallState) -> float:
+        return interval(waited())
+
+    answer = Retrying(retry=retry_if_result(lambda got: got is None), wait=pause, sleep=clock.sleep)(step)
+    assert answer is not None  # noqa: S101 (what `retry_if_result` promises)
+    return answer
+
+
+def is_throttle(error: AwsError) -> bool:
+    """Whether AWS refused for load alone: the call had no effect and may go again."""
+    return error.code in THROTTLES or error.status == 503
+
+
+def is_not_yet(error: AwsError) -> bool:
+    """Whether the same call may succeed a little later: throttles, and what is still spreading."""
+    spreading = error.code in SPREADING.get(error.operation, ()) or error.code.endswith(".NotFound")
+    return is_throttle(error) or spreading
+
+
+def is_in_use(error: AwsError) -> bool:
+    """Whether a delete has to wait for something that still holds on."""
+    return is_throttle(error) or error.code in IN_USE
+
+
+def is_gone(error: AwsError) -> bool:
+    """Whether a delete found nothing to delete: EC2 says `Invalid...NotFound`, ELBv2 `...NotFound`."""
+    return error.code.endswith("NotFound")
