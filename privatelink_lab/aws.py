@@ -20,6 +20,8 @@ import boto3
 import botocore.config
 import botocore.credentials
 import botocore.exceptions
+import botocore.loaders
+import botocore.parsers
 import botocore.session
 
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer, UsageError
@@ -35,6 +37,8 @@ RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
 # These take neither a token nor a unique name: a re-send after a lost answer makes a second resource.
 SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group"})
+
+LOOK_AGAIN = "Run the command again: it looks first."
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +58,15 @@ class Address:
     secret_access_key: str
 
 
-def _bare_session(**variables: Any) -> botocore.session.Session:
+_models = functools.cache(botocore.loaders.create_loader)  # one for all sessions: service models are read once
+
+
+def _bare_session() -> botocore.session.Session:
     """A botocore session that reads neither AWS_PROFILE nor the shared files."""
-    nothing = {"profile": None, "config_file": "", "credentials_file": "", "ca_bundle": None} | variables
-    return botocore.session.Session(session_vars={name: (None, [], value, None) for name, value in nothing.items()})
+    nothing: dict[str, Any] = {"profile": None, "config_file": "", "credentials_file": "", "ca_bundle": None}
+    session = botocore.session.Session(session_vars={name: (None, [], value, None) for name, value in nothing.items()})
+    session.register_component("data_loader", _models())
+    return session
 
 
 @functools.cache
@@ -142,13 +151,16 @@ class Account:
             return self._clients[service, once]
 
     def _make_client(self, service: str, retries: Any) -> Any:
-        with _translated(service, "create_client"):
-            return self._session.client(
-                cast("Any", service),
-                region_name=self.region,
-                endpoint_url=self._address.url if self._address else None,
-                config=_client_config(self._address, retries),
-            )
+        try:
+            with _translated(service, "create_client"):
+                return self._session.client(
+                    cast("Any", service),
+                    region_name=self.region,
+                    endpoint_url=self._address.url if self._address else None,
+                    config=_client_config(self._address, retries),
+                )
+        except ValueError as error:  # botocore on an endpoint URL that is none
+            raise UsageError(f"{error}.", hint="Check AWS_ENDPOINT_URL: it looks like http://127.0.0.1:4566") from None
 
 
 def _client_config(address: Address | None, retries: Any) -> botocore.config.Config:
@@ -185,6 +197,9 @@ def _translated(service: str, operation: str) -> Iterator[None]:
         raise _refused(service, error) from None
     except botocore.exceptions.BotoCoreError as error:
         raise _broken(_api_name(operation), error) from None
+    except botocore.parsers.ResponseParserError as error:  # cut short, or a page of something between us and AWS
+        text = "The answer cannot be read: it is cut short, or not from AWS"
+        raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=LOOK_AGAIN) from None
 
 
 def _api_name(operation: str) -> str:
@@ -238,7 +253,7 @@ def _broken(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsErro
     if isinstance(error, _NOT_SENT):
         return AwsError(text, code=kind, operation=operation, hint="Check the network and AWS_ENDPOINT_URL.")
     if isinstance(error, botocore.exceptions.HTTPClientError):
-        return LostAnswer(text, code=kind, operation=operation, hint="Run the command again: it looks first.")
+        return LostAnswer(text, code=kind, operation=operation, hint=LOOK_AGAIN)
     return AwsError(text, code=kind, operation=operation)
 
 
@@ -302,6 +317,7 @@ def _session(profile: str | None, address: Address | None) -> botocore.session.S
         return session
     with _translated("session", "load_profile"):
         session = botocore.session.Session(profile=profile)
+        session.register_component("data_loader", _models(session.get_config_variable("data_path")))
         session.get_scoped_config()  # an unknown profile is said now, not at the first call
         return session
 
@@ -328,6 +344,6 @@ def _assume(session: botocore.session.Session, role_arn: str, region: str, addre
         create_sts, credentials, role_arn, extra_args={"RoleSessionName": "plab"}
     )
     # botocore has no public setter for renewable credentials; its own assume-role provider does the same.
-    cast("Any", session)._credentials = botocore.credentials.DeferredRefreshableCredentials(
+    cast("Any", session)._credentials = botocore.credentials.DeferredRefreshableCredentials(  # noqa: SLF001
         fetcher.fetch_credentials, "assume-role"
     )

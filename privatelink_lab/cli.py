@@ -50,7 +50,7 @@ def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callabl
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(
-            config: Path | None, local: bool, json: bool, quiet: bool, verbose: bool, yes: bool = False, **rest: Any
+            *, config: Path | None, local: bool, json: bool, quiet: bool, verbose: bool, yes: bool = False, **rest: Any
         ) -> Any:
             from privatelink_lab.commands import guarded
             from privatelink_lab.session import Options
@@ -88,7 +88,7 @@ def _common(*, asks: bool) -> list[Callable[[Any], Any]]:
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="plab")
 def plab() -> None:
-    """Build, share and remove an AWS PrivateLink service and its customers.
+    r"""Build, share and remove an AWS PrivateLink service and its customers.
 
     A web server behind an internal load balancer becomes an endpoint service; each consumer's VPC reaches it through an
     interface endpoint that the provider accepts: no peering, no internet, and overlapping addresses do not matter.

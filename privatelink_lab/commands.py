@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from privatelink_lab import admission, engine, prices, report, state
 from privatelink_lab.config import Config
@@ -23,6 +23,7 @@ from privatelink_lab.steps.acceptance import FOREIGN, Connection
 from privatelink_lab.ui.screen import Screen
 
 Ask = Callable[[str], bool]
+HOURS_PER_DAY = 24
 
 
 def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
@@ -58,7 +59,7 @@ class _Work:
         self._stack = ExitStack()
         self.lab: Lab
 
-    def __enter__(self) -> _Work:
+    def __enter__(self) -> Self:
         self._stack.callback(self.screen.close_board)
         try:
             if self._writes:
@@ -69,7 +70,6 @@ class _Work:
                 self.screen.open_board(self._plan())
             self.session.find_place(start=self._starts)
             self.session.settle_place(self.lab)
-            self._stack.enter_context(interruptible(self.lab))
         except BaseException:
             self._stack.close()
             raise
@@ -99,9 +99,10 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
     with _Work(options, "up", writes=True, starts=True) as work:
         if dry_run:
             return _dry_run(work)
-        if replace:
-            _replace(work, replace, adopt=adopt)
-        built = engine.up(work.lab, STEPS, adopt=adopt)
+        with interruptible(work.lab):
+            if replace:
+                _replace(work, replace, adopt=adopt)
+            built = engine.up(work.lab, STEPS, adopt=adopt)
         result = report.built(work.lab, built)
         first = next(iter(built.failed.values()), None)
         code = work.finish(result, built.exit_code, first)
@@ -149,11 +150,12 @@ def _replace(work: _Work, keys: Sequence[str], *, adopt: bool) -> None:
 
 def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:
     if ok:
-        screen.out(f"The lab {config.lab} is up in {result['place']}.")
+        screen.out(f"The lab {config.lab} is up in {result['place']}, after {result['seconds']:.0f} s.")
     if result["service_name"]:
         screen.out(f"  service    {result['service_name']}")
     for endpoint in result["endpoints"]:
-        screen.out(f"  {endpoint['consumer']:<10} {endpoint['dns_name'] or '-'}  ({endpoint['state']})")
+        state = "" if endpoint["state"] == "available" else f"{endpoint['state']}  "
+        screen.out(f"  {endpoint['consumer']:<10} {state}{endpoint['dns_name'] or ''}".rstrip())
     screen.out(f"  cost       {_cost(result['usd_per_hour'])}")
     for endpoint in result["endpoints"]:
         if endpoint["state"].lower() == "pendingacceptance":
@@ -189,7 +191,8 @@ def _down(work: _Work, *, force: bool, adopt: bool, ask: Ask) -> int:
         work.screen.say("Nothing was touched.")
         return work.finish(report.removed(work.lab, engine.Removed(), None), 1)
     work.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
-    receipt = engine.down(work.lab, seen)
+    with interruptible(work.lab):
+        receipt = engine.down(work.lab, seen)
     result = report.removed(work.lab, receipt, cost)
     first = next(iter(receipt.left.values()), None)
     code = work.finish(result, receipt.exit_code, first)
@@ -302,7 +305,8 @@ def _admitted(work: _Work, rows: list[Connection], act: Callable[..., list[PlabE
     if not rows:
         work.screen.say("Nothing was touched.")
         return work.finish({participle: []}, 0)
-    failed = act(work.lab, STEPS, rows)
+    with interruptible(work.lab):
+        failed = act(work.lab, STEPS, rows)
     done = [] if failed else [row.endpoint for row in rows]
     code = work.finish({participle: done}, 1 if failed else 0, failed[0] if failed else None)
     for error in failed:
@@ -361,13 +365,19 @@ def _print_status(screen: Screen, data: dict[str, Any]) -> None:
     if all(row["phase"] == report.MISSING for row in rows):
         screen.out("There is no such lab: nothing bears its tag. Next: plab up")
         return
-    columns = ("STEP", "KEY", "STATE", "DETAIL", "ID")
-    screen.table(columns, ((r["step"], r["key"], r["phase"], r["detail"], r["id"] or "-") for r in rows))
+    screen.table(("KEY", "STATE", "DETAIL", "ID"), (_status_cells(row) for row in rows))
     screen.out(f"Cost: {_cost(data['usd_per_hour'])}.")
     hours = report.age_hours(data["since"])
-    if hours is not None and hours > 24:
+    if hours is not None and hours > HOURS_PER_DAY:
         spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
-        screen.out(f"This lab is {hours / 24:.0f} days old and has cost {spent} so far. Done with it? plab down")
+        screen.out(
+            f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far. Done with it? plab down"
+        )
+
+
+def _status_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row for a person: of an ARN only its own part, so that a line fits into a window."""
+    return (row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2])
 
 
 # init, local

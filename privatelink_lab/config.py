@@ -28,8 +28,16 @@ from privatelink_lab.errors import ConfigError, UsageError
 
 DEFAULT_FILE = "plab.yaml"
 DEFAULT_LAB = "privatelink-lab"
-ACCOUNT_ID = re.compile(r"\d{12}")
+LONGEST_NAME = 20  # so that every AWS name made of it fits
+LARGEST, SMALLEST = 16, 28  # prefix lengths of VPCs and subnets (CreateVpc, CreateSubnet)
+LONGEST_MESSAGE = 8192  # bytes: user data may have 16 KiB, and base64 makes a third more of the message
+MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases can make billions
+ACCOUNT_ID = re.compile(r"[0-9]{12}")
 PROVIDER = "provider"
+LOCAL = "local"
+
+SHOWN = 60  # characters of a value that a message repeats
+IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # not Python's words
 
 Path_ = tuple[str | int, ...]
 Loaded = TypeVar("Loaded")
@@ -38,8 +46,8 @@ Loaded = TypeVar("Loaded")
 def _name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
         raise ValueError("use a-z, 0-9 and inner hyphens only")
-    if len(value) > 20:
-        raise ValueError(f"is {len(value)} characters long; at most 20 fit into AWS's names")
+    if len(value) > LONGEST_NAME:
+        raise ValueError(f"is {len(value)} characters long; at most {LONGEST_NAME} fit into AWS's names")
     return value
 
 
@@ -47,37 +55,37 @@ def _cidr(value: str) -> str:
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise ValueError(f"{value!r} is not a CIDR block such as 10.0.0.0/16") from None
-    if network.version != 4:
+        raise ValueError(f"{_shown(value)} is not a CIDR block such as 10.0.0.0/16") from None
+    if ":" in value:
         raise ValueError("is IPv6; the lab's VPCs are IPv4")
     if "/" not in value or str(network) != value:
         raise ValueError(f"has host bits set or no prefix; did you mean {network}?")
-    if not 16 <= network.prefixlen <= 28:
-        raise ValueError(f"is a /{network.prefixlen}; AWS takes /16 to /28")
+    if not LARGEST <= network.prefixlen <= SMALLEST:
+        raise ValueError(f"is a /{network.prefixlen}; AWS takes /{LARGEST} to /{SMALLEST}")
     return value
 
 
 def _principal(value: str) -> str:
     if value == "*" or ACCOUNT_ID.fullmatch(value):
         return value
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)", value):
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)", value, re.ASCII):
         raise ValueError(
-            f"{value!r} is no principal: give an account id of 12 digits, *, or "
+            f"{_shown(value)} is no principal: give an account id of 12 digits, *, or "
             "arn:aws:iam::ACCOUNT:root, :role/NAME or :user/NAME (PrivateLink takes no paths)"
         )
     return value
 
 
 def _role(value: str) -> str:
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value):
-        raise ValueError(f"{value!r} is no role: it looks like arn:aws:iam::123456789012:role/NAME")
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value, re.ASCII):
+        raise ValueError(f"{_shown(value)} is no role: it looks like arn:aws:iam::123456789012:role/NAME")
     return value
 
 
 def _like(pattern: str, example: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(f"{value!r} does not look like {example}")
+            raise ValueError(f"{_shown(value)} does not look like {example}")
         return value
 
     return AfterValidator(check)
@@ -134,7 +142,7 @@ class Vpc(Section):
         """Whether a subnet per zone would be smaller than a /28, the least that AWS makes."""
         if self.cidr is None:
             return False
-        return ipaddress.IPv4Network(self.cidr).prefixlen + math.ceil(math.log2(zones)) > 28
+        return ipaddress.IPv4Network(self.cidr).prefixlen + math.ceil(math.log2(zones)) > SMALLEST
 
 
 class WebServer(Section):
@@ -142,7 +150,15 @@ class WebServer(Section):
 
     instance_type: InstanceType = "t3.micro"
     port: int = Field(default=80, ge=1, le=65535)
-    message: str = Field(default="Hello World from provider VPC", min_length=1, max_length=4096)
+    message: str = Field(default="Hello World from provider VPC", min_length=1)
+
+    @field_validator("message")
+    @classmethod
+    def _fits_user_data(cls, value: str) -> str:
+        size = len(value.encode())
+        if size > LONGEST_MESSAGE:
+            raise ValueError(f"has {size} bytes; at most {LONGEST_MESSAGE} fit into an instance's user data")
+        return value
 
 
 class Service(Section):
@@ -177,12 +193,18 @@ class Provider(Party):
     web_server: WebServer = WebServer()
     service: Service = Service()
 
+    @field_validator("zones")
+    @classmethod
+    def _zones_fit(cls, value: int, info: ValidationInfo) -> int:
+        vpc = info.data.get("vpc")
+        if vpc and vpc.too_small_for(value):
+            raise ValueError(f"vpc {vpc.cidr} is too small for {value} zones: a subnet needs at least a /28")
+        return value
+
     @model_validator(mode="after")
-    def _zones_fit(self) -> Self:
+    def _zones_are_the_subnets(self) -> Self:
         if self.vpc.reused and "zones" in self.model_fields_set and self.zones != len(self.vpc.subnet_ids):
             raise ValueError(f"has zones: {self.zones} but {len(self.vpc.subnet_ids)} subnet_ids; leave zones out")
-        if self.vpc.too_small_for(self.zones):
-            raise ValueError(f"vpc {self.vpc.cidr} is too small for {self.zones} zones: a subnet needs at least a /28")
         return self
 
     @property
@@ -215,12 +237,19 @@ class Config(Section):
     provider: Provider = Provider()
     consumers: tuple[Consumer, ...] = Field(default=(), strict=False)
 
+    @field_validator("lab")
+    @classmethod
+    def _not_local(cls, value: str) -> str:
+        if value == LOCAL:
+            raise ValueError("'local' is the local AWS's own name; call the lab something else")
+        return value
+
     @field_validator("region")
     @classmethod
     def _known_region(cls, value: str | None, info: ValidationInfo) -> str | None:
         known = (info.context or {}).get("regions", ())
         if value is not None and known and value not in known:
-            raise ValueError(f"{value!r} is no AWS region{_did_you_mean(value, known)}")
+            raise ValueError(f"{_shown(value)} is no AWS region{_did_you_mean(value, known)}")
         return value
 
     @field_validator("consumers")
@@ -232,13 +261,14 @@ class Config(Section):
             raise ValueError(f"has two consumers named {', '.join(twice)}; names tell them apart")
         return value
 
-    @model_validator(mode="after")
-    def _consumers_fit(self) -> Self:
-        small = [c.name for c in self.consumers if c.vpc.too_small_for(self.provider.zone_count)]
+    @field_validator("consumers")
+    @classmethod
+    def _consumers_fit(cls, value: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
+        zones = info.data["provider"].zone_count if "provider" in info.data else 1
+        small = [consumer.name for consumer in value if consumer.vpc.too_small_for(zones)]
         if small:
-            zones = self.provider.zone_count
             raise ValueError(f"the VPC of {', '.join(small)} is too small for {zones} zones: a subnet needs a /28")
-        return self
+        return value
 
     def consumer(self, name: str) -> Consumer | None:
         """The consumer of that name, or None."""
@@ -285,15 +315,26 @@ class _Source:
         self.repeated: list[str] = []
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            problem = getattr(error, "problem", None) or str(error)
-            raise ConfigError([f"{path}:{line}: is not YAML: {problem}"]) from None
-        self.data = self._build(node, ()) if node else None
+            self.data = self._build(node, ()) if node else None
+        except RecursionError:
+            raise self._not_yaml(1, "it is nested too deeply, or contains itself") from None
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise self._not_yaml(line, ", ".join(filter(None, (error.context, error.problem)))) from None
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise self._not_yaml(line, f"the character {chr(error.character)!a} may not stand in it") from None
+        except (ValueError, OverflowError) as error:  # PyYAML on escapes and directives beyond Unicode and int
+            raise self._not_yaml(1, str(error)) from None
+
+    def _not_yaml(self, line: int, problem: str) -> ConfigError:
+        return ConfigError([f"{self.path}:{line}: is not YAML: {problem}"])
 
     def _build(self, node: yaml.Node, path: Path_) -> Any:
-        self.lines.setdefault(path, node.start_mark.line + 1)
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if len(self.lines) > MOST_VALUES:
+            raise ConfigError([f"{self.path}:{line}: the config has more than {MOST_VALUES} values"])
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -303,14 +344,17 @@ class _Source:
             return node.value
         try:
             return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            line = node.start_mark.line + 1
-            raise ConfigError([f"{self.path}:{line}: {node.value!r} is no plain value: {error}"]) from None
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):  # as PyYAML's constructors do
+            kind = node.tag.rpartition(":")[2]
+            raise ConfigError([f"{self.path}:{line}: {_shown(node.value)} is no {kind}; quote it for text"]) from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError([f"{self.path}:{line}: {_dotted(path)}: has a key that is no plain word"])
+            key = str(key_node.value)
             if key in data:
                 self.repeated.append(f"{self.path}:{line}: {_dotted((*path, key))}: stands twice; keep one")
             self.lines[(*path, key)] = line
@@ -329,11 +373,22 @@ def _sentence(item: Any) -> str:
         return f"is not a key here{_did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
     if item["type"] == "missing":
         return "is missing"
-    text = str(item["msg"]).removeprefix("Value error, ")
-    text = text.removeprefix("Input ")
-    if item["type"].endswith("_type") or item["type"] in {"literal_error", "int_parsing"}:
-        return f"{text}, not {item['input']!r}"
+    text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    text = IN_YAML.get(item["type"], text)
+    if item["type"].endswith("_type") or item["type"] == "literal_error":
+        return f"{text}, not {_shown(item['input'])}"
     return text
+
+
+def _shown(value: Any) -> str:
+    """A value of the file on one short line."""
+    if value is None:
+        return "empty"
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a very long number"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _keys_at(where: Path_) -> list[str]:
@@ -352,8 +407,8 @@ def _did_you_mean(word: str, known: Any) -> str:
 
 
 def _dotted(path: Path_) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "config"
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return (text if text.isprintable() else ascii(text)) or "config"
 
 
 def _kind(data: Any) -> str:

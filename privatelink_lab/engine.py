@@ -8,8 +8,7 @@ steps come in as data.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +18,7 @@ from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, LostAnswer, NotOurs, PlabError
 from privatelink_lab.events import Failed, Finished, Started, Waiting
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import BALANCED, KINDS, Look
+from privatelink_lab.look import BALANCED, CONSUMER_KINDS, KINDS, Look
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 
 Item = TypeVar("Item")
@@ -38,7 +37,7 @@ def in_parallel(items: Sequence[Item], call: Callable[[Item], Result]) -> list[R
         except PlabError as error:
             return error
 
-    if len(items) < 2:
+    if len(items) <= 1:
         return [attempt(item) for item in items]
     with ThreadPoolExecutor(max_workers=min(WORKERS, len(items))) as pool:
         return list(pool.map(attempt, items))
@@ -54,6 +53,7 @@ class Survey:
     resources: dict[str, Resource]
     found: dict[str, tuple[Found, ...]]
     errors: dict[str, PlabError]
+    unseen: dict[str, PlabError]  # what may hold something of ours and could not be looked at
     look: Look
 
     def existing(self) -> dict[str, tuple[Found, ...]]:
@@ -71,48 +71,59 @@ def look_at(
 ) -> Look:
     """A new look; no call goes out before it is asked."""
     names = dict.fromkeys(BALANCED, lab.name)
-    return Look(lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled)
+    return Look(lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled)
 
 
 def survey(lab: Lab, steps: Sequence[Step]) -> Survey:
     """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know."""
     named = planned(lab, steps)
     look = look_at(lab, named)
-    resources = named | _forgotten(lab, steps, named, look)
+    forgotten, unseen = _forgotten(lab, steps, named, look)
+    resources = named | forgotten
     look = look.with_resources(resources)
     answers = dict(zip(resources, in_parallel(list(resources), look.found), strict=True))
     found = {key: answer for key, answer in answers.items() if not isinstance(answer, PlabError)}
     errors = {key: answer for key, answer in answers.items() if isinstance(answer, PlabError)}
-    return Survey(resources, found, errors, look)
+    return Survey(resources, found, errors, unseen, look)
 
 
-def _forgotten(lab: Lab, steps: Sequence[Step], named: Mapping[str, Resource], look: Look) -> dict[str, Resource]:
-    """What bears the lab's tag and is not in the config (a removed consumer), rebuilt from its key."""
-    accounts = list(lab.accounts().values())
-    in_parallel([(a, kind) for a in accounts for kind in KINDS], lambda pair: look.rows(*pair))
+def _forgotten(
+    lab: Lab, steps: Sequence[Step], named: Mapping[str, Resource], look: Look
+) -> tuple[dict[str, Resource], dict[str, PlabError]]:
+    """What bears the lab's tag and is not in the config (a removed consumer), rebuilt from its key.
+
+    Also what could not be looked at: without that, "nothing is left" would be a guess.
+    """
+    accounts, unreachable = lab.accounts()
+    unseen = {party: error for party, error in unreachable.items() if not lab.names(party)}
+    places = [(account, kind) for account in accounts for kind in _kinds(lab, account)]
     revived: dict[str, Resource] = {}
-    for account in accounts:
-        for key in _tagged_keys(look, account) - named.keys() - revived.keys():
-            for step in steps:
-                resource = step.revive(lab, key)
-                if resource:
-                    lab.remember(resource.party, account)
-                    revived |= {r.key: r.in_step(step.name) for r in (resource,)}
-    return revived
+    for (account, kind), keys in zip(places, in_parallel(places, lambda place: look.keys(*place)), strict=True):
+        if isinstance(keys, PlabError):
+            unseen[f"{kind} of account {account.id}"] = keys
+            continue
+        for key in sorted(keys - named.keys()):
+            resource = _revive(lab, steps, key)
+            if resource:
+                lab.remember(resource.party, account)
+                revived[key] = resource
+    return revived, unseen
 
 
-def _tagged_keys(look: Look, account: Account) -> set[str]:
-    try:
-        return set(look.tagged_keys(account))
-    except PlabError:  # the finds of that account's keys meet the same error and say it
-        return set()
+def _kinds(lab: Lab, account: Account) -> tuple[str, ...]:
+    return KINDS if account.id == lab.provider.id else CONSUMER_KINDS
+
+
+def _revive(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:
+    made = ((step, step.revive(lab, key)) for step in steps)
+    return next((resource.in_step(step.name) for step, resource in made if resource), None)
 
 
 def refuse_other_owner(lab: Lab, look: Look) -> None:
     """Raise NotOurs when somebody else made this lab and this machine has no state of it."""
     others = {maker for maker in look.makers() if maker[0] != lab.owner}
     if others and not lab.state.ids:
-        owner, since = sorted(others, key=lambda maker: maker[1])[0]
+        owner, since = min(others, key=lambda maker: maker[1])
         raise NotOurs(
             f"The lab {lab.config.lab!r} belongs to {owner}, since {since}, and there is no state of it here.",
             hint="Choose another `lab:` name, or take it over with --adopt.",
@@ -130,7 +141,7 @@ class Built:
     settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
-    calls: Counter[str] = field(default_factory=Counter)  # mutating calls by action
+    seconds: float = 0.0
 
     @property
     def exit_code(self) -> int:
@@ -239,8 +250,10 @@ class _Up:
         self.lab.state.intents.pop(key, None)
         if key not in self.lab.state.ids:
             self.lab.state.created(key, found.id, self.lab.clock.now())
-        if found.phase is Phase.READY:
+        if found.phase is Phase.READY and self._has_needs(key):
             self._settle(key, found)
+        elif found.phase is Phase.READY:  # what it stands on may still be replaced under it
+            self._waiting(key, Phase.PENDING, found.id, found.detail)
         elif found.phase is Phase.FAILED:
             self._fail(key, PlabError(f"{key} ({found.id}) {found.detail}.", hint=f"plab up --replace {key}"))
         elif found.phase is Phase.DRIFTED and self.resources[key].mend is None:
@@ -289,10 +302,10 @@ class _Up:
         self.lab.emit(Failed(key, self.resources[key].step, error))
 
     def _block(self) -> None:
-        """What needs something failed will not be made; it is counted, and the rest goes on."""
+        """What needs or awaits something failed will not get there; it is counted, and the rest goes on."""
         lost = self.built.failed.keys() | set(self.built.blocked)
         for key, resource in self.resources.items():
-            if key not in lost and key not in self.built.settled and lost & set(resource.needs):
+            if key not in lost and key not in self.built.settled and lost & {*resource.needs, *resource.awaits}:
                 self.built.blocked.append(key)
                 lost = lost | {key}
 
@@ -323,9 +336,12 @@ class _Up:
         return any(took)
 
     def _due(self, key: str) -> bool:
-        if any(self.phases.get(need) not in SATISFIED for need in self.resources[key].needs):
+        if not self._has_needs(key):
             return False
         return self.phases[key] in (None, Phase.DRIFTED) and (key, self._action(key)) not in self.tried
+
+    def _has_needs(self, key: str) -> bool:
+        return all(self.phases.get(need) in SATISFIED for need in self.resources[key].needs)
 
     def _action(self, key: str) -> str:
         return "create" if self.phases[key] is None else "mend"
@@ -341,7 +357,6 @@ class _Up:
 
     def _record(self, key: str, result: str | PlabError | None) -> bool:
         if not isinstance(result, PlabError):
-            self.built.calls["create" if result else "mend"] += 1
             if result:
                 self.lab.state.created(key, result, self.lab.clock.now())
             self.details[key] = ""
@@ -372,6 +387,7 @@ class _Up:
                 found = self.last_found(key)
                 self.built.settled[key] = (found,)
                 self.lab.emit(Finished(key, resource.step, found.id, "held", found.detail))
+        self.built.seconds = self._since_start(None)
         return self.built
 
     def last_found(self, key: str) -> Found:
@@ -392,7 +408,6 @@ class Removed:
 
     deleted: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, PlabError] = field(default_factory=dict)
-    usd_per_hour: float | None = 0.0
 
     @property
     def exit_code(self) -> int:
@@ -432,7 +447,7 @@ class _Down:
         self.began: dict[str, float] = {}
         self.tried: set[str] = set()  # keys of this tick: a stale describe must not make us spin
         self.started = self.changed = lab.clock.now()
-        self.removed = Removed()
+        self.removed = Removed(left=dict(seen.unseen) if only is None else {})
         self.first: Survey | None = seen
 
     def waited(self) -> float:

@@ -76,19 +76,24 @@ class Lab:
         assert of is not None  # noqa: S101 (callers name parties of the config)
         return Party(of.profile, of.role_arn)
 
-    def accounts(self) -> dict[str, aws.Account]:
-        """Every reachable account of config and state, once each, by account id.
+    def accounts(self) -> tuple[list[aws.Account], dict[str, PlabError]]:
+        """The accounts of config and state, once each, and the parties whose account cannot be reached.
 
         An account that cannot be reached fails its own keys, not the rest.
         """
-        reachable: dict[str, aws.Account] = {}
-        for party in dict.fromkeys(self.state.parties.values()):
+        reached: dict[str, aws.Account] = {}
+        errors: dict[str, PlabError] = {}
+        for name in self.state.parties:
             try:
-                account = self._account(party)
-                reachable.setdefault(account.id, account)
-            except PlabError:
-                continue
-        return reachable
+                account = self.account(name)
+                reached.setdefault(account.id, account)
+            except PlabError as error:
+                errors[name] = error
+        return list(reached.values()), errors
+
+    def names(self, party: str) -> bool:
+        """Whether the config names this party."""
+        return party == PROVIDER or self.config.consumer(party) is not None
 
     def remember(self, party: str, account: aws.Account) -> None:
         """Note where a tag of a party that neither config nor state knows was found."""

@@ -32,6 +32,7 @@ TAGGED = {
 }
 BALANCED = ("load-balancer", "target-group")
 KINDS = (*TAGGED, *BALANCED)
+CONSUMER_KINDS = ("vpc", "subnet", "security-group", "vpc-endpoint")  # all that a consumer's account ever holds
 
 
 class Once:
@@ -73,6 +74,7 @@ class Look:
         names: Mapping[str, str],
         resources: Mapping[str, Resource],
         find: Callable[[Resource, Look], tuple[Found, ...]],
+        *,
         settled: Mapping[str, tuple[Found, ...]] | None = None,
         once: Once | None = None,
     ) -> None:
@@ -85,7 +87,7 @@ class Look:
 
     def with_resources(self, resources: Mapping[str, Resource]) -> Look:
         """The same snapshot, asked about other resources."""
-        return Look(self._lab, self._names, resources, self._find, self._settled, self._once)
+        return Look(self._lab, self._names, resources, self._find, settled=self._settled, once=self._once)
 
     # What the lab's own keys are.
 
@@ -146,14 +148,9 @@ class Look:
 
     # What else bears the lab's tag.
 
-    def tagged_keys(self, account: Account) -> dict[str, str]:
-        """Every key that the lab's tag names in this account, with the kind of what bears it."""
-        return {
-            key: kind
-            for kind in KINDS
-            for row in self.rows(account, kind)
-            if self.owns(row) and (key := tags(row).get("plab:key"))
-        }
+    def keys(self, account: Account, kind: str) -> set[str]:
+        """Every key that the lab's tag names among the rows of a kind."""
+        return {key for row in self.rows(account, kind) if self.owns(row) and (key := tags(row).get("plab:key"))}
 
     def makers(self) -> set[tuple[str, str]]:
         """Who made what this look has seen: pairs of `plab:owner` and `plab:since`."""

@@ -19,6 +19,7 @@ MISSING = "missing"
 def status(lab: Lab, seen: Survey) -> dict[str, Any]:
     """The `status` object: what exists, in which phase, at what cost per hour, and since when."""
     rows = [row for key in seen.resources for row in _status_rows(seen, key)]
+    rows += [_unseen(what, error) for what, error in seen.unseen.items()]
     cost = _cost(lab, seen)
     return {
         "lab": lab.config.lab,
@@ -43,6 +44,10 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     if not found and resource.create is None:
         return []
     return [_row(resource, one.id, one.phase.value, one.detail) for one in found] or [_row(resource, None, MISSING, "")]
+
+
+def _unseen(what: str, error: PlabError) -> dict[str, Any]:
+    return {"key": what, "step": "", "id": None, "phase": "unknown", "detail": str(error)}
 
 
 def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
@@ -122,6 +127,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
         "usd_per_hour": prices.in_region(hourly(costs), lab.provider.region),
+        "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
         "next": _next(lab, run),

@@ -21,6 +21,7 @@ from privatelink_lab.errors import StateError
 
 SCHEMA = 1
 FOLDER = ".plab"
+JOURNALS = ("ids", "born", "intents", "attempts", "timeline")  # the mappings of a state file
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def load(folder: Path, lab: str) -> State:
         return State(lab=lab, path=path)
     except OSError as error:
         raise StateError(f"The state file {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise _damaged(path) from None
     if schema != SCHEMA:
         raise StateError(
@@ -134,6 +135,8 @@ def load(folder: Path, lab: str) -> State:
 def _revive(data: dict[str, Any], path: Path) -> State:
     try:
         place = data.pop("place")
+        for journal in JOURNALS:
+            data[journal].items()
         parties = {name: Party(**party) for name, party in data.pop("parties").items()}
         return State(path=path, place=Place(**place) if place else None, parties=parties, **data)
     except (TypeError, KeyError, AttributeError):
@@ -157,7 +160,7 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temp, path)
+        Path(temp).replace(path)
     except OSError as error:
         if temp:
             Path(temp).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
@@ -40,7 +41,7 @@ class Clock(Protocol):
     """Time as the engine sees it, in seconds."""
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Seconds since the epoch, on a clock that never goes back within a run."""
 
     def sleep(self, seconds: float) -> None:
         """Return after `seconds`, or at once when `wake` is called."""
@@ -54,10 +55,11 @@ class RealClock:
 
     def __init__(self) -> None:
         self._woken = threading.Event()
+        self._epoch = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.monotonic()
+        """Seconds since the epoch; the state compares them between runs."""
+        return self._epoch + time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Wait `seconds`, or less when woken."""
@@ -89,7 +91,7 @@ def until(step: Callable[[], Answer | None], *, clock: Clock, waited: Callable[[
 
 def is_throttle(error: AwsError) -> bool:
     """Whether AWS refused for load alone: the call had no effect and may go again."""
-    return error.code in THROTTLES or error.status == 503
+    return error.code in THROTTLES or error.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def is_not_yet(error: AwsError) -> bool:

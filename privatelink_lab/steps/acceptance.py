@@ -85,7 +85,7 @@ def _consumers_by_endpoint(lab: Lab, look: Look) -> dict[str, str]:
     """The endpoints that bear this lab's tag in the accounts we reach, and the consumer that each belongs to."""
     return {
         row["VpcEndpointId"]: tag["Value"].split("/")[0]
-        for account in lab.accounts().values()
+        for account in lab.accounts()[0]
         for row in look.rows(account, "vpc-endpoint")
         if look.owns(row)
         for tag in row["Tags"]

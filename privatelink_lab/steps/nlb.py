@@ -16,10 +16,10 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
+from privatelink_lab.steps.target_group import LISTENER
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/nlb"
-LISTENER = f"{KEY}/listener"
 STATES = {"provisioning": Phase.PENDING, "active": Phase.READY, "active_impaired": Phase.READY}
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 

@@ -19,6 +19,7 @@ from privatelink_lab.steps.web_server import KEY as WEB_SERVER
 
 KEY = "provider/target-group"
 REGISTRATION = f"{KEY}/registration"
+LISTENER = "provider/nlb/listener"  # of the next step; without it a target stays unused
 HEALTH = {
     "initial": Phase.PENDING,
     "healthy": Phase.READY,
@@ -111,7 +112,13 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     return (
         Resource(KEY, "target group", inside, _find_group, _create_group, delete=_delete_groups),
         Resource(
-            REGISTRATION, "target", (KEY, WEB_SERVER), _find_registration, _register, patience=Patience(timeout=600)
+            key=REGISTRATION,
+            noun="target",
+            needs=(KEY, WEB_SERVER),
+            find=_find_registration,
+            create=_register,
+            patience=Patience(timeout=600),
+            awaits=(LISTENER,),
         ),
     )
 

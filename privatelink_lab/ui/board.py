@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from privatelink_lab.events import Event, Failed, Finished, Started, Waiting
 
 TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
-DOING = {"create": "creating", "mend": "mending", "delete": "deleting", "accept": "accepting", "reject": "rejecting"}
+DOING = {
+    "start": "starting",
+    "create": "creating",
+    "mend": "mending",
+    "delete": "deleting",
+    "accept": "accepting",
+    "reject": "rejecting",
+}
 
 
 @dataclass(frozen=True)

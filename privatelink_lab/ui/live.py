@@ -23,6 +23,7 @@ MARKS = {
     HELD: ("◆", "yellow"),
     FAILED: ("✗", "red"),
 }
+WIDE = 100_000  # characters: a pipe folds nothing
 PLAIN_MARKS = {TODO: ".", BUSY: "*", DONE: "+", HELD: "=", FAILED: "x"}
 
 
@@ -60,15 +61,14 @@ class LiveBoard:
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right")
-        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column()  # the only one that gives way when the window is narrow
         for row in rows:
             mark, style = MARKS[row.mark]
             if not self._unicode():
                 mark = PLAIN_MARKS[row.mark]
             seconds = "" if row.seconds is None else f"{row.seconds:.0f}s"
-            table.add_row(
-                Text(mark, style=style), Text(row.step), Text(seconds, style="dim"), Text(row.waits_for or row.words)
-            )
+            words = Text(row.waits_for or row.words, no_wrap=True, overflow="ellipsis")
+            table.add_row(Text(mark, style=style), Text(row.step), Text(seconds, style="dim"), words)
         return Group(table)
 
     def _unicode(self) -> bool:
@@ -79,7 +79,7 @@ def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence
     """A table on `stream`: as wide as its content in a pipe, folded to the window on a terminal."""
     terminal = stream.isatty()
     colour = terminal and "NO_COLOR" not in os.environ
-    console = Console(file=stream, highlight=False, no_color=not colour, width=None if terminal else 400)
+    console = Console(file=stream, highlight=False, no_color=not colour, width=None if terminal else WIDE)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -1,0 +1,51 @@
+"""HTTP answers, and AWS's three ways to write an error."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from privatelink_lab.local.guard import Refusal
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response; `close` ends the connection after it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    close: bool = False
+
+
+def error_answer(refusal: Refusal, service: str, *, close: bool = False) -> Answer:
+    """A refusal in the protocol of a service, with a request id of its own."""
+    request_id = str(uuid.uuid4())
+    code, message = escape(refusal.code), escape(refusal.message)
+    kind = "text/xml;charset=UTF-8"
+    if service == "ssm":
+        kind = "application/x-amz-json-1.1"
+        body = json.dumps({"__type": refusal.code, "message": refusal.message})
+    elif service == "ec2":
+        body = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"</Errors><RequestID>{request_id}</RequestID></Response>"
+        )
+    else:
+        fault = "Sender" if refusal.status < 500 else "Receiver"  # noqa: PLR2004  # HTTP's line
+        body = (
+            f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code>"
+            f"<Message>{message}</Message></Error><RequestId>{request_id}</RequestId>"
+            "</ErrorResponse>"
+        )
+    headers = {"Content-Type": kind, "x-amzn-RequestId": request_id}
+    return Answer(refusal.status, headers, body.encode(), close)
+
+
+def json_answer(data: Mapping[str, object]) -> Answer:
+    """A plain JSON document."""
+    headers = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4())}
+    return Answer(200, headers, json.dumps(data).encode())

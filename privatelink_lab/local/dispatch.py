@@ -1,0 +1,88 @@
+"""One call of one service: from an HTTP request to moto's answer, errors included."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import OperationNotFoundError
+from moto.core.parse import RequestParserError
+from moto.core.request import Request
+from moto.core.responses import BaseResponse
+from moto.core.utils import get_service_model
+
+from privatelink_lab.local.answers import Answer, error_answer
+from privatelink_lab.local.guard import Refusal
+
+LOG = logging.getLogger(__name__)
+
+_LEFT_OUT = frozenset({"user-agent", "x-moto-account-id"})
+"""Headers by which moto would let the client choose another region or account."""
+
+
+class MissingParameterError(Exception):
+    """A parameter that the service's model requires was not given."""
+
+
+def call_service(service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes) -> tuple[str, Answer]:
+    """The action that was asked for, and the answer; never raises.
+
+    What moto lacks is `UnsupportedOperation`, a request that does not fit the service's model is
+    a 400, and a failure of moto's own is `InternalError`; its stack trace goes to the log only.
+    """
+    name = str(service.service_name)
+    action = "?"
+    try:
+        _read(service, url, headers, body)
+        action = service._get_action()
+        _check_required(service, action)
+        return action, _as_answer(*service.call_action())
+    except Exception as error:
+        refusal = _explain(error)
+        if refusal is None:
+            LOG.exception("%s failed", action)
+            refusal = Refusal(500, "InternalError", f"{type(error).__name__} in the local AWS")
+        return action, error_answer(refusal, name)
+
+
+def _read(service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes) -> None:
+    kept = {key: value for key, value in headers.items() if key.lower() not in _LEFT_OUT}
+    try:
+        service.setup_class(Request.from_primitives("POST", url, kept, body))
+    except ValueError as error:  # moto's parser on text where the model wants a number
+        raise RequestParserError(str(error)) from error
+
+
+def _check_required(service: BaseResponse, action: str) -> None:
+    shape = get_service_model(service.boto3_service_name).operation_model(action).input_shape
+    for name in shape.required_members if shape else ():
+        if service._get_param(name) is None:
+            raise MissingParameterError(name)
+
+
+def _explain(error: Exception) -> Refusal | None:
+    """The client's error in AWS's words; None for one of ours or moto's."""
+    match error:
+        case MissingParameterError():
+            text = f"The request must contain the parameter {error}"
+            return Refusal(400, "MissingParameter", text)
+        case OperationNotFoundError():
+            return Refusal(400, "InvalidAction", f"The service has no such action: {error}")
+        case RequestParserError():
+            return Refusal(400, "MalformedQueryString", f"The request cannot be parsed: {error}")
+        case NotImplementedError():
+            return Refusal(400, "UnsupportedOperation", f"The local AWS cannot do this: {error}")
+        case _:
+            return None
+
+
+def _as_answer(status: int, headers: Mapping[str, Any], body: str | bytes) -> Answer:
+    """What moto answered, with a request id where its serializer writes a constant."""
+    kept = {key: str(value) for key, value in headers.items() if key.lower() not in _OWN_HEADERS}
+    data = body if isinstance(body, bytes) else body.encode()
+    request_id = kept.get("x-amzn-requestid", "")
+    return Answer(status, kept, data.replace(b">request-id<", f">{request_id}<".encode()))
+
+
+_OWN_HEADERS = frozenset({"status", "date", "content-length", "connection"})

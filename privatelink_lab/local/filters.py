@@ -1,0 +1,59 @@
+"""The filters and pages that EC2's describe calls have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from moto.core.responses import BaseResponse
+from moto.ec2.exceptions import InvalidFilter, InvalidNextToken
+
+Row = TypeVar("Row")
+Fields = Mapping[str, str | Sequence[str]]
+PAGE = 1000
+
+
+def wanted(request: BaseResponse) -> dict[str, list[str]]:
+    """The filters of a request: name -> accepted values. EC2 says Filter or Filters."""
+    given = request._get_param("Filters", []) or request._get_param("Filter", [])
+    return {each.get("Name", ""): list(each.get("Values", [])) for each in given}
+
+
+def passes(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
+    """Whether every filter accepts one value of its field; `*` and `?` are wildcards.
+
+    Raises `InvalidFilter` for a name that `fields` lacks; a tag that is not there passes nothing.
+    """
+    for name, patterns in filters.items():
+        if name not in fields and not name.startswith("tag:"):
+            raise InvalidFilter(name)
+        has = fields.get(name, ())
+        values = [has] if isinstance(has, str) else has
+        if not any(fnmatchcase(value, pattern) for value in values for pattern in patterns):
+            return False
+    return True
+
+
+def tag_fields(tags: Mapping[str, str]) -> dict[str, str | Sequence[str]]:
+    """The fields `tag:KEY`, `tag-key` and `tag-value` of a tagged thing."""
+    named: dict[str, str | Sequence[str]] = {f"tag:{key}": value for key, value in tags.items()}
+    return named | {"tag-key": list(tags), "tag-value": list(tags.values())}
+
+
+def as_tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as an answer carries them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def page(request: BaseResponse, rows: Sequence[Row]) -> tuple[list[Row], str | None]:
+    """The rows that MaxResults and NextToken ask for, and the token of the next page.
+
+    Raises `InvalidNextToken` for a token that is not ours.
+    """
+    token = request._get_param("NextToken") or "0"
+    if not token.isdecimal() or int(token) > len(rows):
+        raise InvalidNextToken(token)
+    start = int(token)
+    end = start + int(request._get_param("MaxResults") or PAGE)
+    return list(rows[start:end]), str(end) if end < len(rows) else None

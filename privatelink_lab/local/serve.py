@@ -1,0 +1,79 @@
+"""The server process: `python -m privatelink_lab.local.serve FOLDER --speed N`.
+
+FOLDER/local.json says where it is and with which keys, from when it is ready until it ends.
+stdout is the log. SIGTERM ends it; SIGINT does not, since it must outlive a Ctrl-C of plab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from privatelink_lab.local.clock import Clock
+from privatelink_lab.local.front import bind
+from privatelink_lab.local.launch import forget, server_path
+
+CHECK = 5.0  # seconds between looks whether local.json still is this server's
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, or until local.json is gone and nobody can find this server."""
+    parser = argparse.ArgumentParser(prog="privatelink_lab.local.serve", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--speed", type=float, default=20.0)
+    options = parser.parse_args(arguments)
+    serve(options.folder, options.speed)
+    return 0
+
+
+def serve(folder: Path, speed: float) -> None:
+    """Bind first, then load moto: importing it takes two seconds and may start threads."""
+    ended = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    listener = bind()
+    from privatelink_lab.local.server import LocalAws  # only after the bind
+
+    path = server_path(folder)
+    with LocalAws(Clock(speed), listener=listener, log=say) as aws:
+        write(
+            path,
+            {
+                "url": aws.url,
+                "pid": os.getpid(),
+                "token": aws.token,
+                "access_key_id": aws.access_key_id,
+                "secret_access_key": aws.secret_access_key,
+                "speed": speed,
+            },
+        )
+        say(f"ready at {aws.url}, {speed:g} times as fast as AWS")
+        while not ended.wait(CHECK) and path.exists():
+            continue
+        forget(folder, aws.token)
+    say("ended")
+
+
+def write(path: Path, data: Mapping[str, object]) -> None:
+    """Put the file there at once and whole, for its owner only."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(data, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def say(line: str) -> None:
+    """One line for the log, now."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    # Taking moto's stores apart would take another second, and `stop` waits for the end.
+    os._exit(main())

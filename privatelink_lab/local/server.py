@@ -1,0 +1,191 @@
+"""The local AWS: the guard, moto's services, the agenda and the HTTP front, put together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Self
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.responses import BaseResponse
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.responses import TokenResponse
+
+from privatelink_lab.local.answers import Answer, error_answer, json_answer
+from privatelink_lab.local.backend import install as install_backend
+from privatelink_lab.local.balancers import LocalElb
+from privatelink_lab.local.clock import Agenda, Clock
+from privatelink_lab.local.dispatch import call_service
+from privatelink_lab.local.front import Front, bind
+from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
+from privatelink_lab.local.inventory import count_resources, take_inventory
+from privatelink_lab.local.privatelink import LocalEc2
+from privatelink_lab.local.world import World
+
+if TYPE_CHECKING:
+    import socket
+
+ACCOUNT = "123456789012"
+"""The account of the server's own key; AssumeRole leads to others."""
+
+STATUS_PATH = "/_plab/status"
+_KEY_LETTERS = string.ascii_uppercase + string.digits
+
+
+_STORES = threading.Lock()
+"""Held by the LocalAws that moto's stores belong to."""
+
+
+class LocalAws:
+    """One life of the local AWS, in this process; a context manager.
+
+    moto's stores are global, so only one may live at a time. `start` empties them.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        listener: socket.socket | None = None,
+        log: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.clock = clock
+        self.token = secrets.token_hex(16)
+        self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
+        self.secret_access_key = secrets.token_urlsafe(30)
+        self._world = World(Agenda(clock))
+        self._lock = threading.Lock()
+        self._log = log
+        self._front = Front(listener or bind(), self.respond)
+        self._thread = threading.Thread(target=self._serve, name="local-aws", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self._front.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """What AWS_ENDPOINT_URL wants."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Empty moto's stores, load what is slow, and serve in a thread.
+
+        Raises RuntimeError while another one lives in this process.
+        """
+        if not _STORES.acquire(blocking=False):
+            self._front.server_close()
+            raise RuntimeError("moto's stores are global: stop the other LocalAws first")
+        BackendDict.reset()
+        reset_model_data()
+        install_backend()
+        self.warm_up()
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every socket and wait for every thread. A second call does nothing."""
+        if self._thread.is_alive():
+            self._front.hang_up()
+            self._thread.join()
+            _STORES.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def warm_up(self) -> None:
+        """Call each service once, so that no user waits for its models and catalogues."""
+        for service, headers, body in _FIRST_CALLS:
+            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
+            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Kind -> everything that users have made and that exists now, each with its tags."""
+        with self._lock:
+            self._world.agenda.settle()
+            return take_inventory()
+
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer to one HTTP request, and one line in the log."""
+        scope = read_scope(headers) or Scope()
+        refused = refuse_stranger(headers, self.port) or self._refuse_key(scope)
+        if refused is None and (method, path) == ("GET", STATUS_PATH):
+            action, answer = "status", json_answer(self._status())
+        elif refused is None and path == "/":
+            action, answer = self._call(scope, headers, body)
+        else:
+            action, answer = "refused", error_answer(refused or _NO_PAGE, scope.service)
+        self._log(f"{time.strftime('%H:%M:%S')} {scope.service or '-'} {action} {answer.status}")
+        return answer
+
+    def _serve(self) -> None:
+        self._front.serve_forever(poll_interval=0.05)
+
+    def _refuse_key(self, scope: Scope) -> Refusal | None:
+        with self._lock:
+            return refuse_key(scope, [self.access_key_id, *_assumed_keys()])
+
+    def _status(self) -> dict[str, object]:
+        with self._lock:
+            self._world.agenda.settle()
+            resources = count_resources()
+        return {
+            "token": self.token,
+            "pid": os.getpid(),
+            "speed": self.clock.speed,
+            "resources": resources,
+        }
+
+    def _call(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> tuple[str, Answer]:
+        make = _SERVICES.get(scope.service)
+        if make is None or scope.region not in ec2_backends[ACCOUNT].regions:
+            refused = _NO_REGION if make else _NO_SERVICE
+            return "refused", error_answer(refused, scope.service)
+        with self._lock:
+            self._world.agenda.settle()
+            return call_service(make(self._world), f"{self.url}/", headers, body)
+
+
+_SERVICES: Mapping[str, Callable[[World], BaseResponse]] = {
+    "ec2": LocalEc2,
+    "elasticloadbalancing": LocalElb,
+    "sts": lambda _: TokenResponse(),
+    "ssm": lambda _: SimpleSystemManagerResponse(),
+}
+
+_NO_SERVICE = Refusal(400, "UnknownService", f"The local AWS has only: {', '.join(_SERVICES)}.")
+_NO_REGION = Refusal(400, "InvalidRegion", "The request is not signed for a region of AWS.")
+_NO_PAGE = Refusal(404, "NotFound", "There is no such page.")
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_JSON = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.GetParameter"}
+_AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+_OFFERINGS = (
+    b"Action=DescribeInstanceTypeOfferings&LocationType=availability-zone"
+    b"&Filter.1.Name=instance-type&Filter.1.Value.1=t3.micro"
+)
+_FIRST_CALLS = (
+    ("ec2", _FORM, _OFFERINGS),
+    ("elasticloadbalancing", _FORM, b"Action=DescribeLoadBalancers"),
+    ("sts", _FORM, b"Action=GetCallerIdentity"),
+    ("ssm", _JSON, b'{"Name": "%s"}' % _AMI.encode()),
+)
+
+
+def _assumed_keys() -> Iterator[str]:
+    """The access key ids that AssumeRole has given out."""
+    for account in iam_backends.values():
+        for backend in account.values():
+            yield from backend.access_keys

@@ -1,0 +1,155 @@
+"""The server itself: many clients, a clean end, and what it counts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from privatelink_lab.local.clock import Clock
+from privatelink_lab.local.server import LocalAws
+
+from .labs import AMI, CONSUMER, Cloud, Lab, code_of, network
+from .test_guard import ask, signed
+
+
+def test_two_hundred_clients_at_once(cloud: Cloud) -> None:
+    """Each gets its own VPC, none is refused or served twice."""
+    headers, count = signed(cloud), 200
+
+    def create(_: int) -> int:
+        return ask(cloud, headers, b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0/16")[0]
+
+    with ThreadPoolExecutor(count) as pool:
+        assert list(pool.map(create, range(count))) == [200] * count
+    assert len(cloud.client("ec2").describe_vpcs()["Vpcs"]) == count + 1
+
+
+def test_a_connection_is_kept(cloud: Cloud) -> None:
+    """Two calls go over one connection, and a refusal does not end it."""
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=10)
+    statuses, sockets = [], set()
+    for headers in (signed(cloud), {}, signed(cloud)):
+        connection.request("GET", "/_plab/status", headers=headers)
+        sockets.add(id(connection.sock))
+        with connection.getresponse() as answer:
+            answer.read()
+            statuses.append(answer.status)
+    connection.close()
+    assert (statuses, len(sockets)) == ([200, 403, 200], 1)
+
+
+def test_stop_closes_everything() -> None:
+    """Idle connections are hung up, the port is free, and no thread is left."""
+    before = threading.active_count()
+    aws = LocalAws(Clock(0)).start()
+    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+    connection.request("GET", "/")
+    with connection.getresponse() as answer:
+        assert answer.status == 403
+    aws.stop()
+    aws.stop()
+    assert threading.active_count() == before
+    with pytest.raises(OSError, match="refused"):
+        http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10).connect()
+    connection.close()
+
+
+def test_a_new_life_is_empty_and_has_new_keys(cloud: Cloud) -> None:
+    """Nothing of the last one is left, and its keys open nothing."""
+    cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    old = signed(cloud)
+    cloud.aws.stop()
+    with LocalAws(Clock(0)) as aws:
+        assert aws.inventory() == {}
+        assert aws.token != cloud.aws.token
+        again = Cloud(aws, [0.0])
+        assert ask(again, old)[0] == 403
+
+
+def test_only_one_lives_in_a_process(cloud: Cloud) -> None:
+    """A second one would empty the stores of the first."""
+    with pytest.raises(RuntimeError, match="stop the other"):
+        LocalAws(Clock(0)).start()
+    assert cloud.client("ec2").describe_vpcs()["Vpcs"]
+
+
+def test_inventory_before_equals_after(lab: Lab) -> None:
+    """What was made and deleted leaves no line, in whatever account it was."""
+    before = lab.cloud.aws.inventory()
+    theirs = lab.cloud.client("ec2", CONSUMER)
+    vpc, subnet = network(theirs, "10.5.0.0/16")
+    group = theirs.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    ids = theirs.run_instances(ImageId=AMI, SubnetId=subnet, MinCount=1, MaxCount=1)
+    instance = ids["Instances"][0]["InstanceId"]
+    endpoint = lab.connect()
+    changed = lab.cloud.aws.inventory()
+    assert set(changed) - set(before) == {"endpoint", "instance", "network-interface", "security-group", "volume"}
+    theirs.terminate_instances(InstanceIds=[instance])
+    found = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
+    lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    lab.cloud.wait(60)
+    theirs.delete_security_group(GroupId=group)
+    for ec2, one, whole in ((theirs, subnet, vpc), (lab.ec2, found["SubnetIds"][0], found["VpcId"])):
+        ec2.delete_subnet(SubnetId=one)
+        ec2.delete_vpc(VpcId=whole)
+    assert lab.cloud.aws.inventory() == before
+
+
+def test_status_counts_what_users_made(lab: Lab) -> None:
+    """Two VPCs, a balancer, a service and an endpoint; a default VPC is not theirs."""
+    lab.connect()
+    text = ask(lab.cloud, signed(lab.cloud), b"", "GET", "/_plab/status")[1]
+    assert json.loads(text)["resources"] == 5
+
+
+def test_a_failure_inside_is_an_answer(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """InternalError with 500; the stack trace is in the log and not in the answer."""
+    assert code_of(cloud.client("ec2").describe_instances, NextToken="nonsense") == "InternalError"
+    assert "Traceback" in caplog.text
+    assert cloud.client("ec2").describe_vpcs()["Vpcs"]
+
+
+def test_what_plab_asks_of_moto(cloud: Cloud) -> None:
+    """Offerings by zone, zones with ids, the AL2023 image of both architectures, tag filters."""
+    ec2, ssm = cloud.client("ec2"), cloud.client("ssm")
+    asked = [{"Name": "instance-type", "Values": ["t3.micro"]}]
+    offered = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=asked)[
+        "InstanceTypeOfferings"
+    ]
+    zones = {zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
+    assert {each["Location"] for each in offered} <= zones
+    for kind in ("x86_64", "arm64"):
+        name = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{kind}"
+        assert ssm.get_parameter(Name=name)["Parameter"]["Value"].startswith("ami-")
+    assert code_of(ssm.get_parameter, Name="none") == "ParameterNotFound"
+
+
+def test_tag_filters(cloud: Cloud) -> None:
+    """VPCs, subnets, groups and instances are found by the lab's tag."""
+    ec2 = cloud.client("ec2")
+    tags = [{"Key": "plab:lab", "Value": "x"}]
+
+    def tagged(kind: str) -> list[dict[str, object]]:
+        return [{"ResourceType": kind, "Tags": tags}]
+
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", TagSpecifications=tagged("subnet"))["Subnet"][
+        "SubnetId"
+    ]
+    group = ec2.create_security_group(
+        GroupName="g", Description="d", VpcId=vpc, TagSpecifications=tagged("security-group")
+    )["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.0.0/24"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    again = code_of(ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[rule])
+    assert again == "InvalidPermission.Duplicate"
+    ec2.run_instances(ImageId=AMI, SubnetId=subnet, MinCount=1, MaxCount=1, TagSpecifications=tagged("instance"))
+    only = {"Filters": [{"Name": "tag:plab:lab", "Values": ["x"]}]}
+    assert len(ec2.describe_vpcs(**only)["Vpcs"]) == 1
+    assert len(ec2.describe_subnets(**only)["Subnets"]) == 1
+    assert len(ec2.describe_security_groups(**only)["SecurityGroups"]) == 1
+    assert len(ec2.describe_instances(**only)["Reservations"]) == 1

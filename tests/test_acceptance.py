@@ -1,0 +1,181 @@
+"""Who is let in: by `up`, by hand, and never again after a reject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Cloud, config_of
+
+from privatelink_lab import admission, engine
+from privatelink_lab.engine import Built
+from privatelink_lab.errors import NotOurs, UsageError
+from privatelink_lab.lab import Lab
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.acceptance import FOREIGN, Connection
+
+MANUAL = {"name": "acme", "accept": "manual"}
+STRANGER = "arn:aws:iam::444455556666:role/stranger"
+
+
+def state_of(built: Built, key: str) -> str:
+    """AWS's word for a key at the end of `up`."""
+    return built.settled[key][0].detail
+
+
+def rows(cloud: Cloud, lab: Lab) -> list[Connection]:
+    """What `plab connections` lists."""
+    return admission.connections(cloud.lab(lab.config, lab.state), STEPS)
+
+
+def connect_stranger(cloud: Cloud, built: Built) -> str:
+    """An endpoint of another account, which asks for a connection; its id."""
+    ec2: Any = cloud.account(STRANGER).ec2
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    zone = cloud.account().ec2.describe_subnets(SubnetIds=[built.settled["provider/subnet-1"][0].id])
+    zone_id = zone["Subnets"][0]["AvailabilityZoneId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZoneId=zone_id)["Subnet"]["SubnetId"]
+    name = built.settled["provider/endpoint-service"][0].shows["service_name"]
+    made = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface", VpcId=vpc, ServiceName=name, SubnetIds=[subnet], PrivateDnsEnabled=False
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+
+def open_lab(cloud: Cloud, *consumers: Any) -> Lab:
+    """A lab whose service the stranger's account may ask."""
+    provider = {"service": {"allowed_principals": ["444455556666"]}}
+    return cloud.lab(config_of(*consumers, provider=provider))
+
+
+def test_manual_acceptance_ends_up_with_exit_0_and_waits(cloud: Cloud) -> None:
+    """`accept: manual`: `up` ends well with the endpoint pendingAcceptance, and says what it waits for."""
+    built = cloud.up(cloud.lab(config_of(MANUAL)))
+    assert built.exit_code == 0
+    assert state_of(built, "acme/endpoint") == "pendingAcceptance"
+    assert state_of(built, "acme/acceptance") == "pendingAcceptance: waits for plab accept"
+    assert "AcceptVpcEndpointConnections" not in cloud.calls()
+
+
+def test_accept_makes_it_available_and_the_next_up_changes_nothing(cloud: Cloud) -> None:
+    """`plab accept` waits through pending until available; `up` then finds a whole lab."""
+    lab = cloud.lab(config_of(MANUAL))
+    cloud.up(lab)
+    assert admission.accept(lab, STEPS, rows(cloud, lab)) == []
+    assert [row.state for row in rows(cloud, lab)] == ["available"]
+    cloud.calls()
+    built = cloud.up(cloud.lab(lab.config, lab.state))
+    assert state_of(built, "acme/endpoint") == "available"
+    assert cloud.changes() == []
+
+
+def test_pending_after_acceptance_is_progress(slow_cloud: Cloud) -> None:
+    """On AWS's clock an accepted endpoint is `pending` for a minute; accept waits and does not fail."""
+    lab = slow_cloud.lab(config_of(MANUAL))
+    slow_cloud.up(lab)
+    slow_cloud.events.clear()
+    assert admission.accept(lab, STEPS, rows(slow_cloud, lab)) == []
+    assert [event.as_json().get("detail") or event.as_json().get("state") for event in slow_cloud.events[1:]] == [
+        "pending",
+        "available",
+    ]
+
+
+def test_a_rejected_endpoint_is_never_readmitted(cloud: Cloud, lab: Lab) -> None:
+    """After `plab reject` the next `up` fails, says so, names --replace and accepts nothing."""
+    cloud.up(lab)
+    assert admission.reject(lab, STEPS, rows(cloud, lab)) == []
+    assert [row.state for row in rows(cloud, lab)] == ["rejected"]
+    cloud.calls()
+    built = cloud.up(cloud.lab(state=lab.state))
+    assert built.exit_code == 1
+    error = built.failed["acme/endpoint"]
+    assert "was rejected" in error.message
+    assert error.hint == "plab up --replace acme/endpoint"
+    assert cloud.changes() == []
+
+
+def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> None:
+    """`up --replace acme/endpoint` deletes it, makes a new one and accepts that."""
+    old = state_id(cloud.up(lab))
+    admission.reject(lab, STEPS, rows(cloud, lab))
+    seen = engine.survey(lab, STEPS)
+    engine.down(lab, seen, only=engine.needed_by(seen.resources, "acme/endpoint"))
+    built = cloud.up(lab)
+    assert state_of(built, "acme/acceptance") == "available"
+    assert state_id(built) != old
+
+
+def state_id(built: Built) -> str:
+    """The id of acme's endpoint."""
+    return built.settled["acme/endpoint"][0].id
+
+
+def test_up_accepts_its_own_endpoint_and_no_strangers(cloud: Cloud) -> None:
+    """A stranger's pending endpoint stays pending, whatever `up` accepts."""
+    lab = open_lab(cloud)
+    built = cloud.up(lab)
+    stranger = connect_stranger(cloud, built)
+    cloud.up(cloud.lab(lab.config, lab.state))
+    states = {row.endpoint: (row.state, row.consumer) for row in rows(cloud, lab)}
+    assert states[stranger] == ("pendingAcceptance", None)
+    assert states[state_id(built)] == ("available", "acme")
+
+
+def test_an_endpoint_that_this_lab_did_not_make_is_not_accepted(cloud: Cloud) -> None:
+    """Another endpoint under the consumer's tag is not what CreateVpcEndpoint gave us: `up` refuses to admit it."""
+    lab = cloud.lab(config_of(MANUAL))
+    cloud.up(lab)
+    lab.state.ids["acme/endpoint"] = "vpce-0123456789abcdef0"
+    built = cloud.up(cloud.lab(config_of({"name": "acme"}), lab.state))
+    assert isinstance(built.failed["acme/acceptance"], NotOurs)
+    assert "AcceptVpcEndpointConnections" not in cloud.calls()
+
+
+def test_a_rejected_connection_cannot_be_accepted_by_hand(cloud: Cloud, lab: Lab) -> None:
+    """`plab accept` of a rejected endpoint is refused with the way out."""
+    cloud.up(lab)
+    admission.reject(lab, STEPS, rows(cloud, lab))
+    with pytest.raises(UsageError, match="is rejected; it cannot be accepted any more"):
+        admission.accept(lab, STEPS, rows(cloud, lab))
+
+
+def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
+    """An id that is not connected is bad usage; nothing is accepted."""
+    cloud.up(lab)
+    with pytest.raises(UsageError, match="vpce-0"):
+        admission.chosen(rows(cloud, lab), ["vpce-0"])
+
+
+def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:
+    """AWS answers 200 with `Unsuccessful` for an endpoint that is gone: accept raises its code."""
+    lab = cloud.lab(config_of(MANUAL))
+    cloud.up(lab)
+    row = rows(cloud, lab)[0]
+    missing = Connection(row.service, "vpce-0123456789abcdef0", row.owner, row.state, row.region, row.since, None)
+    with pytest.raises(Exception, match=r"InvalidVpcEndpointId\.NotFound"):
+        admission.accept(lab, STEPS, [missing])
+
+
+def test_down_rejects_foreign_connections_only_as_part_of_down(cloud: Cloud) -> None:
+    """Foreign connections hold the service: the survey shows them, and `down` rejects them in one call."""
+    lab = open_lab(cloud)
+    built = cloud.up(lab)
+    stranger = connect_stranger(cloud, built)
+    seen = engine.survey(lab, STEPS)
+    assert [(found.id, found.shows["owner"]) for found in seen.found[FOREIGN]] == [(stranger, "444455556666")]
+    cloud.calls()
+    removed = cloud.down(lab)
+    assert removed.exit_code == 0
+    assert removed.deleted["foreign connection"] == [stranger]
+    assert cloud.calls().count("RejectVpcEndpointConnections") == 1
+    state = cloud.account(STRANGER).ec2.describe_vpc_endpoints(VpcEndpointIds=[stranger])["VpcEndpoints"][0]["State"]
+    assert state.lower() == "rejected"
+
+
+def test_acceptance_not_required_needs_no_accept_call(cloud: Cloud) -> None:
+    """A service without acceptance: the endpoint becomes available by itself."""
+    lab = cloud.lab(config_of(provider={"service": {"acceptance_required": False}}))
+    built = cloud.up(lab)
+    assert state_of(built, "acme/acceptance") == "available"
+    assert "AcceptVpcEndpointConnections" not in cloud.calls()

@@ -1,0 +1,148 @@
+"""The walls of the house, read from the imports: one door per library, imports one way, no branch for local."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import privatelink_lab
+
+ROOT = Path(privatelink_lab.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+DOORS = {  # library -> the modules that may import it
+    "boto3": {"aws"},
+    "botocore": {"aws", "local"},  # moto speaks botocore's models
+    "click": {"cli"},
+    "pydantic": {"config"},
+    "yaml": {"config"},
+    "rich": {"ui.live"},
+    "tenacity": {"waits"},
+    "moto": {"local"},
+    "werkzeug": {"local"},
+}
+# module -> what it must never import: imports run one way, from the command line down to the contract.
+NEVER = {
+    "steps": {"engine", "cli", "commands", "session", "ui", "state", "admission", "report", "local"},
+    "engine": {"steps", "cli", "commands", "session", "ui", "admission", "report", "local"},
+    "resource": {"engine", "steps", "cli", "commands", "ui", "local", "waits"},
+    "look": {"engine", "steps", "cli", "commands", "ui", "local"},
+    "lab": {"engine", "steps", "cli", "commands", "ui", "local"},
+    "waits": {"engine", "steps", "lab", "cli", "commands", "ui", "local"},
+    "state": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
+    "aws": {"engine", "steps", "lab", "cli", "commands", "ui", "local"},
+    "config": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
+    "ui": {"engine", "steps", "lab", "cli", "commands", "session", "local", "aws", "config"},
+    "events": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
+    "errors": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "events"},
+    "report": {"cli", "commands", "session", "ui", "local"},
+    "admission": {"cli", "commands", "session", "ui", "local"},
+    "local": {"engine", "steps", "lab", "cli", "commands", "session", "ui", "aws", "config", "state", "look"},
+}
+KNOWS_LOCAL = {"session", "commands"}  # the commands that start it; everybody else sees an address
+
+
+def name_of(path: Path) -> str:
+    """`ui.live` for ui/live.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports at run time, also inside functions."""
+    found: set[str] = set()
+    for node in _running(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _running(tree: ast.AST) -> list[ast.AST]:
+    nodes: list[ast.AST] = []
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        nodes += [child, *_running(child)]
+    return nodes
+
+
+def ours(path: Path) -> set[str]:
+    """The first names below privatelink_lab that a file imports."""
+    prefix = "privatelink_lab."
+    return {name.removeprefix(prefix).split(".")[0] for name in imports_of(path) if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_one_door_per_library(path: Path) -> None:
+    """Only a library's door imports it, so that swapping or mending it touches one file."""
+    module = name_of(path)
+    for imported in imports_of(path):
+        doors = DOORS.get(imported.split(".")[0])
+        if doors:
+            assert module in doors or module.split(".")[0] in doors, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_run_one_way(path: Path) -> None:
+    """Nothing imports upwards: steps do not know the engine, the engine does not know the steps."""
+    top = name_of(path).split(".")[0]
+    assert not ours(path) & NEVER.get(top, set())
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_local_is_an_address_not_a_mode(path: Path) -> None:
+    """Only the commands that start the local server know that there is one."""
+    top = name_of(path).split(".")[0]
+    if top not in KNOWS_LOCAL | {"local"}:
+        assert "local" not in ours(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
+    """Nobody prints but `ui` and the command line, nobody sleeps but `waits` and the server's launcher."""
+    module = name_of(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            assert module.split(".")[0] == "ui" or module.startswith("local.serve"), f"{module} prints"
+        if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name):
+            assert module in {"waits", "local.launch"} or node.value.id != "time", f"{module} sleeps"
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    """`plab --help` and `--version` import no boto3, moto, pydantic, rich or yaml."""
+    heavy = {"boto3", "botocore", "moto", "pydantic", "rich", "yaml", "tenacity"}
+    code = (
+        "import sys\n"
+        "from privatelink_lab.cli import plab\n"
+        "for word in ('--help', '--version'):\n"
+        "    try: plab.main([word])\n"
+        "    except SystemExit: pass\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_names_are_nouns_of_the_field() -> None:
+    """No manager, helper or utils among the modules."""
+    assert not [name_of(path) for path in FILES if {"manager", "helper", "utils"} & set(path.stem.split("_"))]
+
+
+def test_the_steps_are_the_tutorial_in_order() -> None:
+    """Every step is a STEP value, in the order of the tutorial."""
+    from privatelink_lab.steps import STEPS
+
+    assert [step.name for step in STEPS] == [
+        "network",
+        "web server",
+        "target group",
+        "nlb",
+        "endpoint service",
+        "consumer endpoint",
+        "acceptance",
+    ]

@@ -1,0 +1,351 @@
+"""The command line as a user or a script meets it: exit codes, stdout and stderr, errors, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import Cloud
+
+from privatelink_lab.cli import main
+
+CONFIG = """\
+lab: test
+region: us-east-1
+settle: 0
+consumers:
+  - name: acme
+    accept: {accept}
+"""
+
+
+class Ran(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        """stdout, one JSON object per line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `plab` with these arguments in a scratch folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["plab", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ran(int(ended.value.code or 0), printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def at_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
+    """The environment of a stranger's tool: AWS_ENDPOINT_URL, keys, and a config file; no --local."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.aws.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.secret_access_key)
+    write_config(tmp_path)
+    return cloud
+
+
+def write_config(folder: Path, accept: str = "auto", **replaced: str) -> None:
+    """plab.yaml in `folder`."""
+    text = CONFIG.format(accept=accept)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    (folder / "plab.yaml").write_text(text, encoding="utf-8")
+
+
+def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
+    """The main job by AWS_ENDPOINT_URL: up twice, status, connections, down with its receipt, and nothing left."""
+    before = at_cloud.aws.inventory()
+    up = run("up")
+    assert up.code == 0
+    assert "The lab test is up in account 123456789012, region us-east-1" in up.out
+    assert ".vpce.amazonaws.com" in up.out
+    assert "about 0.0438 USD/hour" in up.out
+    assert "as arn:aws:" in up.err
+    assert run("up").code == 0
+    status = run("status")
+    assert "provider/nlb" in status.out
+    assert "active" in status.out
+    connections = run("connections", "--json").json[0]["connections"]
+    assert [(row["state"], row["consumer"]) for row in connections] == [("available", "acme")]
+    down = run("down", "-y")
+    assert down.code == 0
+    assert "Left: 0." in down.out
+    assert "No longer costs about 0.0438 USD/hour" in down.out
+    assert at_cloud.aws.inventory() == before
+    again = run("down", "-y")
+    assert (again.code, "Deleted: nothing." in again.out) == (0, True)
+    assert "There is no such lab" in run("status").out
+
+
+def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """The story of acceptance by hand, with every exit code that a script would see."""
+    write_config(tmp_path, "manual")
+    up = run("up")
+    assert up.code == 0
+    assert "waits for `plab accept`" in up.out
+    assert "Nothing was changed" in run("up", "--dry-run").out
+    accepted = run("accept", "--all", "-y")
+    assert accepted.code == 0
+    assert accepted.out.startswith("Accepted: vpce-")
+    endpoint = accepted.out.split()[1]
+    assert run("accept", "--all", "-y").err.splitlines()[-1] == "Nothing is pending."
+    assert run("reject", endpoint, "-y").code == 0
+    after = run("up")
+    assert after.code == 1
+    assert "was rejected; plab never re-admits what somebody rejected" in after.err
+    assert "Hint: plab up --replace acme/endpoint" in after.err
+    refused = run("accept", endpoint, "-y")
+    assert (refused.code, "cannot be accepted any more" in refused.err) == (2, True)
+    again = run("up", "--replace", "acme/endpoint")
+    assert again.code == 0
+    assert "pendingAcceptance" in again.out
+    assert endpoint not in again.out
+
+
+@pytest.mark.parametrize("command", [("down",), ("accept", "--all"), ("accept",), ("reject", "ID")])
+def test_without_a_terminal_nothing_is_done_unasked(
+    at_cloud: Cloud, run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """down, accept and reject need -y in a script: exit 2 and no mutating call."""
+    write_config(tmp_path, "manual")
+    run("up")
+    endpoint = run("connections", "--json").json[0]["connections"][0]["endpoint"]
+    at_cloud.calls()
+    ran = run(*[endpoint if word == "ID" else word for word in command])
+    assert ran.code == 2
+    assert "There is no terminal to ask on" in ran.err
+    assert at_cloud.changes() == []
+
+
+def test_yes_alone_admits_nobody(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`accept -y` without ids or --all does not know whom: exit 2."""
+    write_config(tmp_path, "manual")
+    run("up")
+    ran = run("accept", "-y")
+    assert (ran.code, "whom to admit" in ran.err) == (2, True)
+
+
+def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -> None:
+    """`up --json` prints only JSON lines on stdout, and nothing on stderr."""
+    ran = run("up", "--json")
+    assert ran.err == ""
+    events = [line["event"] for line in ran.json]
+    assert events.count("summary") == 1
+    assert events[-1] == "summary"
+    summary = ran.json[-1]
+    assert list(summary) == [
+        "event",
+        "command",
+        "exit_code",
+        "lab",
+        "place",
+        "service_name",
+        "endpoints",
+        "usd_per_hour",
+        "seconds",
+        "failed",
+        "not_tried",
+        "next",
+    ]
+    assert list(summary["endpoints"][0]) == ["consumer", "endpoint", "state", "dns_name"]
+    assert {event for event in events if event != "waiting"} == {"started", "finished", "summary"}
+
+
+def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """The keys of status, connections, accept, reject, down and the dry run are a contract."""
+    write_config(tmp_path, "manual")
+    plan = run("up", "--dry-run", "--json").json[0]
+    assert list(plan) == ["lab", "place", "plan", "usd_per_hour"]
+    assert {row["action"] for row in plan["plan"]} == {"make"}
+    run("up", "-q")
+    status = run("status", "--json").json[0]
+    assert list(status) == ["lab", "place", "usd_per_hour", "since", "usd_so_far", "resources"]
+    assert list(status["resources"][0]) == ["key", "step", "id", "phase", "detail"]
+    rows = run("connections", "--json").json[0]["connections"]
+    assert list(rows[0]) == ["endpoint", "owner", "state", "consumer", "region", "since"]
+    accepted = run("accept", rows[0]["endpoint"], "-y", "--json").json
+    assert [line["event"] for line in accepted][-2:] == ["accepted", "summary"]
+    assert accepted[-1]["accepted"] == [rows[0]["endpoint"]]
+    rejected = run("reject", rows[0]["endpoint"], "-y", "--json").json
+    assert rejected[-1] == {"event": "summary", "command": "reject", "exit_code": 0, "rejected": [rows[0]["endpoint"]]}
+    down = run("down", "-y", "--json").json[-1]
+    assert list(down) == [
+        "event",
+        "command",
+        "exit_code",
+        "lab",
+        "place",
+        "deleted",
+        "left",
+        "stopped_usd_per_hour",
+    ]
+
+
+def test_a_failure_in_json_carries_the_error(at_cloud: Cloud, run: Run) -> None:
+    """A refused create is a `failed` event with AWS's code, request id and a hint; the summary repeats the first."""
+    at_cloud.aws.faults["CreateLoadBalancer"] = (403, "AccessDenied")
+    ran = run("up", "--json")
+    failed = [line for line in ran.json if line["event"] == "failed"]
+    assert [line["key"] for line in failed] == ["provider/nlb"]
+    error = failed[0]["error"]
+    assert list(error) == ["code", "message", "request_id", "hint"]
+    assert error["code"] == "AccessDenied"
+    assert error["request_id"]
+    assert "elasticloadbalancing:CreateLoadBalancer" in error["hint"]
+    assert ran.json[-1]["error"] == error
+    assert (ran.code, ran.json[-1]["exit_code"]) == (1, 1)
+    assert ran.json[-1]["not_tried"]
+
+
+def test_no_permission_names_the_action(at_cloud: Cloud, run: Run) -> None:
+    """UnauthorizedOperation: exit 1, one sentence with code and request id, and the action to allow."""
+    at_cloud.aws.faults["CreateVpc"] = (403, "UnauthorizedOperation")
+    ran = run("up", "-q")
+    assert ran.code == 1
+    assert "CreateVpc" in ran.err
+    assert "UnauthorizedOperation, request " in ran.err
+    assert "Hint: Allow the action ec2:CreateVpc" in ran.err
+
+
+def test_expired_credentials_are_one_sentence(at_cloud: Cloud, run: Run) -> None:
+    """ExpiredToken at the first call: exit 1, a sentence and how to renew them."""
+    at_cloud.aws.faults["GetCallerIdentity"] = (403, "ExpiredToken")
+    ran = run("up")
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "Error: The AWS credentials have expired (ExpiredToken).",
+        "Hint: Renew them, e.g. `aws sso login`.",
+    ]
+
+
+def test_no_credentials_profile_or_region(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials 1, unknown profile 1, no region 2: a sentence and a hint each."""
+    write_config(tmp_path)
+    none = run("up")
+    assert (none.code, len(none.err.splitlines())) == (1, 2)
+    assert "There are no usable AWS credentials" in none.err
+    monkeypatch.setenv("AWS_PROFILE", "nonesuch")
+    unknown = run("up")
+    assert (unknown.code, len(unknown.err.splitlines())) == (1, 2)
+    assert "nonesuch" in unknown.err
+    monkeypatch.delenv("AWS_PROFILE")
+    write_config(tmp_path, **{"region: us-east-1\n": ""})
+    no_region = run("up")
+    assert no_region.code == 2
+    assert no_region.err.splitlines()[0] == "Error: There is no AWS region."
+
+
+def test_a_bad_config_is_said_before_any_call(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """Every mistake at once with file and line, exit 2, and no call went out."""
+    write_config(tmp_path, **{"lab: test": "lab: Test!", "name: acme": "name: provider"})
+    at_cloud.calls()
+    ran = run("up")
+    assert ran.code == 2
+    assert "plab.yaml:1: lab:" in ran.err
+    assert "plab.yaml:5: consumers[0].name:" in ran.err
+    assert at_cloud.calls() == []
+    as_json = run("up", "--json")
+    assert (as_json.code, as_json.json[0]["exit_code"], as_json.err) == (2, 2, "")
+
+
+def test_no_config_names_both_ways_on(run: Run) -> None:
+    """Without a file: exit 2, and the hint names `plab init` and `plab up --local`."""
+    ran = run("up")
+    assert ran.code == 2
+    assert "plab init" in ran.err
+    assert "plab up --local" in ran.err
+    assert run("up", "-c", "missing.yaml").code == 2
+
+
+def test_init_writes_a_config_that_loads_and_never_overwrites(run: Run, tmp_path: Path, at_cloud: Cloud) -> None:
+    """`plab init` writes the commented example; a second one refuses without --force."""
+    (tmp_path / "plab.yaml").unlink()
+    assert run("init").code == 0
+    assert run("up", "--dry-run").code == 0
+    assert run("init").code == 2
+    assert run("init", "--force").code == 0
+
+
+def test_an_unknown_replace_key_names_the_known_ones(at_cloud: Cloud, run: Run) -> None:
+    """`--replace` of something else: exit 2 and the keys that can be replaced."""
+    run("up")
+    at_cloud.calls()
+    ran = run("up", "--replace", "acme/acceptance")
+    assert ran.code == 2
+    assert "acme/endpoint" in ran.err
+    assert at_cloud.changes() == []
+
+
+def test_another_account_than_the_states_is_refused(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """A state of one account and credentials of another: exit 1, both named, nothing called."""
+    run("up")
+    write_config(tmp_path, **{"region: us-east-1": "region: us-east-1\nprovider: {profile: other}"})
+    (tmp_path / "credentials").write_text("[other]\naws_access_key_id = x\naws_secret_access_key = y\n")
+    assert run("up").code == 1
+    write_config(tmp_path, **{"region: us-east-1": "region: eu-west-1"})
+    at_cloud.calls()
+    ran = run("up")
+    assert ran.code == 1
+    assert "region us-east-1" in ran.err
+    assert "region eu-west-1" in ran.err
+    assert at_cloud.changes() == []
+
+
+def test_a_foreign_connection_holds_down_until_forced(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`down -y` lists other accounts' connections and refuses; `--force` rejects and deletes."""
+    from test_acceptance import STRANGER, connect_stranger
+
+    from privatelink_lab.engine import Built
+    from privatelink_lab.resource import Found, Phase
+
+    provider = "region: us-east-1\nprovider: {service: {allowed_principals: [444455556666]}}"
+    write_config(tmp_path, **{"region: us-east-1": provider})
+    summary = run("up", "--json").json[-1]
+    status = {row["key"]: row["id"] for row in run("status", "--json").json[0]["resources"]}
+    subnet = Found(status["provider/subnet-1"], Phase.READY)
+    service = Found("", Phase.READY, "", {"service_name": summary["service_name"]})
+    built = Built({}, {"provider/subnet-1": (subnet,), "provider/endpoint-service": (service,)})
+    stranger = connect_stranger(at_cloud, built)
+    at_cloud.calls()
+    ran = run("down", "-y")
+    assert ran.code == 1
+    assert f"{stranger} of account 444455556666" in ran.err
+    assert "plab down --force" in ran.err
+    assert at_cloud.changes() == []
+    assert STRANGER.split(":")[4] == "444455556666"
+    forced = run("down", "-y", "--force")
+    assert forced.code == 0
+    assert "1 foreign connection" in forced.out
+
+
+def test_what_cannot_be_deleted_is_left_with_exit_3(at_cloud: Cloud, run: Run) -> None:
+    """A refused delete: the rest goes, the receipt names what is left and why, exit 3; the next `down` finishes."""
+    run("up")
+    at_cloud.aws.faults["TerminateInstances"] = (403, "UnauthorizedOperation")
+    ran = run("down", "-y")
+    assert ran.code == 3
+    assert "provider/web-server: TerminateInstances" in ran.out
+    assert "provider/vpc: " in ran.out
+    at_cloud.aws.faults.clear()
+    assert run("down", "-y").code == 0

@@ -1,0 +1,130 @@
+"""up, up again, down: what a user gets, and what is left."""
+
+from __future__ import annotations
+
+from conftest import Cloud, config_of
+
+from privatelink_lab.lab import Lab
+
+
+def test_up_ends_with_healthy_targets_and_an_available_endpoint(cloud: Cloud, lab: Lab) -> None:
+    """After `up` every resource is there, the target is healthy and the endpoint available."""
+    built = cloud.up(lab)
+    assert built.exit_code == 0
+    assert cloud.phases(lab) | {"provider/endpoint-service/connections": ""} == {
+        "provider/vpc": "available",
+        "provider/subnet-1": "available",
+        "provider/security-group": "in place",
+        "provider/security-group/ingress": "tcp 80 from 10.0.0.0/24",
+        "acme/vpc": "available",
+        "acme/subnet-1": "available",
+        "acme/security-group": "in place",
+        "acme/security-group/ingress": "tcp 80 from 10.1.0.0/16",
+        "provider/web-server": "running",
+        "provider/target-group": "in place",
+        "provider/target-group/registration": "healthy",
+        "provider/nlb": "active",
+        "provider/nlb/listener": "tcp 80",
+        "provider/endpoint-service": "Available",
+        "provider/endpoint-service/permissions": "own account only",
+        "acme/endpoint": "available",
+        "acme/acceptance": "available",
+        "provider/endpoint-service/connections": "",
+    }
+
+
+def test_the_inventory_after_down_equals_the_one_before_up(cloud: Cloud, lab: Lab) -> None:
+    """`down` leaves nothing: what exists afterwards is what existed before."""
+    before = cloud.aws.inventory()
+    cloud.up(lab)
+    assert cloud.aws.inventory() != before
+    removed = cloud.down(lab)
+    assert removed.exit_code == 0
+    assert cloud.aws.inventory() == before
+    assert {noun: len(ids) for noun, ids in removed.deleted.items()} == {
+        "listener": 1,
+        "target group": 1,
+        "instance": 1,
+        "security group": 2,
+        "endpoint": 1,
+        "subnet": 2,
+        "VPC": 2,
+        "endpoint service": 1,
+        "load balancer": 1,
+    }
+
+
+def test_up_again_makes_no_mutating_call(cloud: Cloud, lab: Lab) -> None:
+    """A second `up` on a whole lab only looks, each kind and parent once."""
+    cloud.up(lab)
+    cloud.calls()
+    built = cloud.up(cloud.lab(state=lab.state))
+    calls = cloud.calls()
+    assert built.exit_code == 0
+    assert not [call for call in calls if not call.startswith(("Describe", "Get"))]
+    assert len(calls) == len(set(calls)) + 1, "only DescribeTags is asked twice: for the balancer and for the group"
+
+
+def test_up_after_a_lost_state_finds_the_lab_by_its_tags(cloud: Cloud, lab: Lab) -> None:
+    """Without the state file `up` makes nothing again: the tags are the truth."""
+    cloud.up(lab)
+    cloud.calls()
+    assert cloud.up(cloud.lab()).exit_code == 0
+    assert cloud.changes() == []
+
+
+def test_down_after_a_lost_state_removes_all(cloud: Cloud, lab: Lab) -> None:
+    """Without the state file `down` still leaves nothing."""
+    before = cloud.aws.inventory()
+    cloud.up(lab)
+    assert cloud.down(cloud.lab()).exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_two_zones_and_three_consumers_with_one_cidr(cloud: Cloud) -> None:
+    """Several consumers with the provider's own CIDR work: PrivateLink does not care for overlaps."""
+    same = {"vpc": {"cidr": "10.0.0.0/16"}}
+    config = config_of(*({"name": name} | same for name in ("acme", "beta", "corp")), provider={"zones": 2})
+    lab = cloud.lab(config)
+    before = cloud.aws.inventory()
+    built = cloud.up(lab)
+    assert built.exit_code == 0
+    assert {built.settled[f"{name}/endpoint"][0].detail for name in ("acme", "beta", "corp")} == {"available"}
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_a_provider_without_consumers(cloud: Cloud) -> None:
+    """No consumers: the service is built and waits for customers."""
+    lab = cloud.lab(config_of().model_copy(update={"consumers": ()}))
+    assert cloud.up(lab).exit_code == 0
+    assert cloud.down(lab).exit_code == 0
+
+
+def test_foreign_consumer_accounts_get_a_permission_each(cloud: Cloud) -> None:
+    """Consumers in other accounts, by role and by profile, are permitted, accepted and removed."""
+    config = config_of(
+        {"name": "acme", "role_arn": "arn:aws:iam::111122223333:role/lab"}, {"name": "beta", "profile": "beta"}
+    )
+    lab = cloud.lab(config)
+    before = cloud.aws.inventory()
+    built = cloud.up(lab)
+    assert built.exit_code == 0
+    assert built.settled["provider/endpoint-service/permissions"][0].detail == "2 principals"
+    assert lab.account("acme").id == "111122223333"
+    assert len({lab.provider.id, lab.account("acme").id, lab.account("beta").id}) == 3
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_waits_overlap_and_each_kind_is_asked_once_a_tick(slow_cloud: Cloud) -> None:
+    """On AWS's clock `up` takes the longest chain, not the sum; two endpoints cost the describes of one."""
+    lab = slow_cloud.lab(config_of({"name": "acme"}, {"name": "beta"}))
+    began = slow_cloud.clock.now()
+    assert slow_cloud.up(lab).exit_code == 0
+    took = slow_cloud.clock.now() - began
+    longest_chain = 130 + 1 + 60  # balancer active, accept -> pending, pending -> available
+    assert longest_chain <= took <= 1.05 * longest_chain + 3
+    calls = slow_cloud.calls()
+    waves = 20  # looks that follow a wave of creates at once, without a sleep between
+    assert calls.count("DescribeVpcEndpoints") <= slow_cloud.clock.sleeps + waves

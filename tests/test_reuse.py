@@ -1,0 +1,106 @@
+"""Reused VPCs and subnets: data that plab reads, and leaves exactly as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Cloud, config_of
+
+from privatelink_lab.config import Config
+from privatelink_lab.errors import PlabError
+
+
+def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24") -> dict[str, Any]:
+    """A VPC with a tag of its own and a subnet in each zone, as the config's `vpc` section."""
+    ec2 = cloud.account().ec2
+    tags: Any = [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "network"}]}]
+    vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
+    base = cidr.rsplit(".", 2)[0]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"{base}.{number}.0/{prefix}", AvailabilityZoneId=zone)
+        for number, zone in enumerate(zones)
+    ]
+    return {"id": vpc, "subnet_ids": [subnet["Subnet"]["SubnetId"] for subnet in subnets]}
+
+
+def reusing(cloud: Cloud, *, zones: tuple[str, ...] = ("use1-az1", "use1-az2")) -> Config:
+    """A lab in two given VPCs."""
+    provider = make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2"))
+    consumer = make_vpc(cloud, "10.1.0.0/16", zones)
+    return config_of({"name": "acme", "vpc": consumer}, provider={"vpc": provider})
+
+
+def test_a_lab_in_given_vpcs_works_and_down_leaves_them_as_they_were(cloud: Cloud) -> None:
+    """up and down in reused VPCs: the inventory, tags included, is the same as before."""
+    config = reusing(cloud)
+    before = cloud.aws.inventory()
+    cloud.calls()
+    lab = cloud.lab(config)
+    built = cloud.up(lab)
+    assert built.exit_code == 0
+    assert built.settled["acme/endpoint"][0].detail == "available"
+    assert not {"CreateVpc", "CreateSubnet"} & set(cloud.calls())
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.aws.inventory() == before
+    assert not {"DeleteVpc", "DeleteSubnet", "DeleteTags", "CreateTags"} & set(cloud.calls())
+
+
+def test_the_web_servers_group_admits_the_reused_subnets_only(cloud: Cloud) -> None:
+    """The sources are the given subnets' CIDRs, and for the endpoint the given VPC's."""
+    lab = cloud.lab(reusing(cloud))
+    cloud.up(lab)
+    phases = cloud.phases(lab)
+    assert phases["provider/security-group/ingress"] == "tcp 80 from 10.0.0.0/24, 10.0.1.0/24"
+    assert phases["acme/security-group/ingress"] == "tcp 80 from 10.1.0.0/16"
+
+
+def test_a_made_consumer_vpc_follows_a_reused_providers_zones(cloud: Cloud) -> None:
+    """Beside a reused provider VPC the consumer's own subnets are made in its zones, by zone id."""
+    provider = make_vpc(cloud, "10.0.0.0/16", ("use1-az4", "use1-az2"))
+    lab = cloud.lab(config_of(provider={"vpc": provider}))
+    before = cloud.aws.inventory()
+    built = cloud.up(lab)
+    assert built.exit_code == 0
+    ids = [built.settled[f"acme/subnet-{number}"][0].id for number in (1, 2)]
+    rows = cloud.account().ec2.describe_subnets(SubnetIds=ids)["Subnets"]
+    zones = {row["SubnetId"]: row["AvailabilityZoneId"] for row in rows}
+    assert [zones[id_] for id_ in ids] == ["use1-az4", "use1-az2"]
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_a_subnet_of_another_vpc_is_refused_before_anything_is_made(cloud: Cloud) -> None:
+    """A subnet that is not in the given VPC: one sentence, nothing made."""
+    provider = make_vpc(cloud, "10.0.0.0/16", ("use1-az1",))
+    other = make_vpc(cloud, "10.2.0.0/16", ("use1-az1",))
+    refused(cloud, {"id": provider["id"], "subnet_ids": other["subnet_ids"]}, "is in vpc-.*, not in vpc-")
+
+
+def test_two_subnets_in_one_zone_are_refused(cloud: Cloud) -> None:
+    """An NLB and an endpoint take one subnet per zone."""
+    refused(cloud, make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az1")), "Two subnets of provider are in zone")
+
+
+def test_a_vpc_that_does_not_exist_is_refused(cloud: Cloud) -> None:
+    """AWS's own code for an unknown VPC reaches the user."""
+    missing = {"id": "vpc-0123456789abcdef0", "subnet_ids": ["subnet-0123456789abcdef0"]}
+    refused(cloud, missing, r"InvalidVpcID\.NotFound")
+
+
+def test_a_consumer_in_a_zone_without_the_service_is_refused(cloud: Cloud) -> None:
+    """An endpoint can only be in zones that the service has; the zone ids are named."""
+    config = reusing(cloud, zones=("use1-az6", "use1-az2"))
+    before = cloud.aws.inventory()
+    with pytest.raises(PlabError, match="is in zone use1-az6; the service is in use1-az1, use1-az2"):
+        cloud.up(cloud.lab(config))
+    assert cloud.aws.inventory() == before
+
+
+def refused(cloud: Cloud, vpc: dict[str, Any], why: str) -> None:
+    """`up` with that provider VPC raises a sentence that matches, and makes nothing."""
+    before = cloud.aws.inventory()
+    with pytest.raises(PlabError) as caught:
+        cloud.up(cloud.lab(config_of(provider={"vpc": vpc})))
+    assert caught.match(why)
+    assert cloud.aws.inventory() == before
