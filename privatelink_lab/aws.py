@@ -38,6 +38,7 @@ ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
 # These take neither a token nor a unique name: a re-send after a lost answer makes a second resource.
 SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group"})
 
+REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only
 LOOK_AGAIN = "Run the command again: it looks first."
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 )
+IAM_PREFIXES = {"elbv2": "elasticloadbalancing"}
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
@@ -208,8 +210,11 @@ def _api_name(operation: str) -> str:
 
 def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError | AccountError:
     answer, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-    code, operation = answer.get("Code", "Unknown"), error.operation_name
+    code, operation = answer.get("Code") or "Unknown", error.operation_name
     message = re.sub(r"\s*Encoded authorization failure message:.*", "", answer.get("Message", ""), flags=re.DOTALL)
+    if not answer.get("Code"):  # a proxy's page
+        text = f"The answer is not from AWS (HTTP {meta.get('HTTPStatusCode')})"
+        return LostAnswer(text, code=code, operation=operation, hint=LOOK_AGAIN)
     if code in EXPIRED:
         return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
     if code in UNKNOWN_KEYS:
@@ -218,7 +223,7 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
         )
     hint = ""
     if code in DENIED:
-        prefix = "elasticloadbalancing" if service == "elbv2" else service
+        prefix = "sts" if operation == "AssumeRole" else IAM_PREFIXES.get(service, service)  # any call may assume first
         hint = f"Allow the action {prefix}:{operation} to this caller; README lists every action that plab needs."
     return AwsError(
         message.rstrip(".") or code,
@@ -316,7 +321,7 @@ def _session(profile: str | None, address: Address | None) -> botocore.session.S
         session.set_credentials(address.access_key_id, address.secret_access_key)
         return session
     with _translated("session", "load_profile"):
-        session = botocore.session.Session(profile=profile)
+        session = botocore.session.Session(session_vars={"region": REGION}, profile=profile)
         session.register_component("data_loader", _models(session.get_config_variable("data_path")))
         session.get_scoped_config()  # an unknown profile is said now, not at the first call
         return session

@@ -52,7 +52,7 @@ def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callabl
         def run(
             *, config: Path | None, local: bool, json: bool, quiet: bool, verbose: bool, yes: bool = False, **rest: Any
         ) -> Any:
-            from privatelink_lab.commands import guarded
+            from privatelink_lab.commands.work import guarded
             from privatelink_lab.session import Options
 
             return guarded(command, Options(config, local, json, quiet, verbose, yes), **rest)
@@ -109,9 +109,9 @@ def init(file: Path, *, force: bool) -> None:
 
     It documents every key with its default. Change `lab` and `region`, then run `plab up`.
     """
-    from privatelink_lab.commands import write_example
+    from privatelink_lab.commands import init as command
 
-    write_example(file, force=force)
+    command.write_example(file, force=force)
     click.echo(f"Wrote {file}. Next: plab up --dry-run", err=True)
 
 
@@ -129,9 +129,9 @@ def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool
     with each endpoint's DNS name, the cost per hour, and the next commands. An endpoint with `accept: manual` waits for
     `plab accept`; a rejected one is never re-admitted (`--replace CONSUMER/endpoint` asks again).
     """
-    from privatelink_lab import commands
+    from privatelink_lab.commands import up as command
 
-    return commands.up(options, dry_run=dry_run, replace=replace, adopt=adopt)
+    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt)
 
 
 @plab.command()
@@ -144,9 +144,9 @@ def down(options: Options, *, force: bool, adopt: bool) -> int:
     Reused VPCs and subnets stay as they were. It ends with a receipt; exit code 3 when something is left. Run it again
     after any failure: it looks first.
     """
-    from privatelink_lab import commands
+    from privatelink_lab.commands import down as command
 
-    return commands.down(options, force=force, adopt=adopt, ask=confirm)
+    return command.down(options, force=force, adopt=adopt, ask=confirm)
 
 
 @plab.command()
@@ -159,9 +159,9 @@ def accept(options: Options, *, endpoints: tuple[str, ...], everyone: bool) -> i
     Without ids it lists who is pending (endpoint, owner account, since when, whether it is a consumer of this lab) and
     asks for each. Check the owner: whoever is admitted can reach the service.
     """
-    from privatelink_lab import commands
+    from privatelink_lab.commands import connections as command
 
-    return commands.accept(options, endpoints=endpoints, everyone=everyone, ask=confirm)
+    return command.accept(options, endpoints=endpoints, everyone=everyone, ask=confirm)
 
 
 @plab.command()
@@ -172,18 +172,18 @@ def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
 
     The endpoint stays with its owner, who pays for it until he deletes it. `plab up` never re-admits it.
     """
-    from privatelink_lab import commands
+    from privatelink_lab.commands import connections as command
 
-    return commands.reject(options, endpoints=endpoints, ask=confirm)
+    return command.reject(options, endpoints=endpoints, ask=confirm)
 
 
 @plab.command()
 @lab_options()
 def connections(options: Options) -> int:
     """List who is connected to the service: endpoint, owner, state, consumer, since when."""
-    from privatelink_lab import commands
+    from privatelink_lab.commands import connections as command
 
-    return commands.connections(options)
+    return command.connections(options)
 
 
 @plab.command()
@@ -193,9 +193,9 @@ def status(options: Options) -> int:
 
     One look at AWS; nothing is changed. What bears the lab's tag but is not in the config is listed too.
     """
-    from privatelink_lab import commands
+    from privatelink_lab.commands import status as command
 
-    return commands.status(options)
+    return command.status(options)
 
 
 @plab.group()
@@ -234,18 +234,18 @@ JSON_OF_LOCAL = click.option("--json", is_flag=True, envvar="PLAB_JSON", help="P
 @JSON_OF_LOCAL
 def local_start(config: Path | None, *, speed: float, json: bool) -> int:
     """Start the local AWS in the background and print how to use it."""
-    from privatelink_lab import commands
+    from privatelink_lab.commands import local as command
 
-    return commands.local_start(_folder(config), speed=speed, json=json)
+    return command.start(_folder(config), speed=speed, json=json)
 
 
 @local.command("stop")
 @CONFIG_OF_LOCAL
 def local_stop(config: Path | None) -> int:
     """Stop the local AWS; everything in it is gone with it."""
-    from privatelink_lab import commands
+    from privatelink_lab.commands import local as command
 
-    return commands.local_stop(_folder(config))
+    return command.stop(_folder(config))
 
 
 @local.command("status")
@@ -253,18 +253,18 @@ def local_stop(config: Path | None) -> int:
 @JSON_OF_LOCAL
 def local_status(config: Path | None, *, json: bool) -> int:
     """Print the local AWS's address, speed and keys as shell export lines (or JSON)."""
-    from privatelink_lab import commands
+    from privatelink_lab.commands import local as command
 
-    return commands.local_status(_folder(config), json=json)
+    return command.status(_folder(config), json=json)
 
 
 @local.command("logs")
 @CONFIG_OF_LOCAL
 def local_logs(config: Path | None) -> int:
     """Print the local AWS's log: one line per call."""
-    from privatelink_lab import commands
+    from privatelink_lab.commands import local as command
 
-    return commands.local_logs(_folder(config))
+    return command.logs(_folder(config))
 
 
 def confirm(question: str) -> bool:

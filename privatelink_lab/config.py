@@ -222,9 +222,13 @@ class Consumer(Party):
 
     @field_validator("name")
     @classmethod
-    def _not_provider(cls, value: str) -> str:
+    def _its_own_name(cls, value: str, info: ValidationInfo) -> str:
         if value == PROVIDER:
             raise ValueError("'provider' is the provider's own name; call the consumer something else")
+        taken: list[str] = info.context["names"] if info.context else []
+        if value in taken:
+            raise ValueError(f"{value!r} is another consumer's name; names tell them apart")
+        taken.append(value)
         return value
 
 
@@ -250,15 +254,6 @@ class Config(Section):
         known = (info.context or {}).get("regions", ())
         if value is not None and known and value not in known:
             raise ValueError(f"{_shown(value)} is no AWS region{_did_you_mean(value, known)}")
-        return value
-
-    @field_validator("consumers")
-    @classmethod
-    def _names_differ(cls, value: tuple[Consumer, ...]) -> tuple[Consumer, ...]:
-        names = [consumer.name for consumer in value]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"has two consumers named {', '.join(twice)}; names tell them apart")
         return value
 
     @field_validator("consumers")
@@ -298,7 +293,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     if "lab" not in source.data:
         mistakes.append(f"{path}:1: lab: is missing; it names and tags everything that the lab makes")
     try:
-        config = Config.model_validate(source.data, context={"regions": regions})
+        config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
         mistakes += [source.explain(item) for item in error.errors()]
     if mistakes:

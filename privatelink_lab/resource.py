@@ -98,8 +98,9 @@ class Resource:
 
     `key` is state key, tag value and display name (`provider/nlb`, `acme/endpoint`); its first part names the party
     whose account it lives in. `needs` gate its creation; `awaits` name what else must come before it can be READY, so
-    that nobody waits for it once one of them has failed. `noun` is what a receipt counts. `delete` starts the deletion of several ids of its
-    kind in one account and returns the refusals by id. `usd_per_hour` is None where no list price is known.
+    that nobody waits for it once one of them has failed. `noun` is what a receipt counts. `delete` starts the deletion
+    of several ids of its kind in one account and returns the refusals by id. `usd_per_hour` is None where no list price
+    is known.
     """
 
     key: str

@@ -40,7 +40,7 @@ class Options:
 
 
 class NoLab(Exception):
-    """The local AWS that held the lab is gone, and everything in it with it."""
+    """The local AWS that held the lab (the argument) is gone, and everything in it with it: no error, exit code 0."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Session:
         if place and place.server and (not self.server or place.server != self.server.token):
             self.state.forget()
         if not self.server:
-            raise NoLab
+            raise NoLab(self.config.lab)
         self.address = aws.Address(self.server.url, self.server.access_key_id, self.server.secret_access_key)
 
     def _start(self, start: Callable[[Path, float], tuple[LocalServer, bool]]) -> None:

@@ -31,6 +31,22 @@ SPREADING: dict[str, frozenset[str]] = {
     "CreateListener": frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
     "ModifyLoadBalancerAttributes": frozenset({"LoadBalancerNotFound"}),
 }
+# What EC2 says of an id that one of our own calls has just returned (facts sheet section 2).
+NOT_SPREAD = frozenset(
+    {
+        "InvalidVpcID.NotFound",
+        "InvalidSubnetID.NotFound",
+        "InvalidSubnetId.NotFound",
+        "InvalidGroup.NotFound",
+        "InvalidSecurityGroupID.NotFound",
+        "InvalidSecurityGroupId.NotFound",
+        "InvalidInstanceID.NotFound",
+        "InvalidNetworkLoadBalancerArn.NotFound",
+        "InvalidVpcEndpointServiceId.NotFound",
+        "InvalidVpcEndpointId.NotFound",
+    }
+)
+SPREAD = 300.0  # seconds after which what we made should be known everywhere (facts sheet sections 2 and 4)
 # What a delete meets while something that lives inside, or holds on, is not gone yet.
 IN_USE = frozenset(
     {"DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ExistingVpcEndpointConnections", "IncorrectState"}
@@ -96,8 +112,7 @@ def is_throttle(error: AwsError) -> bool:
 
 def is_not_yet(error: AwsError) -> bool:
     """Whether the same call may succeed a little later: throttles, and what is still spreading."""
-    spreading = error.code in SPREADING.get(error.operation, ()) or error.code.endswith(".NotFound")
-    return is_throttle(error) or spreading
+    return is_throttle(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
 
 
 def is_in_use(error: AwsError) -> bool:

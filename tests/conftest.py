@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab import aws, engine
-from privatelink_lab.config import Config, Consumer
+from privatelink_lab import engine
+from privatelink_lab.aws import Account, Address, connect
+from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
@@ -74,25 +75,23 @@ class Cloud:
     events: list[Event] = field(default_factory=list)
 
     @property
-    def address(self) -> aws.Address:
+    def address(self) -> Address:
         """Where it answers, with its keys."""
-        return aws.Address(self.aws.url, self.aws.access_key_id, self.aws.secret_access_key)
+        return Address(self.aws.url, self.aws.access_key_id, self.aws.secret_access_key)
 
-    def account(self, role_arn: str | None = None) -> aws.Account:
+    def account(self, role_arn: str | None = None) -> Account:
         """An account in it: its own, or a role's."""
-        return aws.connect(profile=None, role_arn=role_arn, region="us-east-1", address=self.address)
+        return connect(profile=None, role_arn=role_arn, region="us-east-1", address=self.address)
 
     def lab(self, config: Config | None = None, state: State | None = None, **overrides: Any) -> Lab:
         """A lab of that config on this cloud."""
         config = config or config_of()
 
-        def connect(party: Party) -> aws.Account:
-            return aws.connect(
-                profile=party.profile, role_arn=party.role_arn, region=config.region, address=self.address
-            )
+        def reach(party: Party) -> Account:
+            return connect(profile=party.profile, role_arn=party.role_arn, region=config.region, address=self.address)
 
         state = state or State(lab=config.lab)
-        return Lab(config, state, connect, self.clock, self.events.append, **overrides)
+        return Lab(config, state, reach, self.clock, self.events.append, **overrides)
 
     def up(self, lab: Lab, **options: Any) -> Built:
         """`plab up`."""
@@ -121,9 +120,6 @@ def config_of(*consumers: Any, **values: Any) -> Config:
     """A config with these consumers (dicts; default: one called acme) and other values."""
     rows = consumers or ({"name": "acme"},)
     return Config.model_validate({"lab": "test", "region": "us-east-1", "settle": 0} | values | {"consumers": rows})
-
-
-__all__ = ["Cloud", "Consumer", "VirtualClock", "config_of"]
 
 
 def _cloud(speed: float) -> Iterator[Cloud]:

@@ -32,7 +32,7 @@ def reusing(cloud: Cloud, *, zones: tuple[str, ...] = ("use1-az1", "use1-az2")) 
 
 
 def test_a_lab_in_given_vpcs_works_and_down_leaves_them_as_they_were(cloud: Cloud) -> None:
-    """up and down in reused VPCs: the inventory, tags included, is the same as before."""
+    """Up and down in reused VPCs: the inventory, tags included, is the same as before."""
     config = reusing(cloud)
     before = cloud.aws.inventory()
     cloud.calls()

@@ -51,7 +51,8 @@ def path_in(folder: Path) -> Path:
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     """The next run knows everything that the last one knew."""
-    assert state.load(tmp_path, "test") == saved(tmp_path)
+    full = saved(tmp_path)
+    assert state.load(tmp_path, "test") == full
 
 
 def test_without_a_file_a_lab_is_new(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert "Make the folder writable" in caught.value.hint
     with pytest.raises(StateError, match=r"cannot be read: Not a directory\."):
         state.load(tmp_path, "test")
-    with pytest.raises(StateError, match="lock file .* cannot be opened"), state.locked(tmp_path, "test"):
+    with pytest.raises(StateError, match=r"lock file .* cannot be opened"), state.locked(tmp_path, "test"):
         pass
 
 
@@ -176,7 +177,7 @@ def test_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
 
 def test_a_live_process_holds_the_lock_and_a_dead_one_does_not(tmp_path: Path) -> None:
     """The second `up` names the process of the first; when that is killed the lab is free at once."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # our own interpreter
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout

@@ -159,7 +159,7 @@ def test_exports_are_shell_lines(folder: Path) -> None:
     """A shell reads back what they say, quotes included."""
     server = pretend(folder)
     script = f'{server.exports()}\necho "$AWS_ENDPOINT_URL $AWS_SECRET_ACCESS_KEY"'
-    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     assert said.stdout.split() == [server.url, "it's"]
 
 
@@ -173,5 +173,5 @@ def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
 def test_the_launcher_does_not_load_moto() -> None:
     """A command must not wait two seconds for what another process does."""
     code = "import sys, privatelink_lab.local.launch; print('moto' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"

@@ -1,0 +1,44 @@
+"""`plab status`: what exists, in which state, at what cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privatelink_lab import engine, report
+from privatelink_lab.commands.work import Work, cost_words
+from privatelink_lab.session import Options
+from privatelink_lab.steps import STEPS
+from privatelink_lab.ui.screen import Screen
+
+HOURS_PER_DAY = 24
+
+
+def status(options: Options) -> int:
+    """Show what exists; see `plab status --help`."""
+    with Work(options, "status") as work:
+        data = report.status(work.lab, engine.survey(work.lab, STEPS))
+        if options.json:
+            work.screen.data(data)
+        else:
+            _print_status(work.screen, data)
+        return 0
+
+
+def _print_status(screen: Screen, data: dict[str, Any]) -> None:
+    rows = data["resources"]
+    if all(row["phase"] == report.MISSING for row in rows):
+        screen.out("There is no such lab: nothing bears its tag. Next: plab up")
+        return
+    screen.table(("KEY", "STATE", "DETAIL", "ID"), (_status_cells(row) for row in rows))
+    screen.out(f"Cost: {cost_words(data['usd_per_hour'])}.")
+    hours = report.age_hours(data["since"])
+    if hours is not None and hours > HOURS_PER_DAY:
+        spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
+        screen.out(
+            f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far. Done with it? plab down"
+        )
+
+
+def _status_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row for a person: of an ARN only its own part, so that a line fits into a window."""
+    return (row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2])

@@ -1,0 +1,78 @@
+"""`plab up`: build, continue or repair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from privatelink_lab import engine, report
+from privatelink_lab.commands.work import Work, cost_words, warn_of
+from privatelink_lab.config import Config
+from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.session import Options, interruptible
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.acceptance import FOREIGN
+from privatelink_lab.ui.screen import Screen
+
+
+def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) -> int:
+    """Build, continue or repair; see `plab up --help`."""
+    with Work(options, "up", writes=True, starts=True) as work:
+        if dry_run:
+            return _dry_run(work)
+        with interruptible(work.lab):
+            if replace:
+                _replace(work, replace, adopt=adopt)
+            built = engine.up(work.lab, STEPS, adopt=adopt)
+        result = report.built(work.lab, built)
+        first = next(iter(built.failed.values()), None)
+        code = work.finish(result, built.exit_code, first)
+        for error in built.failed.values():
+            warn_of(work.screen, error)
+        if not work.screen.json:
+            _print_built(work.screen, work.session.config, result, ok=code == 0)
+        return code
+
+
+def _dry_run(work: Work) -> int:
+    plan = report.plan(work.lab, engine.survey(work.lab, STEPS))
+    work.screen.close_board()
+    if work.screen.json:
+        work.screen.data(plan)
+        return 0
+    work.screen.table(("KEY", "ACTION", "NOW"), ((row["key"], row["action"], row["detail"]) for row in plan["plan"]))
+    work.screen.out(f"Nothing was changed. It would cost {cost_words(plan['usd_per_hour'])}.")
+    return 0
+
+
+def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
+    seen = engine.survey(work.lab, STEPS)
+    if not adopt:
+        engine.refuse_other_owner(work.lab, seen.look)
+    replaceable = [key for key, resource in seen.resources.items() if resource.create and resource.delete]
+    for key in keys:
+        if key not in replaceable:
+            hint = f"One of: {', '.join(replaceable)}"
+            raise UsageError(f"{key!r} is nothing that up can replace.", hint=hint)
+    only = {after for key in keys for after in engine.needed_by(seen.resources, key)}
+    if FOREIGN in only and seen.found.get(FOREIGN):
+        ids = " ".join(found.id for found in seen.found[FOREIGN])
+        raise PlabError(f"Connections of other accounts hold the service: {ids}.", hint=f"plab reject {ids}")
+    removed = engine.down(work.lab, seen, only=only)
+    for error in removed.left.values():
+        raise error
+
+
+def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:
+    if ok:
+        screen.out(f"The lab {config.lab} is up in {result['place']}, after {result['seconds']:.0f} s.")
+    if result["service_name"]:
+        screen.out(f"  service    {result['service_name']}")
+    for endpoint in result["endpoints"]:
+        state = "" if endpoint["state"] == "available" else f"{endpoint['state']}  "
+        screen.out(f"  {endpoint['consumer']:<10} {state}{endpoint['dns_name'] or ''}".rstrip())
+    screen.out(f"  cost       {cost_words(result['usd_per_hour'])}")
+    for endpoint in result["endpoints"]:
+        if endpoint["state"].lower() == "pendingacceptance":
+            screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for `plab accept`.")
+    screen.out(f"Next: {' | '.join(result['next'])}")

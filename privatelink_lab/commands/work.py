@@ -1,0 +1,128 @@
+"""What all commands share: the way in (session, lock, lab) and the way out (errors, exit codes, words)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Self
+
+from privatelink_lab import engine, prices, report, state
+from privatelink_lab.errors import PlabError
+from privatelink_lab.events import Summary
+from privatelink_lab.lab import Lab
+from privatelink_lab.session import LOCAL_STEP, NoLab, Options, Session, open_session
+from privatelink_lab.steps import STEPS
+from privatelink_lab.ui.screen import Screen
+
+Ask = Callable[[str], bool]  # a question to the person at the terminal; raises UsageError where there is none
+
+
+def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
+    """Run a command; an error becomes its sentence, its hint and its exit code (and a JSON summary)."""
+    if options.verbose:
+        logging.basicConfig(stream=sys.stderr, format="%(message)s")
+        logging.getLogger("privatelink_lab").setLevel(logging.DEBUG)
+    try:
+        return command(options, **rest)
+    except NoLab as gone:
+        return _no_lab(command.__name__, options, str(gone))
+    except PlabError as error:
+        return _fail(command.__name__, options, error)
+    except Exception as error:  # noqa: BLE001 (the last door: a defect of ours, said without a traceback)
+        hint = "This is a defect of plab. Run it with -v and report what it prints."
+        return _fail(command.__name__, options, PlabError(f"{type(error).__name__}: {error}", hint=hint))
+
+
+def _fail(command: str, options: Options, error: PlabError) -> int:
+    if options.verbose:
+        traceback.print_exc()
+    if not options.json:
+        raise error
+    Screen(json=True).tell(Summary(command, error.exit_code, {}, error))
+    return error.exit_code
+
+
+def _no_lab(command: str, options: Options, lab: str) -> int:
+    """The local server that held the lab is gone: nothing is left, and that is fine."""
+    screen = Screen(json=options.json, quiet=options.quiet)
+    screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
+    place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
+    if options.json and command == "status":
+        screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "resources": []})
+    elif options.json and command == "connections":
+        screen.data(report.connections([]))
+    elif options.json:
+        results: dict[str, dict[str, Any]] = {
+            "down": {"deleted": {}, "left": []},
+            "accept": {"accepted": []},
+            "reject": {"rejected": []},
+        }
+        screen.tell(Summary(command, 0, place | results.get(command, {})))
+    return 0
+
+
+class Work:
+    """A session with its screen, lock and lab, for the length of one command."""
+
+    def __init__(self, options: Options, command: str, *, writes: bool = False, starts: bool = False) -> None:
+        self.screen = Screen(json=options.json, quiet=options.quiet)
+        self.session: Session = open_session(options, self.screen)
+        self.command, self._writes, self._starts = command, writes, starts
+        self._stack = ExitStack()
+        self.lab: Lab
+
+    def __enter__(self) -> Self:
+        self._stack.callback(self.screen.close_board)
+        try:
+            if self._writes:
+                self._stack.enter_context(state.locked(self.session.folder, self.session.config.lab))
+                self.session.state = state.load(self.session.folder, self.session.config.lab)
+            self.lab = self.session.lab()
+            if self._starts:
+                self.screen.open_board(self._plan())
+            self.session.find_place(start=self._starts)
+            self.session.settle_place(self.lab)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _plan(self) -> list[tuple[str, str]]:
+        planned = engine.planned(self.lab, STEPS).values()
+        local = [(LOCAL_STEP, "local")] if self.session.options.local else []
+        return [*local, *((r.step, r.key) for r in planned if r.create)]
+
+    def finish(self, result: dict[str, Any], exit_code: int, error: PlabError | None = None) -> int:
+        """Close the board and, with --json, the stream of events."""
+        self.screen.close_board()
+        if self.screen.json:
+            self.screen.tell(Summary(self.command, exit_code, result, error))
+        return exit_code
+
+
+# Words.
+
+
+def warn_of(screen: Screen, error: PlabError) -> None:
+    """Say an error and its hint."""
+    screen.warn(f"Error: {error}")
+    if error.hint:
+        screen.warn(f"Hint: {error.hint}")
+
+
+def cost_words(usd_per_hour: float | None) -> str:
+    """A cost per hour, in words."""
+    if usd_per_hour is None:
+        return "an unknown amount per hour (list prices are known for us-east-1 only)"
+    return f"about {usd_per_hour:.4f} USD/hour on AWS ({prices.REGION} list price of {prices.PRICES_OF})"
+
+
+def counted(counts: dict[str, int]) -> str:
+    """How many of what: `2 VPCs, 1 instance`."""
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()) or "nothing"

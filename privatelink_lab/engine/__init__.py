@@ -1,0 +1,24 @@
+"""One loop for building, tearing down and looking.
+
+`up`: look; create what is missing and has its needs, mend what drifted, independent ones at once; look again when the
+next patience is due; until every goal is ready or held. `down`: the same with arrows reversed, over everything that
+bears the lab's tag. Waits overlap, so the total is the longest chain and not the sum. Only the loop touches the state;
+steps come in as data.
+"""
+
+from privatelink_lab.engine.survey import Survey, look_at, planned, refuse_other_owner, survey
+from privatelink_lab.engine.teardown import Removed, down, needed_by
+from privatelink_lab.engine.up import Built, up
+
+__all__ = [
+    "Built",
+    "Removed",
+    "Survey",
+    "down",
+    "look_at",
+    "needed_by",
+    "planned",
+    "refuse_other_owner",
+    "survey",
+    "up",
+]

@@ -1,0 +1,118 @@
+"""Looking: one snapshot of everything that the lab is, and everything that still bears its tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from privatelink_lab.aws import Account
+from privatelink_lab.errors import NotOurs, PlabError
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import BALANCED, CONSUMER_KINDS, KINDS, Look
+from privatelink_lab.resource import Found, Resource, Step
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORKERS = 8
+
+
+def in_parallel(items: Sequence[Item], call: Callable[[Item], Result]) -> list[Result | PlabError]:
+    """`call` on every item at once, in order; a PlabError is that item's result."""
+
+    def attempt(item: Item) -> Result | PlabError:
+        try:
+            return call(item)
+        except PlabError as error:
+            return error
+
+    if len(items) <= 1:
+        return [attempt(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(WORKERS, len(items))) as pool:
+        return list(pool.map(attempt, items))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one look saw: per key what was found, or why it could not be looked at."""
+
+    resources: dict[str, Resource]
+    found: dict[str, tuple[Found, ...]]
+    errors: dict[str, PlabError]
+    unseen: dict[str, PlabError]  # what may hold something of ours and could not be looked at
+    look: Look
+
+    def existing(self) -> dict[str, tuple[Found, ...]]:
+        """The keys of which something is there."""
+        return {key: found for key, found in self.found.items() if found}
+
+
+def planned(lab: Lab, steps: Sequence[Step]) -> dict[str, Resource]:
+    """Every resource that the config names, by key, in the order of the steps."""
+    return {r.key: r.in_step(step.name) for step in steps for r in step.resources(lab)}
+
+
+def look_at(
+    lab: Lab, resources: Mapping[str, Resource], settled: Mapping[str, tuple[Found, ...]] | None = None
+) -> Look:
+    """A new look; no call goes out before it is asked."""
+    names = dict.fromkeys(BALANCED, lab.name)
+    return Look(lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled)
+
+
+def survey(lab: Lab, steps: Sequence[Step]) -> Survey:
+    """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know."""
+    named = planned(lab, steps)
+    look = look_at(lab, named)
+    forgotten, unseen = _forgotten(lab, steps, named, look)
+    resources = named | forgotten
+    look = look.with_resources(resources)
+    answers = dict(zip(resources, in_parallel(list(resources), look.found), strict=True))
+    found = {key: answer for key, answer in answers.items() if not isinstance(answer, PlabError)}
+    errors = {key: answer for key, answer in answers.items() if isinstance(answer, PlabError)}
+    return Survey(resources, found, errors, unseen, look)
+
+
+def _forgotten(
+    lab: Lab, steps: Sequence[Step], named: Mapping[str, Resource], look: Look
+) -> tuple[dict[str, Resource], dict[str, PlabError]]:
+    """What bears the lab's tag and is not in the config (a removed consumer), rebuilt from its key.
+
+    Also what could not be looked at: without that, "nothing is left" would be a guess.
+    """
+    accounts, unreachable = lab.accounts()
+    unseen = {party: error for party, error in unreachable.items() if not lab.names(party)}
+    places = [(account, kind) for account in accounts for kind in _kinds(lab, account)]
+    revived: dict[str, Resource] = {}
+    for (account, kind), keys in zip(places, in_parallel(places, lambda place: look.keys(*place)), strict=True):
+        if isinstance(keys, PlabError):
+            unseen[f"{kind} of account {account.id}"] = keys
+            continue
+        for key in sorted(keys - named.keys()):
+            resource = _revive(lab, steps, key)
+            if resource:
+                lab.remember(resource.party, account)
+                revived[key] = resource
+    return revived, unseen
+
+
+def _kinds(lab: Lab, account: Account) -> tuple[str, ...]:
+    return KINDS if account.id == lab.provider.id else CONSUMER_KINDS
+
+
+def _revive(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:
+    made = ((step, step.revive(lab, key)) for step in steps)
+    return next((resource.in_step(step.name) for step, resource in made if resource), None)
+
+
+def refuse_other_owner(lab: Lab, look: Look) -> None:
+    """Raise NotOurs when somebody else made this lab and this machine has no state of it."""
+    others = {maker for maker in look.makers() if maker[0] != lab.owner}
+    if others and not lab.state.ids:
+        owner, since = min(others, key=lambda maker: maker[1])
+        raise NotOurs(
+            f"The lab {lab.config.lab!r} belongs to {owner}, since {since}, and there is no state of it here.",
+            hint="Choose another `lab:` name, or take it over with --adopt.",
+        )

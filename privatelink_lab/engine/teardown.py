@@ -1,0 +1,212 @@
+"""Tearing down: look, delete what is there and needed by nothing, until a look sees nothing; then the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from privatelink_lab import waits
+from privatelink_lab.engine.survey import Survey, in_parallel, look_at
+from privatelink_lab.errors import AwsError, LostAnswer, PlabError
+from privatelink_lab.events import Failed, Finished, Started, Waiting
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Found, Phase, Resource
+
+
+@dataclass
+class Removed:
+    """The receipt of a `down`: what was deleted (ids by noun), and what is left and why."""
+
+    deleted: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, PlabError] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is left, else 3."""
+        return 3 if self.left else 0
+
+
+def down(lab: Lab, seen: Survey, *, only: set[str] | None = None) -> Removed:
+    """Delete everything that `seen` found, or only the keys in `only`; returns the receipt.
+
+    What needs a key goes before it. Raises Interrupted, StateError.
+    """
+    run = _Down(lab, seen, only)
+    try:
+        return waits.until(run.tick, clock=lab.clock, waited=run.waited)
+    finally:
+        lab.state.save()
+
+
+def needed_by(resources: Mapping[str, Resource], key: str) -> set[str]:
+    """Every key that needs `key`, directly or through others, and `key` itself."""
+    after = {key}
+    while more := {r.key for r in resources.values() if after & set(r.needs)} - after:
+        after |= more
+    return after
+
+
+class _Down:
+    def __init__(self, lab: Lab, seen: Survey, only: set[str] | None) -> None:
+        self.lab = lab
+        keys = set(seen.resources) if only is None else only
+        self.resources = {key: r for key, r in seen.resources.items() if key in keys and r.delete}
+        self.after = {key: (needed_by(seen.resources, key) - {key}) & self.resources.keys() for key in self.resources}
+        self.found: dict[str, tuple[Found, ...]] = {}
+        self.ever: dict[str, set[str]] = {}
+        self.details: dict[str, str] = {}
+        self.began: dict[str, float] = {}
+        self.tried: set[str] = set()  # keys of this tick: a stale describe must not make us spin
+        self.started = self.changed = lab.clock.now()
+        self.removed = Removed(left=dict(seen.unseen) if only is None else {})
+        self.first: Survey | None = seen
+
+    def waited(self) -> float:
+        """Seconds since something last changed."""
+        return self.lab.clock.now() - self.changed
+
+    def tick(self) -> Removed | None:
+        """Look, delete what is there and due; the receipt when nothing more can go."""
+        self.tried.clear()
+        while True:
+            self.lab.check_interrupted()
+            self._observe()
+            if not [key for key in self.found if key not in self.removed.left]:
+                return self.removed
+            due = self._due()
+            if not due and not self._can_wait():
+                return self._give_up()
+            if not self._delete([key for key in due if key not in self.tried]):
+                return None
+
+    # What the look says.
+
+    def _observe(self) -> None:
+        for key, answer in self._answers().items():
+            if isinstance(answer, PlabError):
+                self._cannot_look(key, answer)
+            elif answer:
+                self._there(key, answer)
+            else:
+                self._gone(key)
+
+    def _answers(self) -> dict[str, tuple[Found, ...] | PlabError]:
+        if self.first:
+            seen, self.first = self.first, None
+            return {key: seen.errors.get(key) or seen.found.get(key, ()) for key in self.resources}
+        keys = [key for key in self.found if key not in self.removed.left]
+        look = look_at(self.lab, self.resources)
+        return dict(zip(keys, in_parallel(keys, look.found), strict=True))
+
+    def _cannot_look(self, key: str, error: PlabError) -> None:
+        if isinstance(error, AwsError) and (waits.is_throttle(error) or isinstance(error, LostAnswer)):
+            self.found.setdefault(key, ())
+        elif isinstance(error, AwsError) and waits.is_gone(error):
+            self._gone(key)
+        else:
+            self._leave(key, error)
+
+    def _there(self, key: str, found: tuple[Found, ...]) -> None:
+        self.found[key] = found
+        self.ever.setdefault(key, set()).update(one.id for one in found)
+        if all(one.phase is Phase.LEAVING for one in found):
+            self._waiting(key, found[0].id, found[0].detail)
+
+    def _gone(self, key: str) -> None:
+        was_there = self.found.pop(key, None)
+        if was_there is None:
+            return
+        resource, ids = self.resources[key], sorted(self.ever.get(key, ()))
+        self.removed.deleted.setdefault(resource.noun, []).extend(ids)
+        self.lab.state.gone(key)
+        self._changed()
+        self.lab.state.timeline[key] = [
+            round(moment - self.started, 2) for moment in (self.began.get(key, self.started), self.lab.clock.now())
+        ]
+        self.lab.emit(Finished(key, resource.step, ", ".join(ids), "deleted", "deleted"))
+
+    def _waiting(self, key: str, id_: str, detail: str) -> None:
+        self.began.setdefault(key, self.lab.clock.now())
+        if self.details.get(key) != detail:
+            self.details[key] = detail
+            self._changed()
+            self.lab.emit(Waiting(key, self.resources[key].step, id_, detail))
+        patience = self.resources[key].patience
+        if self.lab.clock.now() - self.began[key] > patience.timeout:
+            message = f"{key} ({id_}) is still {detail!r} after {patience.timeout / 60:.0f} minutes."
+            self._leave(key, PlabError(message, hint="Run plab down again."))
+
+    def _changed(self) -> None:
+        self.changed = self.lab.clock.now()
+
+    def _leave(self, key: str, error: PlabError) -> None:
+        self.removed.left[key] = error
+        self.lab.emit(Failed(key, self.resources[key].step, error))
+
+    # What can be done about it.
+
+    def _due(self) -> list[str]:
+        """What is there, not leaving, and needed by nothing that is still there."""
+        return [
+            key
+            for key, found in self.found.items()
+            if key not in self.removed.left
+            and any(one.phase is not Phase.LEAVING for one in found)
+            and not self.after[key] & self.found.keys()
+        ]
+
+    def _can_wait(self) -> bool:
+        """Whether something is leaving, so that a later look may differ."""
+        return any(
+            not found or any(one.phase is Phase.LEAVING for one in found)
+            for key, found in self.found.items()
+            if key not in self.removed.left
+        )
+
+    def _give_up(self) -> Removed:
+        """What is left stands before something that could not be deleted."""
+        for key in [key for key in self.found if key not in self.removed.left]:
+            holders = ", ".join(sorted(self.after[key] & self.removed.left.keys()))
+            self._leave(key, PlabError(f"{key} stays, because {holders} could not be deleted.", hint="plab down"))
+        return self.removed
+
+    def _delete(self, due: list[str]) -> bool:
+        """Start every deletion that is due, one call per kind and account; whether any of them took effect."""
+        groups: dict[tuple[int, str], list[str]] = {}
+        for key in due:
+            account = self.lab.account(self.resources[key].party)
+            groups.setdefault((id(self.resources[key].delete), account.id), []).append(key)
+            if key not in self.began:
+                self.began[key] = self.lab.clock.now()
+                self.lab.emit(Started(key, self.resources[key].step, "delete", self._ids(key)[0]))
+        self.tried.update(due)
+        results = in_parallel(list(groups.values()), self._delete_kind)
+        took = [self._record(keys, result) for keys, result in zip(groups.values(), results, strict=True)]
+        return any(took)
+
+    def _ids(self, key: str) -> list[str]:
+        return [one.id for one in self.found[key] if one.phase is not Phase.LEAVING]
+
+    def _delete_kind(self, keys: list[str]) -> Mapping[str, AwsError]:
+        resource = self.resources[keys[0]]
+        ids = tuple(id_ for key in keys for id_ in self._ids(key))
+        return resource.delete(self.lab.account(resource.party), ids) if resource.delete else {}
+
+    def _record(self, keys: list[str], result: Mapping[str, AwsError] | PlabError) -> bool:
+        took = False
+        for key in keys:
+            errors = [result] if isinstance(result, PlabError) else [result[i] for i in self._ids(key) if i in result]
+            took |= self._record_one(key, errors)
+        return took
+
+    def _record_one(self, key: str, errors: Sequence[PlabError]) -> bool:
+        errors = [error for error in errors if not (isinstance(error, AwsError) and waits.is_gone(error))]
+        if not errors:
+            self._changed()
+            return True
+        error = errors[0]
+        if isinstance(error, AwsError) and (waits.is_in_use(error) or isinstance(error, LostAnswer)):
+            self._waiting(key, self._ids(key)[0], error.code)
+        else:
+            self._leave(key, error)
+        return False

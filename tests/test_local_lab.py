@@ -1,0 +1,124 @@
+"""`plab --local` for real: a background server, real processes, and what a new user sees without a config file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLAB = [sys.executable, "-m", "privatelink_lab"]
+
+
+class Folder:
+    """A scratch folder to run `plab` in."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PLAB_"))}
+
+    def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
+        """Stdout of a command that ends with `code`."""
+        done = subprocess.run(
+            [*PLAB, *arguments],
+            cwd=self.path,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def server(self) -> dict[str, Any]:
+        """`plab local status --json`."""
+        return dict(json.loads(self.run("local", "status", "--json")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """A folder whose local AWS, at speed 0, is stopped afterwards."""
+    made = Folder(tmp_path)
+    made.run("local", "start", "--speed", "0")
+    yield made
+    made.run("local", "stop")
+
+
+def test_up_local_twice_status_and_down(folder: Folder) -> None:
+    """Without config, account or network: up, up again, status, down; the environment's AWS settings do not count."""
+    first = folder.run("up", "--local", AWS_PROFILE="nonesuch", HTTP_PROXY="http://127.0.0.1:9")
+    assert "The lab privatelink-lab is up in the local AWS" in first
+    second = folder.run("up", "--local", "--json")
+    assert [line for line in second.splitlines() if '"started"' in line and '"create"' in line] == []
+    status = json.loads(folder.run("status", "--json"))
+    assert {row["phase"] for row in status["resources"]} == {"ready"}
+    folder.run("up", code=2)
+    assert "Left: 0." in folder.run("down", "-y")
+    assert folder.server()["speed"] == 0, "a server that `local start` started is not stopped by `down`"
+
+
+def test_a_server_that_up_started_ends_with_down(tmp_path: Path) -> None:
+    """`up --local` starts the server, and a finished `down` stops it: no process is left."""
+    made = Folder(tmp_path)
+    (tmp_path / "plab.yaml").write_text("lab: alone\n")  # provider only: the quickest lab there is
+    made.run("up", "--local", "--dry-run")
+    pid = made.server()["pid"]
+    assert made.run("status", "--local")
+    made.run("down", "-y", "--local")
+    made.run("local", "stop")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_dead_server_means_that_everything_is_gone(folder: Folder) -> None:
+    """After a kill of the server: status and down say so and exit 0; up --local starts afresh."""
+    folder.run("up", "--local", "-q")
+    os.kill(folder.server()["pid"], signal.SIGKILL)
+    assert json.loads(folder.run("status", "--json"))["resources"] == []
+    folder.run("up", "--local", "-q")
+    os.kill(folder.server()["pid"], signal.SIGKILL)
+    folder.run("down", "-y")
+    folder.run("local", "start", "--speed", "0")
+    assert "is up in the local AWS" in folder.run("up", "--local")
+
+
+def test_ctrl_c_saves_and_a_second_up_goes_on(tmp_path: Path) -> None:
+    """SIGINT in the middle of `up`: exit 130 with the way on; what was made is found by the next one."""
+    made = Folder(tmp_path)
+    made.run("local", "start", "--speed", "80")
+    process = subprocess.Popen(
+        [*PLAB, "up", "--local", "--json"], cwd=tmp_path, env=made.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if '"provisioning"' in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    assert process.wait(timeout=30) == 130
+    process.stdout.close()
+    assert json.loads(rest.splitlines()[-1])["exit_code"] == 130
+    again = made.run("up", "--local", "--json")
+    created = [json.loads(line)["key"] for line in again.splitlines() if '"create"' in line]
+    assert "provider/vpc" not in created
+    assert "provider/endpoint-service" in created
+    made.run("down", "-y")
+    made.run("local", "stop")
+
+
+def test_state_and_server_file_are_for_their_owner_only(folder: Folder) -> None:
+    """The state, the server's address with its keys, and the log are 0600 in a 0700 folder."""
+    folder.run("up", "--local", "-q")
+    hidden = folder.path / ".plab"
+    assert hidden.stat().st_mode & 0o777 == 0o700
+    for name in ("privatelink-lab.json", "local.json", "local.log"):
+        assert (hidden / name).stat().st_mode & 0o777 == 0o600, name
