@@ -312,6 +312,7 @@ def test_the_first_failure_inside_a_success_is_raised() -> None:
     """A 200 is no success until `Unsuccessful` is empty."""
     with pytest.raises(AwsError, match="Not there"):
         aws.raise_unsuccessful(MIXED, "DeleteVpcEndpoints")
+    nothing: list[object] | None
     for nothing in ([], None):
         aws.raise_unsuccessful({"Unsuccessful": nothing}, "DeleteVpcEndpoints")
     aws.raise_unsuccessful({}, "DeleteVpcEndpoints")

@@ -1,0 +1,305 @@
+"""The loop when AWS is late, busy, silent or refuses: what a user sees and what is never done twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Cloud, config_of
+
+from privatelink_lab import engine
+from privatelink_lab.errors import AccountError, AwsError, Interrupted, LostAnswer, PlabError
+from privatelink_lab.events import Failed, Waiting
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look
+from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.steps import STEPS
+
+
+class Thing:
+    """A resource that does what a test tells it: what looks see, what calls answer."""
+
+    def __init__(self, key: str, *needs: str, **options: Any) -> None:
+        self.key, self.needs, self.options = key, needs, options
+        self.seen: list[tuple[Found, ...]] = []  # what each look sees in turn; the last one stays
+        self.answers: list[PlabError] = []  # what creates raise in turn; then they take effect
+        self.made: list[str] = []
+        self.attempts: list[int] = []
+        self.mended = 0
+
+    def find(self, lab: Lab, look: Look) -> tuple[Found, ...]:
+        """What this look sees."""
+        if self.seen:
+            return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+        return tuple(Found(id_, Phase.READY, "in place") for id_ in self.made)
+
+    def create(self, lab: Lab, look: Look, token: Token) -> str:
+        """One create."""
+        self.attempts.append(token.attempt)
+        if self.answers:
+            raise self.answers.pop(0)
+        self.made.append(f"id-{len(self.made)}")
+        return self.made[-1]
+
+    def mend(self, lab: Lab, look: Look, found: Found) -> None:
+        """One mend."""
+        self.mended += 1
+
+    def resource(self) -> Resource:
+        """The thing as the contract wants it."""
+        options: dict[str, Any] = {
+            "find": self.find,
+            "create": self.create,
+            "patience": Patience(60, 20),
+        } | self.options
+        return Resource(self.key, "thing", self.needs, **options)
+
+
+def build(cloud: Cloud, *things: Thing, settle: float | None = None) -> tuple[engine.Built, Lab]:
+    """`up` with these things as the only step."""
+    lab = cloud.lab(config_of(settle=settle))
+    step = Step("things", lambda _: tuple(thing.resource() for thing in things))
+    return engine.up(lab, (step,)), lab
+
+
+def refusal(code: str, operation: str = "CreateThing", status: int = 400) -> AwsError:
+    """AWS's answer with that code."""
+    return AwsError("No", code=code, operation=operation, status=status)
+
+
+def test_what_is_not_visible_yet_is_not_made_again(cloud: Cloud) -> None:
+    """A fresh id that describes do not show for seconds is pending, not created twice."""
+    thing = Thing("provider/thing")
+    ready = (Found("id-0", Phase.READY),)
+    thing.seen = [(), (), (), ready]
+    built, _ = build(cloud, thing)
+    assert built.exit_code == 0
+    assert thing.made == ["id-0"]
+    assert Waiting("provider/thing", "things", "id-0", "not visible yet") in cloud.events
+
+
+def test_what_is_gone_after_its_settling_window_is_made_again_with_a_new_token(cloud: Cloud) -> None:
+    """Older than the window and still missing is gone: a second create, as a new attempt."""
+    thing = Thing("provider/thing")
+    thing.seen = [(), *[()] * 200]
+    lab = cloud.lab(config_of(settle=None))
+
+    def when_made_twice() -> None:
+        if len(thing.made) == 2:
+            thing.seen = [(Found("id-1", Phase.READY),)]
+
+    cloud.clock.before_sleep = when_made_twice
+    step = Step("things", lambda _: (thing.resource(),))
+    assert engine.up(lab, (step,)).exit_code == 0
+    assert thing.attempts == [0, 1]
+
+
+def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(cloud: Cloud) -> None:
+    """The answer to a create is lost after the effect: the look finds it, and no second one is made."""
+    thing = Thing("provider/thing")
+    thing.answers = [LostAnswer("gone", code="ReadTimeoutError", operation="CreateVpc")]
+    thing.seen = [(), (), (Found("id-9", Phase.READY),)]
+    built, lab = build(cloud, thing)
+    assert built.exit_code == 0
+    assert thing.made == []
+    assert len(thing.attempts) == 1
+    assert lab.state.ids["provider/thing"] == "id-9"
+    assert lab.state.intents == {}
+
+
+def test_a_lost_answer_without_effect_goes_again_after_the_window(cloud: Cloud) -> None:
+    """The answer was lost before the effect: after the settling window the create goes out again."""
+    thing = Thing("provider/thing")
+    thing.answers = [LostAnswer("gone", code="ConnectionClosedError", operation="CreateVpc")]
+    built, _ = build(cloud, thing)
+    assert built.exit_code == 0
+    assert thing.made == ["id-0"]
+    assert cloud.clock.now() - 1_700_000_000 >= 20
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "status"),
+    [
+        ("RequestLimitExceeded", "CreateVpc", 503),
+        ("Throttling", "CreateLoadBalancer", 400),
+        ("Unavailable", "CreateVpcEndpoint", 503),
+        ("InvalidServiceName", "CreateVpcEndpoint", 400),
+        ("InvalidTarget", "RegisterTargets", 400),
+        ("InvalidSubnetID.NotFound", "RunInstances", 400),
+    ],
+)
+def test_not_yet_is_tried_again(cloud: Cloud, code: str, operation: str, status: int) -> None:
+    """Throttles, a fresh service's 503, and ids that have not spread are progress, not failures."""
+    thing = Thing("provider/thing")
+    thing.answers = [refusal(code, operation, status)] * 3
+    built, _ = build(cloud, thing)
+    assert built.exit_code == 0
+    assert thing.made == ["id-0"]
+
+
+def test_not_yet_for_ever_fails_with_awss_own_words(cloud: Cloud) -> None:
+    """A service name that stays unknown is a failure after the patience, with AWS's code."""
+    thing = Thing("provider/thing")
+    thing.answers = [refusal("InvalidServiceName", "CreateVpcEndpoint")] * 1000
+    built, _ = build(cloud, thing)
+    error = built.failed["provider/thing"]
+    assert isinstance(error, AwsError)
+    assert error.code == "InvalidServiceName"
+
+
+@pytest.mark.parametrize("code", ["IdempotentInstanceTerminated", "IdempotentParameterMismatch"])
+def test_a_used_up_token_is_replaced_at_once(cloud: Cloud, code: str) -> None:
+    """EC2 refuses a token of an earlier life: the next attempt has a new one."""
+    thing = Thing("provider/thing")
+    thing.answers = [refusal(code, "RunInstances")]
+    built, _ = build(cloud, thing, settle=0)
+    assert built.exit_code == 0
+    assert thing.attempts == [0, 1]
+
+
+def test_a_failure_stops_what_needs_it_and_lets_the_rest_finish(cloud: Cloud) -> None:
+    """One refused create: its dependents are not tried, everything else is built, exit 1."""
+    bad, after, other = Thing("provider/bad"), Thing("provider/after", "provider/bad"), Thing("acme/other")
+    waiting = Thing("acme/waiting", awaits=("provider/bad",))
+    waiting.seen = [(Found("w", Phase.PENDING, "unused"),)]
+    bad.answers = [refusal("VpcLimitExceeded", "CreateVpc")]
+    built, _ = build(cloud, bad, after, other, waiting)
+    assert built.exit_code == 1
+    assert list(built.failed) == ["provider/bad"]
+    assert built.blocked == ["provider/after", "acme/waiting"]
+    assert list(built.settled) == ["acme/other"]
+    assert after.attempts == []
+
+
+def test_an_unknown_aws_word_is_a_failure_that_names_it(cloud: Cloud) -> None:
+    """A state that the phase map does not know is never guessed."""
+    thing = Thing("provider/thing")
+    thing.seen = [(Found("id-7", Phase.FAILED, "frobnicating"),)]
+    built, _ = build(cloud, thing)
+    assert "frobnicating" in built.failed["provider/thing"].message
+    assert built.failed["provider/thing"].hint == "plab up --replace provider/thing"
+
+
+def test_a_wait_has_an_end(cloud: Cloud) -> None:
+    """What stays pending beyond its patience fails with its last word and the way on."""
+    thing = Thing("provider/thing")
+    thing.seen = [(Found("id-7", Phase.PENDING, "provisioning"),)]
+    built, _ = build(cloud, thing)
+    assert "is still 'provisioning' after 1 minutes" in built.failed["provider/thing"].message
+    assert 60 <= cloud.clock.now() - 1_700_000_000 <= 75
+
+
+def test_a_stale_describe_after_a_mend_does_not_spin(cloud: Cloud) -> None:
+    """A mend that describes do not show yet is repeated once a tick at most, with sleeps between."""
+    thing = Thing("provider/thing")
+    thing.options["mend"] = thing.mend
+    drifted: tuple[Found, ...] = (Found("id-1", Phase.DRIFTED, "off"),)
+    thing.seen = [*[drifted] * 6, (Found("id-1", Phase.READY),)]
+    assert build(cloud, thing)[0].exit_code == 0
+    assert thing.mended <= cloud.clock.sleeps + 1
+
+
+def test_drift_that_cannot_be_mended_names_replace(cloud: Cloud) -> None:
+    """Drift without a mend is a failure with the command that helps."""
+    thing = Thing("provider/thing")
+    thing.seen = [(Found("id-1", Phase.DRIFTED, "other"),)]
+    assert build(cloud, thing)[0].failed["provider/thing"].hint == "plab up --replace provider/thing"
+
+
+def test_an_endpoint_held_for_a_failed_acceptance_ends_at_once(cloud: Cloud) -> None:
+    """Nobody waits for a held resource whose acceptance has failed."""
+    endpoint, acceptance = Thing("acme/endpoint"), Thing("acme/acceptance", "acme/endpoint")
+    endpoint.seen = [(Found("vpce-1", Phase.HELD, "pendingAcceptance"),)]
+    acceptance.answers = [refusal("UnauthorizedOperation", "AcceptVpcEndpointConnections", 403)]
+    built, _ = build(cloud, endpoint, acceptance)
+    assert built.exit_code == 1
+    assert cloud.clock.sleeps <= 1
+
+
+def test_a_throttled_look_is_not_a_failure(cloud: Cloud) -> None:
+    """A describe that is throttled through all of botocore's tries only delays its keys."""
+    lab = cloud.lab()
+    assert cloud.up(lab).exit_code == 0
+    cloud.aws.faults["DescribeVpcEndpoints"] = (400, "RequestLimitExceeded")
+    cloud.clock.before_sleep = cloud.aws.faults.clear
+    built = cloud.up(cloud.lab(state=lab.state))
+    assert built.exit_code == 0
+
+
+def test_an_interrupt_starts_nothing_new(cloud: Cloud) -> None:
+    """After Ctrl-C the loop raises Interrupted before the next call; what was made is in the state."""
+    first, second = Thing("provider/first"), Thing("provider/second", "provider/first")
+    lab = cloud.lab(config_of())
+    first.options["create"] = lambda lab, look, token: (lab.interrupt(), first.create(lab, look, token))[1]
+    step = Step("things", lambda _: (first.resource(), second.resource()))
+    with pytest.raises(Interrupted):
+        engine.up(lab, (step,))
+    assert lab.state.ids == {"provider/first": "id-0"}
+    assert second.attempts == []
+
+
+def test_a_role_that_cannot_be_assumed_fails_its_own_keys_only(cloud: Cloud) -> None:
+    """One consumer's account is out of reach: it fails alone, and `down` says what it missed."""
+    lab = cloud.lab(config_of({"name": "acme"}, {"name": "beta", "profile": "beta"}))
+    reach = lab.connect
+
+    def connect(party: Any) -> Any:
+        if party.profile == "beta":
+            raise AccountError("No such profile.", hint="Mend it.")
+        return reach(party)
+
+    lab.connect = connect
+    built = cloud.up(lab)
+    assert built.settled["acme/acceptance"][0].detail == "available"
+    assert "beta/vpc" in built.failed
+    assert built.exit_code == 1
+    removed = cloud.down(lab)
+    assert removed.exit_code == 3
+    assert all(key.startswith("beta/") for key in removed.left)
+
+
+def test_down_says_what_it_could_not_look_at(cloud: Cloud) -> None:
+    """When a kind cannot be described, "nothing left" would be a guess: exit 3 and the kind by name."""
+    lab = cloud.lab()
+    cloud.up(lab)
+    cloud.aws.faults["DescribeVpcEndpoints"] = (403, "UnauthorizedOperation")
+    removed = cloud.down(lab)
+    assert removed.exit_code == 3
+    assert "vpc-endpoint of account 123456789012" in removed.left
+
+
+def test_down_stops_with_a_receipt_when_something_never_goes(cloud: Cloud) -> None:
+    """An ENI that lingers for ever: the subnet and its VPC are left, named with AWS's code, everything else is gone."""
+    lab = cloud.lab()
+    cloud.up(lab)
+    cloud.aws.faults["DeleteSubnet"] = (400, "DependencyViolation")
+    removed = cloud.down(lab)
+    assert set(removed.left) == {"provider/subnet-1", "acme/subnet-1", "provider/vpc", "acme/vpc"}
+    assert "DependencyViolation" in str(removed.left["acme/subnet-1"])
+    assert [event for event in cloud.events if isinstance(event, Failed)]
+    cloud.aws.faults.clear()
+    assert cloud.down(lab).exit_code == 0
+
+
+def test_down_twice_and_down_of_nothing(cloud: Cloud) -> None:
+    """A second `down`, and one where nothing was ever built, delete nothing and end well."""
+    lab = cloud.lab()
+    assert cloud.down(lab).deleted == {}
+    cloud.up(lab)
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.down(cloud.lab(state=lab.state)).deleted == {}
+
+
+def test_a_token_changes_with_the_request_and_the_attempt() -> None:
+    """The same request gets the same ClientToken of at most 64 characters; another request or attempt another one."""
+    token = Token("lab", "acme/endpoint", 0)
+    assert token.of(a=1) == Token("lab", "acme/endpoint", 0).of(a=1)
+    assert len(token.of(a=1)) <= 64
+    assert len({token.of(a=1), token.of(a=2), Token("lab", "acme/endpoint", 1).of(a=1)}) == 3
+
+
+def test_needed_by_follows_what_stands_on_a_key(cloud: Cloud) -> None:
+    """Replacing a subnet takes along everything that stands on it, directly or through others."""
+    resources = engine.planned(cloud.lab(), STEPS)
+    assert "acme/endpoint" in engine.needed_by(resources, "provider/nlb")
+    assert engine.needed_by(resources, "acme/endpoint") == {"acme/endpoint", "acme/acceptance"}
