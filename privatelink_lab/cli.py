@@ -6,6 +6,7 @@ Start-up is kept light: a command imports what it needs when it runs.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,9 @@ def main() -> None:
     except PlabError as error:
         _show(error)
         code = error.exit_code
+    except BrokenPipeError:  # the reader has left (`plab status | head -1`): there is nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -24,12 +25,12 @@ Connect = Callable[[Party], aws.Account]
 
 
 def owner_here() -> str:
-    """Who makes things on this machine: user@host, the value of `plab:owner`."""
+    """Who makes things on this machine: user@host, the value of `plab:owner`, in characters that AWS's tags take."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):
+    except (KeyError, OSError):  # no such user in the password database, as in some containers
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return re.sub(r"[^\w.:/=+@-]", "-", f"{user}@{socket.gethostname()}")
 
 
 @dataclass

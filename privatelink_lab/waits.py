@@ -115,6 +115,11 @@ def is_not_yet(error: AwsError) -> bool:
     return is_throttle(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
 
 
+def may_be_seen_later(error: AwsError) -> bool:
+    """Whether a describe may succeed a little later: throttles, and parents that AWS has not spread yet."""
+    return is_throttle(error) or is_gone(error)
+
+
 def is_in_use(error: AwsError) -> bool:
     """Whether a delete has to wait for something that still holds on."""
     return is_throttle(error) or error.code in IN_USE

@@ -111,9 +111,13 @@ class Cloud:
         return [call for call in self.calls() if not call.startswith(READS)]
 
     def phases(self, lab: Lab) -> dict[str, str]:
-        """What a survey sees: key -> AWS's word."""
+        """What a survey sees: key -> AWS's word; without what plab never makes and is not there."""
         seen = engine.survey(lab, STEPS)
-        return {key: found[0].detail if found else "missing" for key, found in seen.found.items()}
+        return {
+            key: found[0].detail if found else "missing"
+            for key, found in seen.found.items()
+            if found or seen.resources[key].create
+        }
 
 
 def config_of(*consumers: Any, **values: Any) -> Config:

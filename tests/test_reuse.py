@@ -46,6 +46,28 @@ def test_a_lab_in_given_vpcs_works_and_down_leaves_them_as_they_were(cloud: Clou
     assert not {"DeleteVpc", "DeleteSubnet", "DeleteTags", "CreateTags"} & set(cloud.calls())
 
 
+def test_the_receipt_waits_until_no_interface_of_the_balancer_is_left(cloud: Cloud) -> None:
+    """An NLB's interfaces outlive it and hold the reused subnets: `down` ends only when they are gone."""
+    config = reusing(cloud)
+    lab = cloud.lab(config)
+    built = cloud.up(lab)
+    balancer = built.settled["provider/nlb"][0].id.partition(":loadbalancer/")[2]
+    ec2 = cloud.account().ec2
+    subnet = config.provider.vpc.subnet_ids[0]
+    lingering = ec2.create_network_interface(SubnetId=subnet, Description=f"ELB {balancer}")["NetworkInterface"]
+    began = cloud.clock.now()
+
+    def goes_after_a_while() -> None:
+        interfaces = ec2.describe_network_interfaces()["NetworkInterfaces"]
+        present = [row["NetworkInterfaceId"] for row in interfaces]
+        if cloud.clock.now() - began > 90 and lingering["NetworkInterfaceId"] in present:
+            ec2.delete_network_interface(NetworkInterfaceId=lingering["NetworkInterfaceId"])
+
+    cloud.clock.before_sleep = goes_after_a_while
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.clock.now() - began > 90
+
+
 def test_the_web_servers_group_admits_the_reused_subnets_only(cloud: Cloud) -> None:
     """The sources are the given subnets' CIDRs, and for the endpoint the given VPC's."""
     lab = cloud.lab(reusing(cloud))

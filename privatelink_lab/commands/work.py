@@ -31,6 +31,8 @@ def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
         return _no_lab(command.__name__, options, str(gone))
     except PlabError as error:
         return _fail(command.__name__, options, error)
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 (the last door: a defect of ours, said without a traceback)
         hint = "This is a defect of plab. Run it with -v and report what it prints."
         return _fail(command.__name__, options, PlabError(f"{type(error).__name__}: {error}", hint=hint))

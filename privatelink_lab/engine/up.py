@@ -108,7 +108,8 @@ class _Up:
         self._block()
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
-        if isinstance(error, AwsError) and (waits.is_throttle(error) or isinstance(error, LostAnswer)):
+        """A throttle, a lost answer, or a parent that was just made and is not known everywhere: look again."""
+        if isinstance(error, AwsError) and (isinstance(error, LostAnswer) or waits.may_be_seen_later(error)):
             self._waiting(key, Phase.PENDING, "", error.code)
         else:
             self._fail(key, error)

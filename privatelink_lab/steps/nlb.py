@@ -14,12 +14,13 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import DELETED_LAST, Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/nlb"
+INTERFACES = f"{KEY}/interfaces"
 STATES = {"provisioning": Phase.PENDING, "active": Phase.READY, "active_impaired": Phase.READY}
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -131,6 +132,39 @@ def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
     return each(ids, lambda arn: account.elbv2.delete_listener(ListenerArn=arn))
 
 
+# The balancer's network interfaces: they are AWS's, linger for minutes after it and hold its subnets. Nothing can
+# delete them, so a `down` waits; in a reused VPC nothing else would notice that they are still there.
+
+
+def _find_interfaces(lab: Lab, look: Look) -> tuple[Found, ...]:
+    strangers = {
+        _described(row["LoadBalancerArn"]) for row in look.rows(lab.provider, "load-balancer") if not look.owns(row)
+    }
+    return tuple(
+        Found(row["NetworkInterfaceId"], Phase.LEAVING, f"network interface {row['Status']}")
+        for row in _interfaces(lab, look)
+        if row["Description"] not in strangers
+    )
+
+
+def _described(arn: str) -> str:
+    """What AWS writes on the interfaces of a balancer: `ELB net/NAME/HEX`."""
+    return f"ELB {arn.partition(':loadbalancer/')[2]}"
+
+
+def _interfaces(lab: Lab, look: Look) -> list[Row]:
+    def ask() -> list[Row]:
+        filters = [{"Name": "description", "Values": [f"ELB net/{lab.name}/*"]}]
+        return lab.provider.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+
+    return look.of_parent(lab.provider, "interfaces", lab.name, ask)
+
+
+def _wait_for_interfaces(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
+    """They are always LEAVING, so this is never due; it makes the loop wait for them."""
+    return {}
+
+
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     return (
         Resource(
@@ -152,6 +186,14 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
             create=_create_listener,
             mend=_mend_listener,
             delete=_delete_listeners,
+        ),
+        Resource(
+            key=INTERFACES,
+            noun="network interface",
+            needs=(),
+            find=_find_interfaces,
+            delete=_wait_for_interfaces,
+            patience=DELETED_LAST,
         ),
     )
 
