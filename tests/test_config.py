@@ -15,7 +15,7 @@ from privatelink_lab.config import LONGEST_MESSAGE, Config, Vpc
 from privatelink_lab.errors import ConfigError, UsageError
 
 REGIONS = ("eu-west-1", "us-east-1")
-EXAMPLE = (Path(config.__file__).parent / "config.example.yaml").read_text(encoding="utf-8")
+EXAMPLE = (Path(config.__file__).parent.parent / "config.example.yaml").read_text(encoding="utf-8")
 LONG_NUMBER = "0x" + "f" * 5000
 VALUES = (
     "[]",

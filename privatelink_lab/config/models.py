@@ -1,46 +1,23 @@
-"""The config file: what it may say, and every mistake in it at once, with file and line.
-
-The only module that knows pydantic and YAML. `load` makes no AWS call.
-"""
+"""What a config may say: the models, their defaults, and the rules that AWS or safety set."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import math
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from privatelink_lab.errors import ConfigError, UsageError
+from privatelink_lab.config.words import did_you_mean, shown
 
-DEFAULT_FILE = "plab.yaml"
 DEFAULT_LAB = "privatelink-lab"
 LONGEST_NAME = 20  # so that every AWS name made of it fits
 LARGEST, SMALLEST = 16, 28  # prefix lengths of VPCs and subnets (CreateVpc, CreateSubnet)
 LONGEST_MESSAGE = 8192  # bytes: user data may have 16 KiB, and base64 makes a third more of the message
-MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases can make billions
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 PROVIDER = "provider"
 LOCAL = "local"
-
-SHOWN = 60  # characters of a value that a message repeats
-IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # not Python's words
-
-Path_ = tuple[str | int, ...]
-Loaded = TypeVar("Loaded")
 
 
 def _name(value: str) -> str:
@@ -55,7 +32,7 @@ def _cidr(value: str) -> str:
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise ValueError(f"{_shown(value)} is not a CIDR block such as 10.0.0.0/16") from None
+        raise ValueError(f"{shown(value)} is not a CIDR block such as 10.0.0.0/16") from None
     if ":" in value:
         raise ValueError("is IPv6; the lab's VPCs are IPv4")
     if "/" not in value or str(network) != value:
@@ -70,7 +47,7 @@ def _principal(value: str) -> str:
         return value
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)", value, re.ASCII):
         raise ValueError(
-            f"{_shown(value)} is no principal: give an account id of 12 digits, *, or "
+            f"{shown(value)} is no principal: give an account id of 12 digits, *, or "
             "arn:aws:iam::ACCOUNT:root, :role/NAME or :user/NAME (PrivateLink takes no paths)"
         )
     return value
@@ -78,14 +55,14 @@ def _principal(value: str) -> str:
 
 def _role(value: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value, re.ASCII):
-        raise ValueError(f"{_shown(value)} is no role: it looks like arn:aws:iam::123456789012:role/NAME")
+        raise ValueError(f"{shown(value)} is no role: it looks like arn:aws:iam::123456789012:role/NAME")
     return value
 
 
 def _like(pattern: str, example: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(f"{_shown(value)} does not look like {example}")
+            raise ValueError(f"{shown(value)} does not look like {example}")
         return value
 
     return AfterValidator(check)
@@ -253,7 +230,7 @@ class Config(Section):
     def _known_region(cls, value: str | None, info: ValidationInfo) -> str | None:
         known = (info.context or {}).get("regions", ())
         if value is not None and known and value not in known:
-            raise ValueError(f"{_shown(value)} is no AWS region{_did_you_mean(value, known)}")
+            raise ValueError(f"{shown(value)} is no AWS region{did_you_mean(value, known)}")
         return value
 
     @field_validator("consumers")
@@ -273,143 +250,3 @@ class Config(Section):
 def default_config() -> Config:
     """What `--local` runs without a file: one provider, one consumer, both accepted."""
     return Config(consumers=(Consumer(name="consumer"),))
-
-
-def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
-    """The config in `path`; `regions` are the region names that count as known (none: any).
-
-    Raises ConfigError with every mistake, each as `FILE:LINE: path: what`; UsageError when there is no such file.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"There is no config file {path}.", hint="Write one with `plab init`.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The config file {path} cannot be read: {error}.") from None
-    source = _Source(path, text)
-    if not isinstance(source.data, dict):
-        raise ConfigError([f"{path}:1: the config is {_kind(source.data)}; it must be a mapping such as `lab: demo`"])
-    mistakes = list(source.repeated)
-    if "lab" not in source.data:
-        mistakes.append(f"{path}:1: lab: is missing; it names and tags everything that the lab makes")
-    try:
-        config = Config.model_validate(source.data, context={"regions": regions, "names": []})
-    except ValidationError as error:
-        mistakes += [source.explain(item) for item in error.errors()]
-    if mistakes:
-        raise ConfigError(sorted(mistakes, key=_line_of), hint="Every key is explained in config.example.yaml.")
-    return config
-
-
-class _Source:
-    """The YAML of one file: its data, where each key stands, and which keys stand twice."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.lines: dict[Path_, int] = {}
-        self.repeated: list[str] = []
-        try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data = self._build(node, ()) if node else None
-        except RecursionError:
-            raise self._not_yaml(1, "it is nested too deeply, or contains itself") from None
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise self._not_yaml(line, ", ".join(filter(None, (error.context, error.problem)))) from None
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            raise self._not_yaml(line, f"the character {chr(error.character)!a} may not stand in it") from None
-        except (ValueError, OverflowError) as error:  # PyYAML on escapes and directives beyond Unicode and int
-            raise self._not_yaml(1, str(error)) from None
-
-    def _not_yaml(self, line: int, problem: str) -> ConfigError:
-        return ConfigError([f"{self.path}:{line}: is not YAML: {problem}"])
-
-    def _build(self, node: yaml.Node, path: Path_) -> Any:
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        if len(self.lines) > MOST_VALUES:
-            raise ConfigError([f"{self.path}:{line}: the config has more than {MOST_VALUES} values"])
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
-        # YAML reads 012345678901 as an octal number; twelve digits are an AWS account id.
-        if ACCOUNT_ID.fullmatch(str(node.value)):
-            return node.value
-        try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):  # as PyYAML's constructors do
-            kind = node.tag.rpartition(":")[2]
-            raise ConfigError([f"{self.path}:{line}: {_shown(node.value)} is no {kind}; quote it for text"]) from None
-
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError([f"{self.path}:{line}: {_dotted(path)}: has a key that is no plain word"])
-            key = str(key_node.value)
-            if key in data:
-                self.repeated.append(f"{self.path}:{line}: {_dotted((*path, key))}: stands twice; keep one")
-            self.lines[(*path, key)] = line
-            data[key] = self._build(value_node, (*path, key))
-        return data
-
-    def explain(self, item: Any) -> str:
-        """One pydantic error as `FILE:LINE: path: what`."""
-        where: Path_ = item["loc"]
-        line = next(self.lines[where[:cut]] for cut in range(len(where), -1, -1) if where[:cut] in self.lines)
-        return f"{self.path}:{line}: {_dotted(where)}: {_sentence(item)}"
-
-
-def _sentence(item: Any) -> str:
-    if item["type"] == "extra_forbidden":
-        return f"is not a key here{_did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
-    if item["type"] == "missing":
-        return "is missing"
-    text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    text = IN_YAML.get(item["type"], text)
-    if item["type"].endswith("_type") or item["type"] == "literal_error":
-        return f"{text}, not {_shown(item['input'])}"
-    return text
-
-
-def _shown(value: Any) -> str:
-    """A value of the file on one short line."""
-    if value is None:
-        return "empty"
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of more than 4300 digits
-        return "a very long number"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def _keys_at(where: Path_) -> list[str]:
-    model: Any = Config
-    for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = Consumer if part == "consumers" else annotation
-    return list(model.model_fields)
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _dotted(path: Path_) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-    return (text if text.isprintable() else ascii(text)) or "config"
-
-
-def _kind(data: Any) -> str:
-    return "empty" if data is None else f"a {type(data).__name__}"
-
-
-def _line_of(mistake: str) -> tuple[str, int]:
-    found = re.match(r"(.*?):(\d+): ", mistake)
-    return (found[1], int(found[2])) if found else (mistake, 0)

@@ -1,0 +1,35 @@
+"""The config file: what it may say, and every mistake in it at once, with file and line.
+
+The only package that knows pydantic (`models`, `load`) and YAML (`source`). Nothing here calls AWS.
+"""
+
+from privatelink_lab.config.load import DEFAULT_FILE, load
+from privatelink_lab.config.models import (
+    ACCOUNT_ID,
+    DEFAULT_LAB,
+    LONGEST_MESSAGE,
+    PROVIDER,
+    Config,
+    Consumer,
+    Provider,
+    Service,
+    Vpc,
+    WebServer,
+    default_config,
+)
+
+__all__ = [
+    "ACCOUNT_ID",
+    "DEFAULT_FILE",
+    "DEFAULT_LAB",
+    "LONGEST_MESSAGE",
+    "PROVIDER",
+    "Config",
+    "Consumer",
+    "Provider",
+    "Service",
+    "Vpc",
+    "WebServer",
+    "default_config",
+    "load",
+]

@@ -1,0 +1,80 @@
+"""Read a config file; say every mistake in it at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from privatelink_lab.config.models import Config, Consumer
+from privatelink_lab.config.source import Source
+from privatelink_lab.config.words import Where, did_you_mean, dotted, shown
+from privatelink_lab.errors import ConfigError, UsageError
+
+DEFAULT_FILE = "plab.yaml"
+IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # not Python's words
+
+
+def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
+    """The config in `path`; `regions` are the region names that count as known (none: any).
+
+    Raises ConfigError with every mistake, each as `FILE:LINE: path: what`; UsageError when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"There is no config file {path}.", hint="Write one with `plab init`.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The config file {path} cannot be read: {error}.") from None
+    source = Source(path, text)
+    if not isinstance(source.data, dict):
+        raise ConfigError([f"{path}:1: the config is {_kind(source.data)}; it must be a mapping such as `lab: demo`"])
+    mistakes = list(source.repeated)
+    if "lab" not in source.data:
+        mistakes.append(f"{path}:1: lab: is missing; it names and tags everything that the lab makes")
+    try:
+        config = Config.model_validate(source.data, context={"regions": regions, "names": []})
+    except ValidationError as error:
+        mistakes += [_explain(source, item) for item in error.errors()]
+    if mistakes:
+        raise ConfigError(sorted(mistakes, key=_line_of), hint="Every key is explained in config.example.yaml.")
+    return config
+
+
+def _explain(source: Source, item: Any) -> str:
+    """One of pydantic's errors as `FILE:LINE: path: what`."""
+    where: Where = item["loc"]
+    return f"{source.path}:{source.line_of(where)}: {dotted(where)}: {_sentence(item)}"
+
+
+def _sentence(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return f"is not a key here{did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
+    if item["type"] == "missing":
+        return "is missing"
+    text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    text = IN_YAML.get(item["type"], text)
+    if item["type"].endswith("_type") or item["type"] == "literal_error":
+        return f"{text}, not {shown(item['input'])}"
+    return text
+
+
+def _keys_at(where: Where) -> list[str]:
+    model: Any = Config
+    for part in where:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        model = Consumer if part == "consumers" else annotation
+    return list(model.model_fields)
+
+
+def _kind(data: Any) -> str:
+    return "empty" if data is None else f"a {type(data).__name__}"
+
+
+def _line_of(mistake: str) -> tuple[str, int]:
+    found = re.match(r"(.*?):(\d+): ", mistake)
+    return (found[1], int(found[2])) if found else (mistake, 0)

@@ -1,0 +1,74 @@
+"""The YAML of one file: its data, and where each key stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from privatelink_lab.config.models import ACCOUNT_ID
+from privatelink_lab.config.words import Where, dotted, shown
+from privatelink_lab.errors import ConfigError
+
+MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases can make billions
+
+
+class Source:
+    """The YAML of one file: its data, where each key stands, and which keys stand twice."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines: dict[Where, int] = {}
+        self.repeated: list[str] = []
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data = self._build(node, ()) if node else None
+        except RecursionError:
+            raise self._not_yaml(1, "it is nested too deeply, or contains itself") from None
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise self._not_yaml(line, ", ".join(filter(None, (error.context, error.problem)))) from None
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise self._not_yaml(line, f"the character {chr(error.character)!a} may not stand in it") from None
+        except (ValueError, OverflowError) as error:  # PyYAML on escapes and directives beyond Unicode and int
+            raise self._not_yaml(1, str(error)) from None
+
+    def _not_yaml(self, line: int, problem: str) -> ConfigError:
+        return ConfigError([f"{self.path}:{line}: is not YAML: {problem}"])
+
+    def _build(self, node: yaml.Node, path: Where) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if len(self.lines) > MOST_VALUES:
+            raise ConfigError([f"{self.path}:{line}: the config has more than {MOST_VALUES} values"])
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(item, (*path, index)) for index, item in enumerate(node.value)]
+        # YAML reads 012345678901 as an octal number; twelve digits are an AWS account id.
+        if ACCOUNT_ID.fullmatch(str(node.value)):
+            return node.value
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):  # as PyYAML's constructors do
+            kind = node.tag.rpartition(":")[2]
+            raise ConfigError([f"{self.path}:{line}: {shown(node.value)} is no {kind}; quote it for text"]) from None
+
+    def _mapping(self, node: yaml.MappingNode, path: Where) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError([f"{self.path}:{line}: {dotted(path)}: has a key that is no plain word"])
+            key = str(key_node.value)
+            if key in data:
+                self.repeated.append(f"{self.path}:{line}: {dotted((*path, key))}: stands twice; keep one")
+            self.lines[(*path, key)] = line
+            data[key] = self._build(value_node, (*path, key))
+        return data
+
+    def line_of(self, where: Where) -> int:
+        """The line of a key, or of the nearest key around it that is in the file."""
+        return next(self.lines[where[:cut]] for cut in range(len(where), -1, -1) if where[:cut] in self.lines)
