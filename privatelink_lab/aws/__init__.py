@@ -1,0 +1,10 @@
+"""The one door to boto3: accounts, clients, error translation, and reading `Unsuccessful`.
+
+Everything that leaves here speaks plab's errors; no other module imports boto3 or botocore.
+"""
+
+from privatelink_lab.aws.account import Account, Address
+from privatelink_lab.aws.credentials import connect, known_regions
+from privatelink_lab.aws.refusals import each, raise_unsuccessful, unsuccessful
+
+__all__ = ["Account", "Address", "connect", "each", "known_regions", "raise_unsuccessful", "unsuccessful"]

@@ -1,0 +1,146 @@
+"""One AWS account as one caller: its clients, and the calls through them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import botocore.config
+
+from privatelink_lab.aws.refusals import translated
+from privatelink_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+# Attempts are explicit because botocore's defaults differ between versions (facts sheet section 7).
+RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
+ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
+# These take neither a token nor a unique name: a re-send after a lost answer makes a second resource.
+SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group"})
+
+
+@dataclass(frozen=True)
+class Address:
+    """An AWS that answers at its own URL with its own keys (the local server). Without one: AWS itself."""
+
+    url: str
+    access_key_id: str
+    secret_access_key: str
+
+
+class Account:
+    """One AWS account in one region, as one caller: its clients, made when first used.
+
+    Thread-safe. Every call through `ec2`, `elbv2`, `ssm`, `sts` or `pages` raises AwsError or AccountError only.
+    """
+
+    def __init__(self, session: boto3.Session, region: str, address: Address | None, role_arn: str | None) -> None:
+        self.region = region
+        self._session = session
+        self._address = address
+        self._role_arn = role_arn
+        self._lock = threading.RLock()
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._identity: tuple[str, str] | None = None
+
+    @property
+    def ec2(self) -> EC2Client:
+        """The EC2 client."""
+        return cast("EC2Client", _Door(self, "ec2"))
+
+    @property
+    def elbv2(self) -> ElasticLoadBalancingv2Client:
+        """The ELBv2 client."""
+        return cast("ElasticLoadBalancingv2Client", _Door(self, "elbv2"))
+
+    @property
+    def ssm(self) -> SSMClient:
+        """The SSM client (public parameters only)."""
+        return cast("SSMClient", _Door(self, "ssm"))
+
+    @property
+    def sts(self) -> STSClient:
+        """The STS client."""
+        return cast("STSClient", _Door(self, "sts"))
+
+    @property
+    def id(self) -> str:
+        """The account id, 12 digits. A role names it; otherwise STS is asked once."""
+        return self._who()[0]
+
+    @property
+    def arn(self) -> str:
+        """Who calls: the role to assume, or the caller's ARN."""
+        return self._who()[1]
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn`, `aws-us-gov`: the first part of this account's ARNs."""
+        return self.arn.split(":")[1]
+
+    def _who(self) -> tuple[str, str]:
+        if self._role_arn:
+            return self._role_arn.split(":")[4], self._role_arn
+        with self._lock:
+            if self._identity is None:
+                who = self.sts.get_caller_identity()
+                self._identity = (who["Account"], who["Arn"])
+            return self._identity
+
+    def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
+        """All rows under `result` of a describe, over all pages."""
+        client = self.client(service, once=False)
+        with translated(service, operation):
+            pages: Iterable[dict[str, Any]] = client.get_paginator(operation).paginate(**request)
+            return [row for page in pages for row in page.get(result) or ()]
+
+    def client(self, service: str, *, once: bool) -> Any:
+        """The botocore client of `service`; with `once`, one that never sends a request twice."""
+        with self._lock:
+            if (service, once) not in self._clients:
+                self._clients[service, once] = self._make_client(service, ONCE if once else RETRIES)
+            return self._clients[service, once]
+
+    def _make_client(self, service: str, retries: Any) -> Any:
+        try:
+            with translated(service, "create_client"):
+                return self._session.client(
+                    cast("Any", service),
+                    region_name=self.region,
+                    endpoint_url=self._address.url if self._address else None,
+                    config=client_config(self._address, retries),
+                )
+        except ValueError as error:  # botocore on an endpoint URL that is none
+            raise UsageError(f"{error}.", hint="Check AWS_ENDPOINT_URL: it looks like http://127.0.0.1:4566") from None
+
+
+def client_config(address: Address | None, retries: Any) -> botocore.config.Config:
+    """How every client talks: timeouts in seconds, explicit retries, no proxy to a local address."""
+    proxies: Any = {"proxies": {}} if address else {}
+    return botocore.config.Config(
+        retries=retries, connect_timeout=5, read_timeout=30, max_pool_connections=16, user_agent_extra="plab", **proxies
+    )
+
+
+class _Door:
+    """A client whose calls raise plab's errors, and which sends an unrepeatable create only once."""
+
+    def __init__(self, account: Account, service: str) -> None:
+        self._account = account
+        self._service = service
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        method = getattr(self._account.client(self._service, once=operation in SENT_ONCE), operation)
+
+        def call(**request: Any) -> Any:
+            with translated(self._service, operation):
+                return method(**request)
+
+        return call

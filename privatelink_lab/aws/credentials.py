@@ -1,0 +1,97 @@
+"""Whose credentials act where: the environment's, a profile's, a role's, or a local server's keys."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from typing import Any, cast
+
+import boto3
+import botocore.credentials
+import botocore.exceptions
+import botocore.loaders
+import botocore.session
+
+from privatelink_lab.aws.account import RETRIES, Account, Address, client_config
+from privatelink_lab.aws.refusals import broken, translated
+from privatelink_lab.errors import UsageError
+
+REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only
+
+_models = functools.cache(botocore.loaders.create_loader)  # one for all sessions: service models are read once
+
+
+def _bare_session() -> botocore.session.Session:
+    """A botocore session that reads neither AWS_PROFILE nor the shared files."""
+    nothing: dict[str, Any] = {"profile": None, "config_file": "", "credentials_file": "", "ca_bundle": None}
+    session = botocore.session.Session(session_vars={name: (None, [], value, None) for name, value in nothing.items()})
+    session.register_component("data_loader", _models())
+    return session
+
+
+@functools.cache
+def known_regions() -> tuple[str, ...]:
+    """The names of all regions with EC2 that the installed botocore knows, in every partition."""
+    session = _bare_session()
+    partitions = session.get_available_partitions()
+    return tuple(sorted({r for p in partitions for r in session.get_available_regions("ec2", p)}))
+
+
+def connect(
+    *, profile: str | None, role_arn: str | None, region: str | None, address: Address | None = None
+) -> Account:
+    """The account that these credentials reach; no call goes out before the account is used.
+
+    With an `address`, the environment's profiles, proxies and CA bundles do not count, and a profile stands for an
+    account of its own there. Raises AccountError (unknown profile) or UsageError (no region).
+    """
+    if address and profile and not role_arn:
+        role_arn = _account_for(profile)
+    session = _session(profile, address)
+    region = region or (session.get_config_variable("region") if not address else "us-east-1")
+    if not region:
+        hint = "Put `region:` into the config, or set AWS_REGION."
+        raise UsageError("There is no AWS region.", hint=hint)
+    if role_arn:
+        _assume(session, role_arn, region, address)
+    return Account(boto3.Session(botocore_session=session), region, address, role_arn)
+
+
+def _session(profile: str | None, address: Address | None) -> botocore.session.Session:
+    if address:
+        session = _bare_session()
+        session.set_credentials(address.access_key_id, address.secret_access_key)
+        return session
+    with translated("session", "load_profile"):
+        session = botocore.session.Session(session_vars={"region": REGION}, profile=profile)
+        session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+        session.get_scoped_config()  # an unknown profile is said now, not at the first call
+        return session
+
+
+def _account_for(profile: str) -> str:
+    digits = int(hashlib.sha256(profile.encode()).hexdigest(), 16) % 10**11
+    name = re.sub(r"[^\w+=,.@-]", "-", profile)
+    return f"arn:aws:iam::2{digits:011d}:role/{name}"
+
+
+def _assume(session: botocore.session.Session, role_arn: str, region: str, address: Address | None) -> None:
+    """Replace the session's credentials by those of the role, fetched at the first call and renewed in time."""
+    with translated("sts", "assume_role"):
+        credentials = session.get_credentials()
+    if credentials is None:
+        raise broken("AssumeRole", botocore.exceptions.NoCredentialsError())
+    create_sts = functools.partial(
+        session.create_client,
+        region_name=region,
+        endpoint_url=address.url if address else None,
+        config=client_config(address, RETRIES),
+    )
+    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
+        create_sts, credentials, role_arn, extra_args={"RoleSessionName": "plab"}
+    )
+    # botocore has no public setter for renewable credentials; its own assume-role provider does the same.
+    cast("Any", session)._credentials = botocore.credentials.DeferredRefreshableCredentials(  # noqa: SLF001
+        fetcher.fetch_credentials, "assume-role"
+    )

@@ -1,0 +1,133 @@
+"""AWS's refusals in plab's words: errors by code, and the failures inside a 200."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import botocore.exceptions
+import botocore.parsers
+
+from privatelink_lab.errors import AccountError, AwsError, LostAnswer
+
+LOOK_AGAIN = "Run the command again: it looks first."
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+UNKNOWN_KEYS = frozenset(
+    {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+)
+IAM_PREFIXES = {"elbv2": "elasticloadbalancing"}
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def translated(service: str, operation: str) -> Iterator[None]:
+    """Raise what botocore raises inside as AwsError, LostAnswer or AccountError; log the call's time in ms."""
+    began = time.monotonic()
+    try:
+        yield
+        log.debug("%s %s %.0f ms", service, _api_name(operation), 1000 * (time.monotonic() - began))
+    except botocore.exceptions.ClientError as error:
+        raise _refused(service, error) from None
+    except botocore.exceptions.BotoCoreError as error:
+        raise broken(_api_name(operation), error) from None
+    except botocore.parsers.ResponseParserError as error:  # cut short, or a page of something between us and AWS
+        text = "The answer cannot be read: it is cut short, or not from AWS"
+        raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=LOOK_AGAIN) from None
+
+
+def _api_name(operation: str) -> str:
+    return "".join(part.capitalize() for part in operation.split("_"))
+
+
+def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError | AccountError:
+    answer, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+    code, operation = answer.get("Code") or "Unknown", error.operation_name
+    message = re.sub(r"\s*Encoded authorization failure message:.*", "", answer.get("Message", ""), flags=re.DOTALL)
+    if not answer.get("Code"):  # a proxy's page
+        text = f"The answer is not from AWS (HTTP {meta.get('HTTPStatusCode')})"
+        return LostAnswer(text, code=code, operation=operation, hint=LOOK_AGAIN)
+    if code in EXPIRED:
+        return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
+    if code in UNKNOWN_KEYS:
+        return AccountError(
+            f"AWS does not know these credentials ({code}).", hint="Check `aws sts get-caller-identity`."
+        )
+    hint = ""
+    if code in DENIED:
+        prefix = "sts" if operation == "AssumeRole" else IAM_PREFIXES.get(service, service)  # any call may assume first
+        hint = f"Allow the action {prefix}:{operation} to this caller; README lists every action that plab needs."
+    return AwsError(
+        message.rstrip(".") or code,
+        code=code,
+        operation=operation,
+        request_id=meta.get("RequestId"),
+        status=meta.get("HTTPStatusCode", 0),
+        hint=hint,
+    )
+
+
+NO_CREDENTIALS = (
+    botocore.exceptions.NoCredentialsError,
+    botocore.exceptions.PartialCredentialsError,
+    botocore.exceptions.CredentialRetrievalError,
+    botocore.exceptions.TokenRetrievalError,
+    botocore.exceptions.SSOError,
+    botocore.exceptions.ProfileNotFound,
+    botocore.exceptions.InvalidConfigError,
+    botocore.exceptions.ConfigParseError,
+)
+# The connection was never made, so the call had no effect.
+NOT_SENT = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError)
+
+
+def broken(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsError | AccountError:
+    """A failure on our side of the wire: no credentials, no connection, or no answer."""
+    text = str(error).rstrip(".")
+    if isinstance(error, NO_CREDENTIALS):
+        hint = "Set AWS_PROFILE, or a profile in the config, or log in (`aws configure`, `aws sso login`)."
+        return AccountError(f"There are no usable AWS credentials: {text}.", hint=hint)
+    kind = type(error).__name__
+    if isinstance(error, NOT_SENT):
+        return AwsError(text, code=kind, operation=operation, hint="Check the network and AWS_ENDPOINT_URL.")
+    if isinstance(error, botocore.exceptions.HTTPClientError):
+        return LostAnswer(text, code=kind, operation=operation, hint=LOOK_AGAIN)
+    return AwsError(text, code=kind, operation=operation)
+
+
+def unsuccessful(response: Mapping[str, Any], operation: str) -> dict[str, AwsError]:
+    """The failures inside an HTTP 200, by resource id; empty when all went well.
+
+    PrivateLink's bulk calls answer 200 and put refusals into `Unsuccessful` (facts sheet section 0.5).
+    """
+    request_id = response.get("ResponseMetadata", {}).get("RequestId")
+    failures = {}
+    for item in response.get("Unsuccessful") or ():
+        error = item.get("Error", {})
+        code = error.get("Code", "Unknown")
+        failures[item.get("ResourceId", "")] = AwsError(
+            str(error.get("Message", code)).rstrip("."), code=code, operation=operation, request_id=request_id
+        )
+    return failures
+
+
+def raise_unsuccessful(response: Mapping[str, Any], operation: str) -> None:
+    """Raise the first failure inside an HTTP 200, if there is one."""
+    for failure in unsuccessful(response, operation).values():
+        raise failure
+
+
+def each(ids: Iterable[str], call: Callable[[str], object]) -> dict[str, AwsError]:
+    """`call(id)` for every id; the failures by id, so that one refusal does not stop the others."""
+    failures = {}
+    for id_ in ids:
+        try:
+            call(id_)
+        except AwsError as error:
+            failures[id_] = error
+    return failures
