@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.errors import AwsError, NotOurs, PlabError
 
 if TYPE_CHECKING:
     from privatelink_lab.aws import Account
@@ -118,6 +118,17 @@ class Look:
     def owns(self, row: Row) -> bool:
         """Whether a row bears this lab's tag; a name alone proves nothing."""
         return tags(row).get("plab:lab") == self._lab
+
+    def refuse_namesake(self, account: Account, kind: str, noun: str) -> None:
+        """Raise NotOurs when something of that kind has the lab's name and not its tag.
+
+        ELBv2's creates give back what exists under a name, even somebody else's (facts sheet section 3).
+        """
+        if any(not self.owns(row) for row in self.rows(account, kind)):
+            raise NotOurs(
+                f"A {noun} named {self._names[kind]} exists and bears no tag of this lab.",
+                hint=f"Choose another `lab:` name, or delete that {noun} yourself.",
+            )
 
     def _tagged(self, account: Account, kind: str) -> Rows:
         operation, result = TAGGED[kind]

@@ -175,8 +175,8 @@ def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -
 def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """The keys of status, connections, accept, reject, down and the dry run are a contract."""
     write_config(tmp_path, "manual")
-    plan = run("up", "--dry-run", "--json").json[0]
-    assert list(plan) == ["lab", "place", "plan", "usd_per_hour"]
+    plan = run("up", "--dry-run", "--json").json[-1]
+    assert list(plan) == ["event", "command", "exit_code", "lab", "place", "plan", "usd_per_hour"]
     assert {row["action"] for row in plan["plan"]} == {"make"}
     run("up", "-q")
     status = run("status", "--json").json[0]

@@ -36,13 +36,13 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
 
 def _dry_run(work: Work) -> int:
     plan = report.plan(work.lab, engine.survey(work.lab, STEPS))
-    work.screen.close_board()
+    work.session.stop_server_if_idle()
+    code = work.finish(plan, 0)
     if work.screen.json:
-        work.screen.data(plan)
-        return 0
+        return code
     work.screen.table(("KEY", "ACTION", "NOW"), ((row["key"], row["action"], row["detail"]) for row in plan["plan"]))
     work.screen.out(f"Nothing was changed. It would cost {cost_words(plan['usd_per_hour'])}.")
-    return 0
+    return code
 
 
 def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.aws import Account, each
 from privatelink_lab.config import PROVIDER
-from privatelink_lab.errors import AwsError, NotOurs
+from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
 from privatelink_lab.resource import DELETED_LAST, Found, Patience, Phase, Resource, Step, Token
@@ -57,12 +57,7 @@ def _crosses_zones(account: Account, look: Look, arn: str) -> bool:
 
 
 def _create_balancer(lab: Lab, look: Look, token: Token) -> str:
-    # CreateLoadBalancer gives back a balancer of that name that exists, even somebody else's.
-    if any(not look.owns(row) for row in look.rows(lab.provider, "load-balancer")):
-        raise NotOurs(
-            f"A load balancer named {lab.name} exists and bears no tag of this lab.",
-            hint="Choose another `lab:` name, or delete that load balancer yourself.",
-        )
+    look.refuse_namesake(lab.provider, "load-balancer", "load balancer")
     balancers = lab.provider.elbv2.create_load_balancer(
         Name=lab.name,
         Type="network",

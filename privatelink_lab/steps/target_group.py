@@ -10,7 +10,7 @@ from typing import Any
 
 from privatelink_lab.aws import Account, each
 from privatelink_lab.config import PROVIDER
-from privatelink_lab.errors import AwsError, NotOurs
+from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
@@ -45,11 +45,7 @@ def _found_group(row: Row, port: int) -> Found:
 
 
 def _create_group(lab: Lab, look: Look, token: Token) -> str:
-    if any(not look.owns(row) for row in look.rows(lab.provider, "target-group")):
-        raise NotOurs(
-            f"A target group named {lab.name} exists and bears no tag of this lab.",
-            hint="Choose another `lab:` name, or delete that target group yourself.",
-        )
+    look.refuse_namesake(lab.provider, "target-group", "target group")
     groups = lab.provider.elbv2.create_target_group(
         Name=lab.name,
         Protocol="TCP",
