@@ -73,7 +73,7 @@ class Session:
 
     # Where the lab lives.
 
-    def find_place(self, *, start: bool) -> None:
+    def find_place(self, *, start: bool, writes: bool) -> None:
         """Decide between AWS and the local server, and start the latter when `start` and --local ask for it.
 
         Raises UsageError when the lab lives elsewhere than the options say, NoLab when its local server is gone.
@@ -84,15 +84,15 @@ class Session:
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
                 hint="plab up --local to go on there, or plab down first.",
             )
-        if start and self.options.local and self.state.place and not was_local:
+        if self.options.local and self.state.place and not was_local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
                 hint="Leave --local out, or choose another `lab:` name for a local one.",
             )
         if self.options.local or was_local:
-            self._use_local(start=start)
+            self._use_local(start=start, writes=writes)
 
-    def _use_local(self, *, start: bool) -> None:
+    def _use_local(self, *, start: bool, writes: bool) -> None:
         from privatelink_lab.local import launch
 
         if start:
@@ -101,7 +101,7 @@ class Session:
             self.server = launch.running(self.local_folder)
         place = self.state.place
         if place and place.server and (not self.server or place.server != self.server.token):
-            self.state.forget()
+            self.state.forget(on_disk=writes)
         if not self.server:
             raise NoLab(self.config.lab)
         self.address = aws.Address(self.server.url, self.server.access_key_id, self.server.secret_access_key)

@@ -78,11 +78,11 @@ class State:
         self.intents.pop(key, None)
         self.attempts[key] = self.attempts.get(key, 0) + 1
 
-    def forget(self) -> None:
-        """Drop everything, in memory and on disk: the place that held the lab is no more."""
+    def forget(self, *, on_disk: bool) -> None:
+        """Drop everything: the place that held the lab is no more. Only who holds the lock does so on disk."""
         fresh = State(lab=self.lab, path=self.path)
         vars(self).update(vars(fresh))
-        if self.path:
+        if self.path and on_disk:
             self.path.unlink(missing_ok=True)
 
     def save(self) -> None:

@@ -349,3 +349,12 @@ def test_what_cannot_be_deleted_is_left_with_exit_3(at_cloud: Cloud, run: Run) -
     assert "provider/vpc: " in ran.out
     at_cloud.aws.faults.clear()
     assert run("down", "-y").code == 0
+
+
+def test_local_does_not_hide_a_lab_on_aws(at_cloud: Cloud, run: Run) -> None:
+    """`down --local` of a lab that lives on AWS is bad usage, never "everything is gone"."""
+    run("up")
+    for command in (("down", "-y"), ("status",), ("up",)):
+        ran = run(*command, "--local")
+        assert ran.code == 2
+        assert "not on the local AWS" in ran.err

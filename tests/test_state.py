@@ -79,7 +79,7 @@ def test_a_state_without_a_path_writes_nothing(tmp_path: Path, monkeypatch: pyte
     memory = State(lab="test")
     memory.save()
     memory.archive()
-    memory.forget()
+    memory.forget(on_disk=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -237,8 +237,8 @@ def test_what_is_gone_gets_a_new_life() -> None:
 def test_a_place_that_is_no_more_is_forgotten(tmp_path: Path) -> None:
     """When the local AWS died nothing of its lab is left, in memory or on disk."""
     full = saved(tmp_path)
-    full.forget()
-    full.forget()
+    full.forget(on_disk=True)
+    full.forget(on_disk=True)
     assert full == State(lab="test", path=path_in(tmp_path))
     assert list(path_in(tmp_path).parent.iterdir()) == []
 

@@ -85,7 +85,7 @@ class Work:
             self.lab = self.session.lab()
             if self._starts:
                 self.screen.open_board(self._plan())
-            self.session.find_place(start=self._starts)
+            self.session.find_place(start=self._starts, writes=self._writes)
             self.session.settle_place(self.lab)
         except BaseException:
             self._stack.close()
