@@ -127,9 +127,7 @@ class Session:
 
     def _where(self, lab: Lab) -> str:
         if self.server:
-            return (
-                f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.speed:g} times as fast)"
-            )
+            return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
         return f"lab {self.config.lab} in account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
 
     def stop_server_if_idle(self) -> None:

@@ -41,7 +41,7 @@ def _print_server(screen: Screen, server: Any) -> None:
         screen.data({key: getattr(server, key) for key in keys})
         return
     screen.out(server.exports().rstrip())
-    screen.say(f"# {server.url}, process {server.pid}, {server.speed:g} times as fast as AWS")
+    screen.say(f"# {server.url}, process {server.pid}, {server.pace}")
 
 
 def logs(folder: Path) -> int:

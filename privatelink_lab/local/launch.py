@@ -42,6 +42,11 @@ class LocalServer:
     secret_access_key: str = field(repr=False)
     speed: float
 
+    @property
+    def pace(self) -> str:
+        """How fast things happen there, in words."""
+        return f"{self.speed:g} times as fast as AWS" if self.speed else "everything at once"
+
     def exports(self) -> str:
         """Shell lines that point the AWS CLI, Terraform or plab at this server."""
         variables = {
