@@ -187,6 +187,10 @@ def locked(folder: Path, lab: str) -> Iterator[None]:
             raise StateError(
                 f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
             ) from None
+        except OSError as error:  # a file system without locks, as some network mounts
+            raise StateError(
+                f"The lock file {path} cannot be locked: {error.strerror}.", hint="Keep the config on a local disk."
+            ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n")
         file.flush()
