@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privatelink_lab import __version__
-from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.errors import Interrupted, PlabError, UsageError
 
 if TYPE_CHECKING:
     from privatelink_lab.session import Options
@@ -38,6 +38,9 @@ def main() -> None:
         code = error.exit_code
     except BrokenPipeError:  # the reader has left (`plab status | head -1`): there is nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        _show(PlabError(f"{error.filename or 'The file'}: {error.strerror or error}."))
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -92,7 +95,7 @@ def _common(*, asks: bool) -> list[Callable[[Any], Any]]:
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="plab")
 def plab() -> None:
-    r"""Build, share and remove an AWS PrivateLink service and its customers.
+    """Build, share and remove an AWS PrivateLink service and its customers.
 
     A web server behind an internal load balancer becomes an endpoint service; each consumer's VPC reaches it through an
     interface endpoint that the provider accepts: no peering, no internet, and overlapping addresses do not matter.
@@ -102,7 +105,7 @@ def plab() -> None:
     On AWS (it costs money):     plab init, plab up, and when done: plab down
 
     Exit codes: 0 done, 1 failed, 2 bad usage or config, 3 something is left after down, 130 interrupted.
-    """
+    """  # noqa: D301 (click's mark for "keep these lines" is a backspace character)
 
 
 @plab.command()
@@ -275,4 +278,8 @@ def confirm(question: str) -> bool:
     """Ask on the terminal; raises UsageError without one, so that nothing is done unasked."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint="Say --yes if you mean it; nothing was touched.")
-    return click.confirm(question, default=False, err=True)
+    try:
+        return click.confirm(question, default=False, err=True)
+    except click.Abort:  # Ctrl-C or Ctrl-D
+        click.echo(err=True)
+        raise Interrupted("Nothing was touched.") from None

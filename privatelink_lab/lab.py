@@ -6,21 +6,23 @@ import getpass
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab import aws
 from privatelink_lab.config import PROVIDER, Config
-from privatelink_lab.errors import Interrupted, PlabError
+from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Emit
 from privatelink_lab.look import Once
 from privatelink_lab.state import Party, Place, State
 
 if TYPE_CHECKING:
+    from privatelink_lab.resource import Resource
     from privatelink_lab.waits import Clock
 
+INTENT = 30.0  # seconds in which a create without an answer may still show its effect
 Connect = Callable[[Party], aws.Account]
 
 
@@ -43,15 +45,29 @@ class Lab:
     clock: Clock
     emit: Emit
     owner: str = field(default_factory=owner_here)
-    facts: Once = field(default_factory=Once)  # what is read once a run: zones, images, reused subnets
+    facts: Once = field(
+        default_factory=lambda: Once(keep_errors=False)
+    )  # what is read once a run: zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
     _found_in: dict[str, aws.Account] = field(default_factory=dict)
+    _before: dict[str, Party] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        self._before = dict(self.state.parties)
         for name in (PROVIDER, *(consumer.name for consumer in self.config.consumers)):
             self.state.parties[name] = self._party(name)
+
+    def refuse_moved_parties(self) -> None:
+        """Raise UsageError when the config moves a consumer to another account while its things stay in the old one."""
+        for name, before in self._before.items():
+            has_things = any(key.startswith(f"{name}/") for key in self.state.ids)
+            if before != self.state.parties[name] and has_things and self._account(before).id != self.account(name).id:
+                raise UsageError(
+                    f"{name} moves to another account, and what the lab made stays in {self._account(before).id}.",
+                    hint=f"Put its profile and role_arn back, run plab down, then change them (or rename {name}).",
+                )
 
     # Accounts.
 
@@ -142,13 +158,20 @@ class Lab:
         self.interrupted.set()
         self.clock.wake()
 
+    def is_fresh(self, resource: Resource) -> bool:
+        """Whether we made it, or may have, so recently that AWS may not show it yet."""
+        key, patience, settle = resource.key, resource.patience, self.config.settle
+        windows = ((self.state.born, patience.settle), (self.state.intents, max(INTENT, patience.settle)))
+        return any(
+            0 <= self.clock.now() - moments[key] < (window if settle is None else settle)
+            for moments, window in windows
+            if key in moments
+        )
+
     def check_interrupted(self) -> None:
         """Raise Interrupted once somebody asked to stop."""
         if self.interrupted.is_set():
-            raise Interrupted("Stopped; what exists is tagged and in the state file.", hint="plab up, or plab down")
-
-
-def hourly(prices: Iterable[float | None]) -> float | None:
-    """The sum in USD/hour; None as soon as one price is unknown."""
-    known = list(prices)
-    return None if None in known else sum(price for price in known if price is not None)
+            raise Interrupted(
+                "Stopped; what exists is tagged and in the state file.",
+                hint="The same command goes on; plab down removes it all.",
+            )

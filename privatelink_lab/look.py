@@ -36,14 +36,18 @@ CONSUMER_KINDS = ("vpc", "subnet", "security-group", "vpc-endpoint")  # all that
 
 
 class Once:
-    """Answers by question: the first asker fetches, everybody else waits for that answer. Thread-safe."""
+    """Answers by question: the first asker fetches, everybody else waits for that answer. Thread-safe.
 
-    def __init__(self) -> None:
+    An error is an answer too, unless `keep_errors` is False: then the next asker tries again.
+    """
+
+    def __init__(self, *, keep_errors: bool = True) -> None:
+        self._keep_errors = keep_errors
         self._lock = threading.Lock()
         self._answers: dict[Hashable, Future[Any]] = {}
 
     def get(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
-        """The answer to `question`; an error is an answer too and is raised for every asker."""
+        """The answer to `question`; an error is raised for everybody who waits for it."""
         with self._lock:
             future, first = self._answers.get(question), False
             if future is None:
@@ -52,6 +56,8 @@ class Once:
             try:
                 future.set_result(ask())
             except PlabError as error:
+                if not self._keep_errors:
+                    self._answers.pop(question, None)
                 future.set_exception(error)
             except BaseException as error:
                 future.set_exception(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 PRICES_OF = "2026-08"
 REGION = "us-east-1"
 NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
@@ -24,6 +26,12 @@ def instance(instance_type: str) -> float | None:
     """USD/hour of one instance with its root volume; None for a type that is not in the table."""
     price = INSTANCE.get(instance_type)
     return None if price is None else price + ROOT_VOLUME
+
+
+def hourly(prices: Iterable[float | None]) -> float | None:
+    """The sum in USD/hour; None as soon as one price is unknown."""
+    known = list(prices)
+    return None if None in known else sum(price for price in known if price is not None)
 
 
 def in_region(usd_per_hour: float | None, region: str) -> float | None:

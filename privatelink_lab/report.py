@@ -8,7 +8,7 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.engine import Built, Removed, Survey
 from privatelink_lab.errors import PlabError
-from privatelink_lab.lab import Lab, hourly
+from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -55,8 +55,17 @@ def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[s
 
 
 def _cost(lab: Lab, seen: Survey) -> float | None:
-    costs = [seen.resources[key].usd_per_hour for key, found in seen.existing().items() for _ in found]
-    return prices.in_region(hourly(costs), lab.provider.region)
+    return _cost_of(lab, seen.resources, seen.existing())
+
+
+def _cost_of(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]]) -> float | None:
+    """What exists, at what it costs itself, else at its plan's price."""
+    costs = [
+        resources[key].usd_per_hour if one.usd_per_hour is None else one.usd_per_hour
+        for key, several in found.items()
+        for one in several
+    ]
+    return prices.in_region(prices.hourly(costs), lab.provider.region)
 
 
 def _since(seen: Survey) -> str:
@@ -77,10 +86,15 @@ def age_hours(since: str) -> float | None:
     return (datetime.now(UTC) - made).total_seconds() / 3600
 
 
-def plan(lab: Lab, seen: Survey) -> dict[str, Any]:
+def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     """What `up` would do: one action per key, and the cost per hour afterwards."""
     steps = [
-        {"key": key, "step": resource.step, "action": _action(seen, key), "detail": _detail(seen, key)}
+        {
+            "key": key,
+            "step": resource.step,
+            "action": "replace" if key in replaced and seen.found.get(key) else _action(seen, key),
+            "detail": _detail(seen, key),
+        }
         for key, resource in seen.resources.items()
         if resource.create or seen.found.get(key)
     ]
@@ -89,7 +103,7 @@ def plan(lab: Lab, seen: Survey) -> dict[str, Any]:
         "lab": lab.config.lab,
         "place": place(lab),
         "plan": steps,
-        "usd_per_hour": prices.in_region(hourly(costs), lab.provider.region),
+        "usd_per_hour": prices.in_region(prices.hourly(costs), lab.provider.region),
     }
 
 
@@ -120,13 +134,12 @@ def _detail(seen: Survey, key: str) -> str:
 
 def built(lab: Lab, run: Built) -> dict[str, Any]:
     """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands."""
-    costs = [run.resources[key].usd_per_hour for key in run.settled]
     return {
         "lab": lab.config.lab,
         "place": place(lab),
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
-        "usd_per_hour": prices.in_region(hourly(costs), lab.provider.region),
+        "usd_per_hour": _cost_of(lab, run.resources, run.seen | run.settled),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
@@ -136,7 +149,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
 
 def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
     key = f"{consumer}/endpoint"
-    found = run.settled.get(key, (Found("", Phase.FAILED, "failed" if key in run.failed else "not made"),))[0]
+    found = (run.settled.get(key) or run.seen.get(key) or (Found("", Phase.FAILED, "not made"),))[0]
     return {
         "consumer": consumer,
         "endpoint": found.id or None,
@@ -183,8 +196,3 @@ def connection(row: Connection) -> dict[str, Any]:
         "region": row.region,
         "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
     }
-
-
-def failure(error: PlabError) -> dict[str, Any]:
-    """An error as the object that stands under `error`."""
-    return error.as_json()

@@ -41,26 +41,32 @@ SATISFIED = frozenset({Phase.READY, Phase.HELD})
 
 @dataclass(frozen=True)
 class Found:
-    """One thing in AWS; `shows` holds what a user wants to read of it (a DNS name, a service name)."""
+    """One thing in AWS; `shows` holds what a user wants to read of it (a DNS name, a service name).
+
+    `usd_per_hour` is what this one costs where that differs from its Resource's plan (more zones, say).
+    """
 
     id: str
     phase: Phase
     detail: str = ""
     shows: Mapping[str, str] = field(default_factory=dict)
+    usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True)
 class Patience:
     """How long a resource may take, in seconds of AWS time.
 
-    `timeout`: from the first wait to FAILED. `settle`: how long a fresh id may be missing from describes (AWS is
-    eventually consistent) before it counts as gone.
+    `timeout`: from the last call or the first wait to FAILED. `settle`: how long an id that no look has shown yet may
+    be missing from describes (AWS is eventually consistent) before it counts as gone. Where a second create makes a
+    second thing, it is long (SPREADS): waiting is free and a duplicate is not.
     """
 
     timeout: float = 300.0
     settle: float = 20.0
 
 
+SPREADS = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
 DELETED_LAST = Patience(timeout=900)  # interfaces of balancers and endpoints linger for minutes (facts sheet 3)
 
 

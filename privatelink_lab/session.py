@@ -6,6 +6,7 @@ Local is an address, not a mode: only this file and the `plab local` commands kn
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -84,6 +85,12 @@ class Session:
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
                 hint="plab up --local to go on there, or plab down first.",
             )
+        elsewhere = self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ
+        if start and not elsewhere and (self.local_folder / "local.json").exists():
+            raise UsageError(
+                "A local AWS runs in this folder; a bare `plab up` would build on AWS.",
+                hint="plab up --local to build there, or plab local stop first.",
+            )
         if self.options.local and self.state.place and not was_local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
@@ -123,6 +130,7 @@ class Session:
                 hint="Use the credentials and region of then, or another `lab:` name.",
             )
         self.state.place = now
+        lab.refuse_moved_parties()
         self.screen.say(self._where(lab))
 
     def _where(self, lab: Lab) -> str:

@@ -60,7 +60,7 @@ class State:
     place: Place | None = None
     since: str = ""
     ids: dict[str, str] = field(default_factory=dict)  # key -> id, from our own create calls
-    born: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds of that create
+    born: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds of a create that no look has shown yet
     intents: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
     attempts: dict[str, int] = field(default_factory=dict)  # key -> lives already used up
     parties: dict[str, Party] = field(default_factory=dict)
@@ -70,6 +70,12 @@ class State:
         """Note the answer to a create."""
         self.intents.pop(key, None)
         self.ids[key], self.born[key] = id_, now
+
+    def seen(self, key: str, id_: str) -> None:
+        """Note that a look has shown what is under a key: it has spread, so its absence will mean that it is gone."""
+        self.intents.pop(key, None)
+        self.born.pop(key, None)
+        self.ids.setdefault(key, id_)
 
     def gone(self, key: str) -> None:
         """Note that what a create gave is no more: the next one is a new life with a new token."""

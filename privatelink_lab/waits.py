@@ -26,7 +26,9 @@ THROTTLES = frozenset(
 # DescribeVpcEndpointServices and CreateVpcEndpoint say InvalidServiceName for a fresh permission or service too.
 SPREADING: dict[str, frozenset[str]] = {
     "CreateVpcEndpoint": frozenset({"Unavailable", "InvalidServiceName"}),
-    "CreateVpcEndpointServiceConfiguration": frozenset({"LoadBalancerNotFound"}),
+    # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
+    "CreateVpcEndpointServiceConfiguration": frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
+    "CreateLoadBalancer": frozenset({"SubnetNotFound"}),
     "RegisterTargets": frozenset({"InvalidTarget", "TargetGroupNotFound"}),
     "CreateListener": frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
     "ModifyLoadBalancerAttributes": frozenset({"LoadBalancerNotFound"}),
@@ -44,6 +46,7 @@ NOT_SPREAD = frozenset(
         "InvalidNetworkLoadBalancerArn.NotFound",
         "InvalidVpcEndpointServiceId.NotFound",
         "InvalidVpcEndpointId.NotFound",
+        "InvalidVpcEndpoint.NotFound",
     }
 )
 SPREAD = 300.0  # seconds after which what we made should be known everywhere (facts sheet sections 2 and 4)

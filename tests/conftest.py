@@ -99,7 +99,7 @@ class Cloud:
 
     def down(self, lab: Lab) -> Removed:
         """`plab down`."""
-        return engine.down(lab, engine.survey(lab, STEPS))
+        return engine.down(lab, STEPS, engine.survey(lab, STEPS))
 
     def calls(self) -> list[str]:
         """The API operations since the last look at them, in order."""

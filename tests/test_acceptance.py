@@ -100,7 +100,7 @@ def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> Non
     old = state_id(cloud.up(lab))
     admission.reject(lab, STEPS, rows(cloud, lab))
     seen = engine.survey(lab, STEPS)
-    engine.down(lab, seen, only=engine.needed_by(seen.resources, "acme/endpoint"))
+    engine.down(lab, STEPS, seen, only=engine.needed_by(seen.resources, "acme/endpoint"))
     built = cloud.up(lab)
     assert state_of(built, "acme/acceptance") == "available"
     assert state_id(built) != old

@@ -154,7 +154,7 @@ def test_replacing_a_key_replaces_what_stands_on_it(cloud: Cloud, lab: Lab, buil
     config = config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}})
     lab2 = cloud.lab(config, state=lab.state)
     seen = engine.survey(lab2, STEPS)
-    removed = engine.down(lab2, seen, only=engine.needed_by(seen.resources, "acme/vpc"))
+    removed = engine.down(lab2, STEPS, seen, only=engine.needed_by(seen.resources, "acme/vpc"))
     assert {noun: len(ids) for noun, ids in removed.deleted.items()} == {
         "endpoint": 1,
         "security group": 1,

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import botocore.exceptions
@@ -52,6 +53,8 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
     if not answer.get("Code"):  # a proxy's page
         text = f"The answer is not from AWS (HTTP {meta.get('HTTPStatusCode')})"
         return LostAnswer(text, code=code, operation=operation, hint=LOOK_AGAIN)
+    if meta.get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR and not _had_no_effect(code, meta):
+        return LostAnswer(message.rstrip(".") or code, code=code, operation=operation, hint=LOOK_AGAIN)
     if code in EXPIRED:
         return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
     if code in UNKNOWN_KEYS:
@@ -70,6 +73,11 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
         status=meta.get("HTTPStatusCode", 0),
         hint=hint,
     )
+
+
+def _had_no_effect(code: str, meta: Mapping[str, Any]) -> bool:
+    """Whether a 5xx proves that nothing was done: 503 does (throttles, a fresh service), so do words about capacity."""
+    return meta.get("HTTPStatusCode") == HTTPStatus.SERVICE_UNAVAILABLE or code.startswith("Insufficient")
 
 
 NO_CREDENTIALS = (

@@ -23,8 +23,7 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
 
 def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
     seen = engine.survey(work.lab, STEPS)
-    if not adopt:
-        engine.refuse_other_owner(work.lab, seen.look)
+    engine.know_maker(work.lab, seen.look, adopt=adopt)
     existing = {key: found for key, found in seen.existing().items() if seen.resources[key].delete}
     cost = report.status(work.lab, seen)["usd_per_hour"]
     if existing and not _consents(work, seen, list(existing), force=force, ask=ask):
@@ -32,7 +31,7 @@ def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
         return work.finish(report.removed(work.lab, engine.Removed(), None), 1)
     work.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
     with interruptible(work.lab):
-        receipt = engine.down(work.lab, seen)
+        receipt = engine.down(work.lab, STEPS, seen)
     result = report.removed(work.lab, receipt, cost)
     first = next(iter(receipt.left.values()), None)
     code = work.finish(result, receipt.exit_code, first)

@@ -20,14 +20,14 @@ def status(options: Options) -> int:
         if options.json:
             work.screen.data(data)
         else:
-            _print_status(work.screen, data)
+            _print_status(work.screen, data, local=bool(work.session.server))
         return 0
 
 
-def _print_status(screen: Screen, data: dict[str, Any]) -> None:
+def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:
     rows = data["resources"]
     if all(row["phase"] == report.MISSING for row in rows):
-        screen.out("There is no such lab: nothing bears its tag. Next: plab up")
+        screen.out(f"There is no such lab: nothing bears its tag. Next: plab up{' --local' if local else ''}")
         return
     screen.table(("KEY", "STATE", "DETAIL", "ID"), (_status_cells(row) for row in rows))
     screen.out(f"Cost: {cost_words(data['usd_per_hour'])}.")

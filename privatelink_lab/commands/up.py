@@ -8,6 +8,7 @@ from typing import Any
 from privatelink_lab import engine, report
 from privatelink_lab.commands.work import Work, cost_words, warn_of
 from privatelink_lab.config import Config
+from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.session import Options, interruptible
 from privatelink_lab.steps import STEPS
@@ -19,12 +20,14 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
     """Build, continue or repair; see `plab up --help`."""
     with Work(options, "up", writes=True, starts=True) as work:
         if dry_run:
-            return _dry_run(work)
+            return _dry_run(work, replace)
         with interruptible(work.lab):
             if replace:
                 _replace(work, replace, adopt=adopt)
             built = engine.up(work.lab, STEPS, adopt=adopt)
         result = report.built(work.lab, built)
+        if options.config:
+            result["next"] = [f"{command} -c {options.config}" for command in result["next"]]
         first = next(iter(built.failed.values()), None)
         code = work.finish(result, built.exit_code, first)
         for error in built.failed.values():
@@ -34,8 +37,9 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         return code
 
 
-def _dry_run(work: Work) -> int:
-    plan = report.plan(work.lab, engine.survey(work.lab, STEPS))
+def _dry_run(work: Work, replace: Sequence[str]) -> int:
+    seen = engine.survey(work.lab, STEPS)
+    plan = report.plan(work.lab, seen, _replaced(seen, replace))
     work.session.stop_server_if_idle()
     code = work.finish(plan, 0)
     if work.screen.json:
@@ -47,20 +51,24 @@ def _dry_run(work: Work) -> int:
 
 def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
     seen = engine.survey(work.lab, STEPS)
-    if not adopt:
-        engine.refuse_other_owner(work.lab, seen.look)
+    engine.know_maker(work.lab, seen.look, adopt=adopt)
+    only = _replaced(seen, keys)
+    if FOREIGN in only and seen.found.get(FOREIGN):
+        ids = " ".join(found.id for found in seen.found[FOREIGN])
+        raise PlabError(f"Connections of other accounts hold the service: {ids}.", hint=f"plab reject {ids}")
+    removed = engine.down(work.lab, STEPS, seen, only=only)
+    for error in removed.left.values():
+        raise error
+
+
+def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
+    """Each key and what stands on it; raises UsageError for a key that cannot be replaced."""
     replaceable = [key for key, resource in seen.resources.items() if resource.create and resource.delete]
     for key in keys:
         if key not in replaceable:
             hint = f"One of: {', '.join(replaceable)}"
             raise UsageError(f"{key!r} is nothing that up can replace.", hint=hint)
-    only = {after for key in keys for after in engine.needed_by(seen.resources, key)}
-    if FOREIGN in only and seen.found.get(FOREIGN):
-        ids = " ".join(found.id for found in seen.found[FOREIGN])
-        raise PlabError(f"Connections of other accounts hold the service: {ids}.", hint=f"plab reject {ids}")
-    removed = engine.down(work.lab, seen, only=only)
-    for error in removed.left.values():
-        raise error
+    return {after for key in keys for after in engine.needed_by(seen.resources, key)}
 
 
 def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:

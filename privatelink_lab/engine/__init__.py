@@ -6,7 +6,7 @@ bears the lab's tag. Waits overlap, so the total is the longest chain and not th
 steps come in as data.
 """
 
-from privatelink_lab.engine.survey import Survey, look_at, planned, refuse_other_owner, survey
+from privatelink_lab.engine.survey import Survey, know_maker, look_at, planned, survey
 from privatelink_lab.engine.teardown import Removed, down, needed_by
 from privatelink_lab.engine.up import Built, up
 
@@ -15,10 +15,10 @@ __all__ = [
     "Removed",
     "Survey",
     "down",
+    "know_maker",
     "look_at",
     "needed_by",
     "planned",
-    "refuse_other_owner",
     "survey",
     "up",
 ]

@@ -95,6 +95,11 @@ def _forgotten(
             if resource:
                 lab.remember(resource.party, account)
                 revived[key] = resource
+            else:
+                message = (
+                    f"A {kind} of account {account.id} bears the lab's tag with a key that this plab does not know."
+                )
+                unseen[key] = PlabError(message, hint="Use the plab that made it, or delete it yourself.")
     return revived, unseen
 
 
@@ -107,12 +112,18 @@ def _revive(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:
     return next((resource.in_step(step.name) for step, resource in made if resource), None)
 
 
-def refuse_other_owner(lab: Lab, look: Look) -> None:
-    """Raise NotOurs when somebody else made this lab and this machine has no state of it."""
-    others = {maker for maker in look.makers() if maker[0] != lab.owner}
-    if others and not lab.state.ids:
-        owner, since = min(others, key=lambda maker: maker[1])
+def know_maker(lab: Lab, look: Look, *, adopt: bool) -> None:
+    """Take over when the lab began from what this look saw of it.
+
+    Raises NotOurs when somebody else made it and this machine's state is not of that lab, unless `adopt`.
+    """
+    makers = sorted(look.makers(), key=lambda maker: maker[1])
+    others = [maker for maker in makers if maker[0] != lab.owner and maker[1] != lab.state.since]
+    if others and not adopt:
+        owner, since = others[0]
         raise NotOurs(
             f"The lab {lab.config.lab!r} belongs to {owner}, since {since}, and there is no state of it here.",
             hint="Choose another `lab:` name, or take it over with --adopt.",
         )
+    if makers:
+        lab.state.since = makers[0][1]

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from privatelink_lab import waits
-from privatelink_lab.engine.survey import Survey, in_parallel, look_at
+from privatelink_lab.engine.survey import Survey, in_parallel, look_at, survey
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Failed, Finished, Started, Waiting
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.resource import Found, Phase, Resource, Step
+
+RESEND = 10.0  # seconds before a delete that AWS took goes out again while describes still show the thing
 
 
 @dataclass
@@ -26,12 +28,13 @@ class Removed:
         return 3 if self.left else 0
 
 
-def down(lab: Lab, seen: Survey, *, only: set[str] | None = None) -> Removed:
+def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None) -> Removed:
     """Delete everything that `seen` found, or only the keys in `only`; returns the receipt.
 
-    What needs a key goes before it. Raises Interrupted, StateError.
+    What needs a key goes before it, and a fresh look at the end decides whether anything is left. What plab never made
+    (foreign connections) is touched only as far as `seen` has it. Raises Interrupted, StateError.
     """
-    run = _Down(lab, seen, only)
+    run = _Down(lab, steps, seen, only)
     try:
         return waits.until(run.tick, clock=lab.clock, waited=run.waited)
     finally:
@@ -47,60 +50,83 @@ def needed_by(resources: Mapping[str, Resource], key: str) -> set[str]:
 
 
 class _Down:
-    def __init__(self, lab: Lab, seen: Survey, only: set[str] | None) -> None:
-        self.lab = lab
-        keys = set(seen.resources) if only is None else only
-        self.resources = {key: r for key, r in seen.resources.items() if key in keys and r.delete}
-        self.after = {key: (needed_by(seen.resources, key) - {key}) & self.resources.keys() for key in self.resources}
-        self.found: dict[str, tuple[Found, ...]] = {}
+    def __init__(self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None) -> None:
+        self.lab, self.steps, self.only = lab, steps, only
+        self.consented = {key: {one.id for one in found} for key, found in seen.found.items()}
+        self.resources: dict[str, Resource] = {}
+        self.after: dict[str, set[str]] = {}
+        self.found: dict[str, tuple[Found, ...]] = {}  # () while something that we made is not visible yet
         self.ever: dict[str, set[str]] = {}
         self.details: dict[str, str] = {}
         self.began: dict[str, float] = {}
+        self.sent: dict[str, float] = {}
         self.tried: set[str] = set()  # keys of this tick: a stale describe must not make us spin
         self.started = self.changed = lab.clock.now()
-        self.removed = Removed(left=dict(seen.unseen) if only is None else {})
-        self.first: Survey | None = seen
+        self.removed = Removed()
+        self._take(seen)
 
     def waited(self) -> float:
         """Seconds since something last changed."""
         return self.lab.clock.now() - self.changed
 
     def tick(self) -> Removed | None:
-        """Look, delete what is there and due; the receipt when nothing more can go."""
+        """Look, delete what is there and due; the receipt when a last look sees nothing more to do."""
         self.tried.clear()
         while True:
             self.lab.check_interrupted()
-            self._observe()
-            if not [key for key in self.found if key not in self.removed.left]:
-                return self.removed
+            if not self._open():
+                return self.removed if self._nothing_new() else None
             due = self._due()
             if not due and not self._can_wait():
-                return self._give_up()
+                self._give_up()
+                continue
             if not self._delete([key for key in due if key not in self.tried]):
+                self._observe()
                 return None
+            self._observe()
 
-    # What the look says.
+    # What the looks say.
+
+    def _take(self, seen: Survey) -> None:
+        """Go on with what a survey sees, and with what we made so recently that it may not see it yet."""
+        self.removed.left |= {} if self.only else seen.unseen
+        for key, resource in seen.resources.items():
+            if resource.delete and (self.only is None or key in self.only) and key not in self.removed.left:
+                self.resources[key] = resource
+        for key, resource in self.resources.items():
+            self.after[key] = (needed_by(seen.resources, key) - {key}) & self.resources.keys()
+            if key in seen.errors:
+                self._cannot_look(key, seen.errors[key])
+            elif seen.found.get(key):
+                self._there(key, seen.found[key])
+            elif self.lab.is_fresh(resource):
+                self.found[key] = ()
+
+    def _open(self) -> list[str]:
+        return [key for key in self.found if key not in self.removed.left]
+
+    def _nothing_new(self) -> bool:
+        """The last look: describes may have been late at the first, so only a fresh one can say that all is gone."""
+        seen = survey(self.lab, self.steps)
+        self.removed.left = {k: error for k, error in self.removed.left.items() if k in self.resources}
+        self._take(seen)
+        return not self._open()
 
     def _observe(self) -> None:
-        for key, answer in self._answers().items():
+        keys = self._open()
+        look = look_at(self.lab, self.resources)
+        for key, answer in zip(keys, in_parallel(keys, look.found), strict=True):
             if isinstance(answer, PlabError):
                 self._cannot_look(key, answer)
             elif answer:
                 self._there(key, answer)
-            else:
+            elif key in self.ever or not self.lab.is_fresh(self.resources[key]):
                 self._gone(key)
-
-    def _answers(self) -> dict[str, tuple[Found, ...] | PlabError]:
-        if self.first:
-            seen, self.first = self.first, None
-            return {key: seen.errors.get(key) or seen.found.get(key, ()) for key in self.resources}
-        keys = [key for key in self.found if key not in self.removed.left]
-        look = look_at(self.lab, self.resources)
-        return dict(zip(keys, in_parallel(keys, look.found), strict=True))
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
         if isinstance(error, AwsError) and (waits.is_throttle(error) or isinstance(error, LostAnswer)):
             self.found.setdefault(key, ())
+            self._waiting(key, "", error.code)
         elif isinstance(error, AwsError) and waits.is_gone(error):
             self._gone(key)
         else:
@@ -109,14 +135,20 @@ class _Down:
     def _there(self, key: str, found: tuple[Found, ...]) -> None:
         self.found[key] = found
         self.ever.setdefault(key, set()).update(one.id for one in found)
-        if all(one.phase is Phase.LEAVING for one in found):
+        self.lab.state.born.pop(key, None)
+        living = [one for one in found if one.phase is not Phase.LEAVING]
+        strangers = {one.id for one in living} - self.consented.get(key, set())
+        if self.resources[key].create is None and strangers:
+            message = f"{', '.join(sorted(strangers))} came while the lab was going; nobody has agreed to cut it."
+            self._leave(key, PlabError(message, hint="plab down shows it and asks."))
+        elif not living or key in self.sent:
             self._waiting(key, found[0].id, found[0].detail)
 
     def _gone(self, key: str) -> None:
-        was_there = self.found.pop(key, None)
-        if was_there is None:
+        self.found.pop(key, None)
+        if key not in self.ever:
             return
-        resource, ids = self.resources[key], sorted(self.ever.get(key, ()))
+        resource, ids = self.resources[key], sorted(self.ever.pop(key))
         self.removed.deleted.setdefault(resource.noun, []).extend(ids)
         self.lab.state.gone(key)
         self._changed()
@@ -146,29 +178,28 @@ class _Down:
     # What can be done about it.
 
     def _due(self) -> list[str]:
-        """What is there, not leaving, and needed by nothing that is still there."""
+        """What is there, not leaving, not just sent, and needed by nothing that is still there."""
+        now = self.lab.clock.now()
         return [
             key
-            for key, found in self.found.items()
-            if key not in self.removed.left
-            and any(one.phase is not Phase.LEAVING for one in found)
+            for key in self._open()
+            if any(one.phase is not Phase.LEAVING for one in self.found[key])
             and not self.after[key] & self.found.keys()
+            and now - self.sent.get(key, -RESEND) >= RESEND
         ]
 
     def _can_wait(self) -> bool:
-        """Whether something is leaving, so that a later look may differ."""
+        """Whether something is leaving or not visible yet, so that a later look may differ."""
         return any(
-            not found or any(one.phase is Phase.LEAVING for one in found)
-            for key, found in self.found.items()
-            if key not in self.removed.left
+            not self.found[key] or key in self.sent or any(one.phase is Phase.LEAVING for one in self.found[key])
+            for key in self._open()
         )
 
-    def _give_up(self) -> Removed:
+    def _give_up(self) -> None:
         """What is left stands before something that could not be deleted."""
-        for key in [key for key in self.found if key not in self.removed.left]:
+        for key in self._open():
             holders = ", ".join(sorted(self.after[key] & self.removed.left.keys()))
             self._leave(key, PlabError(f"{key} stays, because {holders} could not be deleted.", hint="plab down"))
-        return self.removed
 
     def _delete(self, due: list[str]) -> bool:
         """Start every deletion that is due, one call per kind and account; whether any of them took effect."""
@@ -193,15 +224,19 @@ class _Down:
         return resource.delete(self.lab.account(resource.party), ids) if resource.delete else {}
 
     def _record(self, keys: list[str], result: Mapping[str, AwsError] | PlabError) -> bool:
+        """Read AWS's refusals; one that names none of our ids counts for all of them."""
+        ours = {id_ for key in keys for id_ in self._ids(key)}
+        nameless = [] if isinstance(result, PlabError) else [e for id_, e in result.items() if id_ not in ours]
         took = False
         for key in keys:
             errors = [result] if isinstance(result, PlabError) else [result[i] for i in self._ids(key) if i in result]
-            took |= self._record_one(key, errors)
+            took |= self._record_one(key, errors or nameless)
         return took
 
     def _record_one(self, key: str, errors: Sequence[PlabError]) -> bool:
         errors = [error for error in errors if not (isinstance(error, AwsError) and waits.is_gone(error))]
         if not errors:
+            self.sent[key] = self.lab.clock.now()
             self._changed()
             return True
         error = errors[0]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from privatelink_lab import waits
-from privatelink_lab.engine.survey import in_parallel, look_at, planned, refuse_other_owner
+from privatelink_lab.engine.survey import in_parallel, know_maker, look_at, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Failed, Finished, Started, Waiting
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 
-NEW_LIFE = frozenset({"IdempotentInstanceTerminated", "IdempotentParameterMismatch"})
+RESEND = 10.0  # seconds before a mend goes out again while describes still show the old
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Built:
 
     resources: dict[str, Resource]
     settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)
+    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what the last look at each key saw
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -57,10 +58,11 @@ class _Up:
     def __init__(self, lab: Lab, resources: dict[str, Resource], *, adopt: bool) -> None:
         self.lab, self.resources = lab, resources
         self.built = Built(resources)
-        self.checked = adopt
+        self.adopt, self.known = adopt, False
         self.phases: dict[str, Phase | None] = {}  # None: missing
         self.details: dict[str, str] = {}
-        self.last: dict[str, Found] = {}
+        self.mended: dict[str, float] = {}
+        self.waiting_since: dict[str, float] = {}  # what a timeout counts from
         self.began: dict[str, float] = {}
         self.tried: set[tuple[str, str]] = set()  # (key, action) of this tick: a stale describe must not make us spin
         self.started = self.changed = lab.clock.now()
@@ -97,11 +99,15 @@ class _Up:
         over = self.built.settled.keys() | self.built.failed.keys() | set(self.built.blocked)
         keys = [key for key in self.resources if key not in over]
         answers = in_parallel(keys, look.found)
-        if not self.checked:
-            refuse_other_owner(self.lab, look)
-            self.checked = True
+        if not self.known:
+            know_maker(self.lab, look, adopt=self.adopt)
+            self.known = True
         for key, answer in zip(keys, answers, strict=True):
-            if isinstance(answer, PlabError):
+            if not isinstance(answer, PlabError) and answer:
+                self.built.seen[key] = answer
+            if self._lost(key):  # needs come first in the order: why it fails has been said there
+                self.built.blocked.append(key)
+            elif isinstance(answer, PlabError):
                 self._cannot_look(key, answer)
             else:
                 self._judge(key, answer)
@@ -123,6 +129,7 @@ class _Up:
         elif living:
             self._judge_one(key, living[0])
         elif found:
+            self.lab.state.born.pop(key, None)
             self._waiting(key, Phase.LEAVING, found[0].id, found[0].detail)
         elif self._fresh(key):
             self._waiting(key, Phase.PENDING, self.lab.state.ids.get(key, ""), "not visible yet")
@@ -130,11 +137,8 @@ class _Up:
             self._missing(key)
 
     def _judge_one(self, key: str, found: Found) -> None:
-        self.last[key] = found
-        self.lab.state.intents.pop(key, None)
-        if key not in self.lab.state.ids:
-            self.lab.state.created(key, found.id, self.lab.clock.now())
-        hint = f"plab up --replace {key}"
+        self.lab.state.seen(key, found.id)
+        hint = f"plab up --replace {key}" if self.resources[key].delete else ""
         if found.phase is Phase.READY and self._has_needs(key):
             self._settle(key, found)
         elif found.phase is Phase.READY:  # what it stands on may still be replaced under it
@@ -154,7 +158,7 @@ class _Up:
         self.lab.emit(Finished(key, self.resources[key].step, found.id, "ready", found.detail))
 
     def _waiting(self, key: str, phase: Phase | None, id_: str, detail: str) -> None:
-        self.began.setdefault(key, self.lab.clock.now())
+        since = self.waiting_since.setdefault(key, self.lab.clock.now())
         self.phases[key] = phase
         if self.details.get(key) != detail:
             self._changed(key)
@@ -162,7 +166,7 @@ class _Up:
             self.lab.emit(Waiting(key, self.resources[key].step, id_, detail))
         held = phase is Phase.HELD and self._held(key)
         patience = self.resources[key].patience
-        if not held and self.lab.clock.now() - self.began[key] > patience.timeout:
+        if not held and self.lab.clock.now() - since > patience.timeout:
             minutes = patience.timeout / 60
             message = f"{key} is still {detail!r} after {minutes:.0f} minutes."
             self._fail(key, PlabError(message, hint="Run plab up again to wait on, or plab down to give up."))
@@ -175,11 +179,7 @@ class _Up:
 
     def _fresh(self, key: str) -> bool:
         """Whether we made it, or may have, so recently that AWS may not show it yet."""
-        born = self.lab.state.born.get(key, self.lab.state.intents.get(key))
-        settle = self.resources[key].patience.settle
-        if self.lab.config.settle is not None:
-            settle = self.lab.config.settle
-        return born is not None and self.lab.clock.now() - born < settle
+        return self.lab.is_fresh(self.resources[key])
 
     def _fail(self, key: str, error: PlabError) -> None:
         self.phases[key] = Phase.FAILED
@@ -188,11 +188,13 @@ class _Up:
 
     def _block(self) -> None:
         """What needs or awaits something failed will not get there; it is counted, and the rest goes on."""
-        lost = self.built.failed.keys() | set(self.built.blocked)
-        for key, resource in self.resources.items():
-            if key not in lost and key not in self.built.settled and lost & {*resource.needs, *resource.awaits}:
+        for key in self._open():
+            if self._lost(key):
                 self.built.blocked.append(key)
-                lost = lost | {key}
+
+    def _lost(self, key: str) -> bool:
+        lost = self.built.failed.keys() | set(self.built.blocked)
+        return bool(lost & {*self.resources[key].needs, *self.resources[key].awaits})
 
     def _changed(self, key: str) -> None:
         self.changed = self.lab.clock.now()
@@ -223,6 +225,8 @@ class _Up:
     def _due(self, key: str) -> bool:
         if not self._has_needs(key):
             return False
+        if self.phases[key] is Phase.DRIFTED and self.lab.clock.now() - self.mended.get(key, -RESEND) < RESEND:
+            return False
         return self.phases[key] in (None, Phase.DRIFTED) and (key, self._action(key)) not in self.tried
 
     def _has_needs(self, key: str) -> bool:
@@ -244,24 +248,39 @@ class _Up:
         if not isinstance(result, PlabError):
             if result:
                 self.lab.state.created(key, result, self.lab.clock.now())
+            else:
+                self.mended[key] = self.lab.clock.now()
             self.details[key] = ""
+            self.waiting_since[key] = self.lab.clock.now()
             self._changed(key)
             return True
         if isinstance(result, LostAnswer):  # the intent stays: only a look can tell
             self._waiting(key, Phase.PENDING, "", result.code)
             return False
         self.lab.state.intents.pop(key, None)
-        if isinstance(result, AwsError) and result.code in NEW_LIFE:
+        if isinstance(result, AwsError) and result.code == "IdempotentInstanceTerminated":
             self.lab.state.gone(key)
             return True
+        if isinstance(result, AwsError) and result.code == "IdempotentParameterMismatch":
+            return self._used_token(key, result)
         if isinstance(result, AwsError) and waits.is_not_yet(result):
             self._not_yet(key, result)
         else:
             self._fail(key, result)
         return False
 
+    def _used_token(self, key: str, error: AwsError) -> bool:
+        """AWS made something with this token from another request (a lost state): look for it before a new life."""
+        self.lab.state.gone(key)
+        self.lab.state.intents[key] = self.lab.clock.now()
+        self._waiting(key, Phase.PENDING, "", error.code)
+        return False
+
     def _not_yet(self, key: str, error: AwsError) -> None:
-        if self.lab.clock.now() - self.began[key] > min(self.resources[key].patience.timeout, waits.SPREAD):
+        timeout = self.resources[key].patience.timeout
+        if not waits.is_throttle(error):
+            timeout = min(timeout, waits.SPREAD)
+        if self.lab.clock.now() - self.waiting_since.setdefault(key, self.lab.clock.now()) > timeout:
             self._fail(key, error)
         else:
             self._waiting(key, self.phases[key], "", error.code)
@@ -269,7 +288,7 @@ class _Up:
     def _conclude(self) -> Built:
         for key, resource in self.resources.items():
             if self.phases.get(key) is Phase.HELD and key not in self.built.blocked:
-                found = self.last[key]
+                found = self.built.seen[key][0]
                 self.built.settled[key] = (found,)
                 self.lab.emit(Finished(key, resource.step, found.id, "held", found.detail))
         self.built.seconds = self._since_start(None)

@@ -173,7 +173,7 @@ def endpoint_answer(endpoint: VPCEndPoint) -> Any:
         "PolicyDocument": endpoint.policy_document,
         "RouteTableIds": [],
         "SubnetIds": endpoint.subnet_ids,
-        "Groups": endpoint.groups,
+        "Groups": [] if endpoint.state == "deleted" else endpoint.groups,  # they may be gone before the row is
         "IpAddressType": "ipv4",
         "DnsOptions": {"DnsRecordIpType": "ipv4"},
         "PrivateDnsEnabled": endpoint.private_dns_enabled,

@@ -177,7 +177,7 @@ def _ask(server: LocalServer) -> dict[str, Any]:
 def _check_extra() -> None:
     if importlib.util.find_spec("moto") is None:
         text = "The local AWS is not installed."
-        raise PlabError(text, hint="pip install 'privatelink-lab[local]'")
+        raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
 
 
 def _launch(folder: Path, speed: float) -> LocalServer:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
-from privatelink_lab.errors import AwsError, NotOurs
+from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
+from privatelink_lab.look import Look, Row, tags
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -82,15 +82,23 @@ def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> 
 
 
 def _consumers_by_endpoint(lab: Lab, look: Look) -> dict[str, str]:
-    """The endpoints that bear this lab's tag in the accounts we reach, and the consumer that each belongs to."""
-    return {
-        row["VpcEndpointId"]: tag["Value"].split("/")[0]
-        for account in lab.accounts()[0]
-        for row in look.rows(account, "vpc-endpoint")
-        if look.owns(row)
-        for tag in row["Tags"]
-        if tag["Key"] == "plab:key"
-    }
+    """The endpoints of this lab in the accounts that we reach, and the consumer that each belongs to.
+
+    By tag, and for one that no look shows yet by the state. What is out of reach counts as somebody else's: without its
+    account's word nobody can delete it.
+    """
+    accounts, unreachable = lab.accounts()
+    named = {id_: key.split("/")[0] for key, id_ in lab.state.ids.items() if key.endswith("/endpoint")}
+    consumers = {id_: name for id_, name in named.items() if name not in unreachable}
+    for account in accounts:
+        try:
+            rows = look.rows(account, "vpc-endpoint")
+        except PlabError:
+            continue
+        consumers |= {
+            row["VpcEndpointId"]: tags(row).get("plab:key", "").split("/")[0] for row in rows if look.owns(row)
+        }
+    return consumers
 
 
 def accept(account: Account, service: str, endpoints: Iterable[str]) -> None:
@@ -122,7 +130,9 @@ def _acceptance(consumer: str, *, auto: bool) -> Resource:
 
     def create(lab: Lab, look: Look, token: Token) -> str:
         id_, service = look.id(endpoint) or "", look.id(SERVICE) or ""
-        row = next(r for r in _rows(lab.provider, look, service) if r["VpcEndpointId"] == id_)
+        row = next((r for r in _rows(lab.provider, look, service) if r["VpcEndpointId"] == id_), None)
+        if row is None:
+            raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
         _must_be_ours(lab, consumer, id_, row["VpcEndpointOwner"])
         accept(lab.provider, service, [id_])
         return id_

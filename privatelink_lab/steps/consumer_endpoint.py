@@ -12,7 +12,7 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys, vpc_id
@@ -68,7 +68,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         find=find,
         create=create,
         delete=_delete,
-        patience=Patience(timeout=900),
+        patience=Patience(900, SPREADS),
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )
 
@@ -80,7 +80,8 @@ def _found(look: Look, row: Row) -> Found:
     if phase is not Phase.LEAVING and service and row["ServiceName"] != service:
         return Found(id_, Phase.FAILED, f"joins {row['ServiceName']}, the lab's service is {service}")
     names = [entry["DnsName"] for entry in row.get("DnsEntries") or ()]
-    return Found(id_, phase, _said(row, state), {"dns_name": names[0]} if names else {})
+    cost = prices.ENDPOINT_ZONE * len(row.get("SubnetIds") or ())
+    return Found(id_, phase, _said(row, state), {"dns_name": names[0]} if names else {}, cost)
 
 
 def _said(row: Row, state: str) -> str:

@@ -13,7 +13,7 @@ from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.nlb import KEY as NLB
 
 KEY = "provider/endpoint-service"
@@ -147,7 +147,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
             create=_create_service,
             mend=_mend_service,
             delete=_delete_services,
-            patience=Patience(timeout=600),
+            patience=Patience(600, SPREADS),
         ),
         Resource(PERMISSIONS, "permission", (KEY,), _find_permissions, _create_permissions, _mend_permissions),
     )

@@ -12,9 +12,9 @@ from privatelink_lab.config import PROVIDER, Vpc
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import DELETED_LAST, Found, Phase, Resource, Step, Token
+from privatelink_lab.resource import DELETED_LAST, SPREADS, Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps import security_group
-from privatelink_lab.steps.vpc import check_reused, provider_zones, subnet_keys, vpc_id, vpc_of
+from privatelink_lab.steps.vpc import check_reused, provider_zones, reused_consumer_zones, subnet_keys, vpc_id, vpc_of
 
 STATES = {"pending": Phase.PENDING, "available": Phase.READY}
 
@@ -34,7 +34,7 @@ def _vpc(party: str, vpc: Vpc | None) -> Resource:
         cidr = vpc.cidr if vpc and vpc.cidr else ""
         return lab.account(party).ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
 
-    return Resource(key, "VPC", (), find, create, delete=_delete_vpcs, patience=DELETED_LAST)
+    return Resource(key, "VPC", (), find, create, delete=_delete_vpcs, patience=Patience(900, SPREADS))
 
 
 def _as_asked(row: Row, id_: str, field: str, wanted: str | None) -> Found:
@@ -84,14 +84,16 @@ def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 def _free_zone(lab: Lab, look: Look, number: int) -> str:
     """The zone for one missing subnet: the first by id that offers the instance type and has none of ours yet."""
     taken = provider_zones(lab, look)
-    free = [zone for zone in _offered_zones(lab) if zone not in taken]
+    wanted = reused_consumer_zones(lab)  # an endpoint can only be in zones that the service has
+    offered = sorted(_offered_zones(lab), key=lambda zone: (zone not in wanted, zone))
+    free = [zone for zone in offered if zone not in taken]
     missing = [key for key in subnet_keys(lab, PROVIDER) if not look.id(key)]
     rank = missing.index(f"{PROVIDER}/subnet-{number}")
     if rank >= len(free):
-        offered = ", ".join(_offered_zones(lab)) or "no zone"
+        places = ", ".join(offered) or "no zone"
         kind = lab.config.provider.web_server.instance_type
         raise PlabError(
-            f"{lab.provider.region} offers {kind} in {offered}; the config asks for {lab.config.provider.zones} zones.",
+            f"{lab.provider.region} offers {kind} in {places}; the config asks for {lab.config.provider.zones} zones.",
             hint="Lower `zones`, or choose another instance_type.",
         )
     return free[rank]
@@ -108,7 +110,8 @@ def _offered_zones(lab: Lab) -> list[str]:
             LocationType="availability-zone-id",
             Filters=[{"Name": "instance-type", "Values": [kind]}],
         )
-        return sorted(row["Location"] for row in rows)
+        # Local Zones and Wavelength Zones (use1-atl1-az1) take no NLB, and sort first.
+        return sorted(row["Location"] for row in rows if re.fullmatch(r"[a-z]+[0-9]+-az[0-9]+", row["Location"]))
 
     return lab.facts.get(("zones", kind), ask)
 

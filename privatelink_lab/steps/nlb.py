@@ -132,6 +132,8 @@ def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
 
 
 def _find_interfaces(lab: Lab, look: Look) -> tuple[Found, ...]:
+    if look.keyed(lab.provider, "load-balancer", KEY):
+        return ()  # they belong to the balancer while it lives
     strangers = {
         _described(row["LoadBalancerArn"]) for row in look.rows(lab.provider, "load-balancer") if not look.owns(row)
     }

@@ -19,6 +19,7 @@ from privatelink_lab.steps.web_server import KEY as WEB_SERVER
 
 KEY = "provider/target-group"
 REGISTRATION = f"{KEY}/registration"
+INGRESS = "provider/security-group/ingress"  # without it the health checks time out
 LISTENER = "provider/nlb/listener"  # of the next step; without it a target stays unused
 HEALTH = {
     "initial": Phase.PENDING,
@@ -113,8 +114,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
             needs=(KEY, WEB_SERVER),
             find=_find_registration,
             create=_register,
-            patience=Patience(timeout=600),
-            awaits=(LISTENER,),
+            patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
+            awaits=(LISTENER, INGRESS),
         ),
     )
 

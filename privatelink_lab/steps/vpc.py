@@ -71,23 +71,30 @@ def reused_vpc(lab: Lab, party: str) -> Row:
     return lab.facts.get(("reused-vpc", party), lambda: ask("ec2", "describe_vpcs", "Vpcs", VpcIds=ids)[0])
 
 
+def reused_consumer_zones(lab: Lab) -> set[str]:
+    """The zone ids in which consumers reuse subnets."""
+    reused = [consumer.name for consumer in lab.config.consumers if consumer.vpc.reused]
+    return {row["AvailabilityZoneId"] for name in reused for row in reused_subnets(lab, name)}
+
+
 def check_reused(lab: Lab) -> None:
     """Reused subnets must be in their VPC, in zones of their own that the service has, with free addresses."""
     for party in (PROVIDER, *(consumer.name for consumer in lab.config.consumers)):
         vpc = vpc_of(lab, party)
         if vpc and vpc.reused:
             reused_vpc(lab, party)
-            _check_subnets(party, vpc, reused_subnets(lab, party))
+            stands = {"provider/nlb", f"{party}/endpoint"} & lab.state.ids.keys()
+            _check_subnets(party, vpc, reused_subnets(lab, party), room=0 if stands else FREE_ADDRESSES)
     _check_zones(lab)
 
 
-def _check_subnets(party: str, vpc: Vpc, rows: Rows) -> None:
+def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:
     hint = f"Mend the `subnet_ids` of {party} in the config."
     zones = [row["AvailabilityZoneId"] for row in rows]
     for row in rows:
         if row["VpcId"] != vpc.id:
             raise PlabError(f"{row['SubnetId']} is in {row['VpcId']}, not in {vpc.id}.", hint=hint)
-        if row["AvailableIpAddressCount"] < FREE_ADDRESSES:
+        if row["AvailableIpAddressCount"] < room:
             free = row["AvailableIpAddressCount"]
             raise PlabError(f"{row['SubnetId']} has {free} free addresses; {FREE_ADDRESSES} are needed.", hint=hint)
         if zones.count(row["AvailabilityZoneId"]) > 1:

@@ -15,17 +15,18 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row, tags
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token, spec_of
+from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token, spec_of
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
 GROUP = "provider/security-group"
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+STOPPED = "stopped"
 STATES = {
     "pending": Phase.PENDING,
     "running": Phase.READY,
     "stopping": Phase.PENDING,
-    "stopped": Phase.DRIFTED,
+    STOPPED: Phase.DRIFTED,
     "shutting-down": Phase.LEAVING,
 }
 GONE = "terminated"  # stays visible for about an hour
@@ -46,7 +47,6 @@ serve() {{
   done
 }}
 serve </dev/null >>/var/log/plab-web-server.log 2>&1 &
-disown
 END
 chmod 755 /var/lib/cloud/scripts/per-boot/plab-web-server
 /var/lib/cloud/scripts/per-boot/plab-web-server
@@ -81,7 +81,7 @@ def _found(lab: Lab, row: Row) -> Found:
     state = row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
     if phase is not Phase.LEAVING and tags(row).get("plab:spec") != _spec(lab):
-        return Found(row["InstanceId"], Phase.DRIFTED, "config changed")
+        return Found(row["InstanceId"], Phase.DRIFTED, "config changed: is replaced")
     return Found(row["InstanceId"], phase, state, {"private_ip": row.get("PrivateIpAddress", "")})
 
 
@@ -141,7 +141,7 @@ def _image(lab: Lab, instance_type: str) -> str:
 
 def _mend(lab: Lab, look: Look, found: Found) -> None:
     """Start a stopped instance; terminate one that the config no longer describes (the loop makes a new one)."""
-    if found.detail == "stopped":
+    if found.detail == STOPPED:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
     else:
         lab.provider.ec2.terminate_instances(InstanceIds=[found.id])
@@ -162,7 +162,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
             create=_create,
             mend=_mend,
             delete=_delete,
-            patience=Patience(timeout=600),
+            patience=Patience(600, SPREADS),
             usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
         ),
     )

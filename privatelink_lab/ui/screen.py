@@ -34,7 +34,10 @@ class Screen:
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
         """Show the live board of these (step, key) pairs, where a person watches a terminal."""
-        if self.json or self.quiet or not sys.stderr.isatty() or os.environ.get("CI") or "NO_COLOR" in os.environ:
+        plain = (
+            os.environ.get("CI") or "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}
+        )
+        if self.json or self.quiet or not sys.stderr.isatty() or plain:
             return
         from privatelink_lab.ui.live import LiveBoard  # rich costs a tenth of a second: only where it draws
 
