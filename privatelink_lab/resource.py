@@ -67,7 +67,9 @@ class Patience:
 
 
 SPREADS = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
-DELETED_LAST = Patience(timeout=900)  # interfaces of balancers and endpoints linger for minutes (facts sheet 3)
+DELETED_LAST = Patience(
+    timeout=900, settle=SPREADS
+)  # interfaces of balancers and endpoints linger for minutes (facts sheet 3)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Thing:
         """The thing as the contract wants it."""
         options: dict[str, Any] = {
             "find": self.find,
+            "delete": lambda account, ids: {},
             "create": self.create,
             "patience": Patience(60, 20),
         } | self.options
@@ -303,3 +304,143 @@ def test_needed_by_follows_what_stands_on_a_key(cloud: Cloud) -> None:
     resources = engine.planned(cloud.lab(), STEPS)
     assert "acme/endpoint" in engine.needed_by(resources, "provider/nlb")
     assert engine.needed_by(resources, "acme/endpoint") == {"acme/endpoint", "acme/acceptance"}
+
+
+class LateAws:
+    """Describes that lag: rows of the given kinds stay invisible for some seconds after their first sight."""
+
+    def __init__(self, cloud: Cloud, seconds: float) -> None:
+        self.cloud, self.seconds = cloud, seconds
+        self.born: dict[str, float] = {}
+
+    def hide(self, lab: Lab) -> None:
+        """Let this lab's looks lag."""
+        reach = lab.connect
+
+        def connect(party: Any) -> Any:
+            account = reach(party)
+            pages = account.pages
+            vars(account)["pages"] = lambda *words, **request: self._visible(words[2], pages(*words, **request))
+            return account
+
+        lab.connect = connect
+
+    def _visible(self, kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = ("VpcId", "SubnetId", "VpcEndpointId", "ServiceId", "ReservationId", "GroupId")
+        now, shown = self.cloud.clock.now(), []
+        if kind not in {"Vpcs", "Subnets", "SecurityGroups", "Reservations", "VpcEndpoints", "ServiceConfigurations"}:
+            return rows
+        for row in rows:
+            id_ = kind + next((str(row[name]) for name in reversed(names) if name in row), "")
+            if now - self.born.setdefault(id_, now) >= self.seconds:
+                shown.append(row)
+        return shown
+
+
+@pytest.mark.parametrize("seconds", [5, 40])
+def test_late_describes_make_no_duplicate(cloud: Cloud, seconds: float) -> None:
+    """AWS shows new things only after a while: `up` waits for them and makes nothing twice."""
+    lab = cloud.lab(config_of(settle=None))
+    LateAws(cloud, seconds).hide(lab)
+    assert cloud.up(lab).exit_code == 0
+    calls = cloud.calls()
+    assert calls.count("CreateVpc") == 2
+    assert calls.count("RunInstances") == 1
+    assert calls.count("CreateVpcEndpoint") == 1
+    assert calls.count("CreateVpcEndpointServiceConfiguration") == 1
+
+
+def test_down_right_after_an_interrupted_up_waits_for_what_is_not_visible_yet(cloud: Cloud) -> None:
+    """Ctrl-C, then `down` while describes are late: what was just made is waited for and deleted, never forgotten."""
+    before = cloud.aws.inventory()
+    lab = cloud.lab(config_of(settle=None))
+    LateAws(cloud, 30).hide(lab)
+    cloud.clock.before_sleep = lab.interrupt
+    with pytest.raises(Interrupted):
+        cloud.up(lab)
+    assert cloud.aws.inventory() != before
+    cloud.clock.before_sleep = lambda: None
+    later = cloud.lab(config_of(settle=None), lab.state)
+    LateAws(cloud, 30).hide(later)
+    removed = cloud.down(later)
+    assert removed.exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_a_token_of_another_request_is_looked_up_before_a_new_life(cloud: Cloud) -> None:
+    """IdempotentParameterMismatch proves that something exists: the look finds it, and nothing is made again."""
+    thing = Thing("provider/thing")
+    thing.answers = [refusal("IdempotentParameterMismatch", "RunInstances")]
+    thing.seen = [(), (), (Found("id-5", Phase.READY),)]
+    built, _ = build(cloud, thing)
+    assert built.exit_code == 0
+    assert thing.made == []
+
+
+def test_a_throttled_fact_is_asked_again(cloud: Cloud) -> None:
+    """One throttle while reading the zones delays `up`; it does not fail it."""
+    cloud.aws.faults["DescribeInstanceTypeOfferings"] = (400, "RequestLimitExceeded")
+    cloud.clock.before_sleep = cloud.aws.faults.clear
+    assert cloud.up(cloud.lab()).exit_code == 0
+
+
+def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud) -> None:
+    """AWS takes a delete and nothing happens: it goes out again every ten seconds at most, and the wait has an end."""
+    lab = cloud.lab()
+    calls: list[tuple[str, ...]] = []
+
+    def delete(account: Any, ids: tuple[str, ...]) -> dict[str, AwsError]:
+        calls.append(ids)
+        return {}
+
+    ready = (Found("id-1", Phase.READY, "available"),)
+    resource = Resource(
+        "provider/thing",
+        "thing",
+        (),
+        find=lambda lab, look: ready,
+        delete=delete,
+        create=lambda lab, look, token: "",
+        patience=Patience(60, 0),
+    )
+    step = Step("things", lambda _: (resource,))
+    removed = engine.down(lab, (step,), engine.survey(lab, (step,)))
+    assert removed.exit_code == 3
+    assert len(calls) <= 8
+
+
+def test_an_internal_error_of_a_create_proves_nothing(cloud: Cloud) -> None:
+    """HTTP 500 may have had its effect: the create waits for a look instead of failing or going out at once."""
+    cloud.aws.faults["CreateVpc"] = (500, "InternalError")
+    cloud.clock.before_sleep = cloud.aws.faults.clear
+    built = cloud.up(cloud.lab())
+    assert built.exit_code == 0
+
+
+def test_a_consumer_that_moves_to_another_account_is_refused(cloud: Cloud) -> None:
+    """Changing a consumer's role while its things live in the old account would orphan them: bad usage."""
+    role = "arn:aws:iam::111122223333:role/lab"
+    lab = cloud.lab(config_of({"name": "acme", "role_arn": role}))
+    cloud.up(lab)
+    moved = cloud.lab(config_of({"name": "acme", "role_arn": role.replace("1111", "9999")}), lab.state)
+    with pytest.raises(PlabError, match="moves to another account"):
+        moved.refuse_moved_parties()
+
+
+def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
+    """Something bears the lab's tag under a key of a newer plab: `down` says so with exit 3 and leaves it."""
+    lab = cloud.lab()
+    tags = lab.tag_specifications("vpc", "acme/of-the-future")
+    cloud.account().ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags)
+    removed = cloud.down(lab)
+    assert removed.exit_code == 3
+    assert "acme/of-the-future" in removed.left
+
+
+def test_up_down_up_in_one_server(slow_cloud: Cloud) -> None:
+    """A deleted endpoint stays visible for a while; neither a second `down` nor a new `up` trips over it."""
+    lab = slow_cloud.lab()
+    assert slow_cloud.up(lab).exit_code == 0
+    assert slow_cloud.down(lab).exit_code == 0
+    assert slow_cloud.down(slow_cloud.lab(state=lab.state)).exit_code == 0
+    assert slow_cloud.up(slow_cloud.lab(state=lab.state)).exit_code == 0

@@ -12,7 +12,7 @@ from privatelink_lab.config import PROVIDER, Vpc
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import DELETED_LAST, SPREADS, Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import DELETED_LAST, Found, Phase, Resource, Step, Token
 from privatelink_lab.steps import security_group
 from privatelink_lab.steps.vpc import check_reused, provider_zones, reused_consumer_zones, subnet_keys, vpc_id, vpc_of
 
@@ -34,7 +34,7 @@ def _vpc(party: str, vpc: Vpc | None) -> Resource:
         cidr = vpc.cidr if vpc and vpc.cidr else ""
         return lab.account(party).ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
 
-    return Resource(key, "VPC", (), find, create, delete=_delete_vpcs, patience=Patience(900, SPREADS))
+    return Resource(key, "VPC", (), find, create, delete=_delete_vpcs, patience=DELETED_LAST)
 
 
 def _as_asked(row: Row, id_: str, field: str, wanted: str | None) -> Found:
