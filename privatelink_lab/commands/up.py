@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,14 @@ def _dry_run(work: Work, replace: Sequence[str]) -> int:
     code = work.finish(plan, 0)
     if work.screen.json:
         return code
-    work.screen.table(("KEY", "ACTION", "NOW"), ((row["key"], row["action"], row["detail"]) for row in plan["plan"]))
+    work.screen.table(("KEY", "ACTION", "NOW"), (_plan_cells(row) for row in plan["plan"]))
     work.screen.out(f"Nothing was changed. It would cost {cost_words(plan['usd_per_hour'])}.")
     return code
+
+
+def _plan_cells(row: dict[str, str]) -> tuple[str, ...]:
+    """A row for a person: of an ARN only its own part, so that a line fits into a window."""
+    return (row["key"], row["action"], re.sub(r"arn:\S+:", "", row["detail"]))
 
 
 def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
