@@ -86,7 +86,7 @@ class State:
 
     def forget(self, *, on_disk: bool) -> None:
         """Drop everything: the place that held the lab is no more. Only who holds the lock does so on disk."""
-        fresh = State(lab=self.lab, path=self.path)
+        fresh = State(lab=self.lab, path=self.path, parties=self.parties)  # how to reach them has not changed
         vars(self).update(vars(fresh))
         if self.path and on_disk:
             self.path.unlink(missing_ok=True)

