@@ -87,8 +87,12 @@ class _Up:
 
     def _open(self) -> list[str]:
         """Keys that are still on their way."""
+        return [key for key in self._unfinished() if not self._held(key)]
+
+    def _unfinished(self) -> list[str]:
+        """Keys that are neither ready, failed nor blocked; a held one is looked at as long as the run goes on."""
         over = self.built.settled.keys() | self.built.failed.keys() | set(self.built.blocked)
-        return [key for key in self.resources if key not in over and not self._held(key)]
+        return [key for key in self.resources if key not in over]
 
     def _held(self, key: str) -> bool:
         """Held for good: unless what needs it is ready already, for then AWS has yet to show that here too."""
@@ -96,8 +100,7 @@ class _Up:
         return self.phases.get(key) is Phase.HELD and all(self.phases.get(k) is not Phase.READY for k in after)
 
     def _observe(self, look: Look) -> None:
-        over = self.built.settled.keys() | self.built.failed.keys() | set(self.built.blocked)
-        keys = [key for key in self.resources if key not in over]
+        keys = self._unfinished()
         answers = in_parallel(keys, look.found)
         if not self.known:
             know_maker(self.lab, look, adopt=self.adopt)
@@ -131,7 +134,7 @@ class _Up:
         elif found:
             self.lab.state.born.pop(key, None)
             self._waiting(key, Phase.LEAVING, found[0].id, found[0].detail)
-        elif self._fresh(key):
+        elif self.lab.is_fresh(self.resources[key]):
             self._waiting(key, Phase.PENDING, self.lab.state.ids.get(key, ""), "not visible yet")
         else:
             self._missing(key)
@@ -176,10 +179,6 @@ class _Up:
         if key in self.lab.state.ids:
             self.lab.state.gone(key)
         self.lab.state.intents.pop(key, None)
-
-    def _fresh(self, key: str) -> bool:
-        """Whether we made it, or may have, so recently that AWS may not show it yet."""
-        return self.lab.is_fresh(self.resources[key])
 
     def _fail(self, key: str, error: PlabError) -> None:
         self.phases[key] = Phase.FAILED

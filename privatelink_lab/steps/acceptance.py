@@ -69,6 +69,10 @@ def _rows(account: Account, look: Look, service: str) -> list[Row]:
     return look.of_parent(account, "connections", service, ask)
 
 
+def _row(lab: Lab, look: Look, service: str, endpoint: str) -> Row | None:
+    return next((row for row in _rows(lab.provider, look, service) if row["VpcEndpointId"] == endpoint), None)
+
+
 def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> Connection:
     return Connection(
         service=service,
@@ -123,14 +127,14 @@ def _acceptance(consumer: str, *, auto: bool) -> Resource:
         id_, service = look.id(endpoint), look.id(SERVICE)
         if not id_ or not service:
             return ()
-        row = next((r for r in _rows(lab.provider, look, service) if r["VpcEndpointId"] == id_), None)
+        row = _row(lab, look, service, id_)
         if row is None:
             return (Found(id_, Phase.PENDING, "not listed yet"),)
         return _found(id_, row["VpcEndpointState"], auto=auto)
 
     def create(lab: Lab, look: Look, token: Token) -> str:
         id_, service = look.id(endpoint) or "", look.id(SERVICE) or ""
-        row = next((r for r in _rows(lab.provider, look, service) if r["VpcEndpointId"] == id_), None)
+        row = _row(lab, look, service, id_)
         if row is None:
             raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
         _must_be_ours(lab, consumer, id_, row["VpcEndpointOwner"])
