@@ -18,6 +18,7 @@ from privatelink_lab.errors import AwsError
 Answer = TypeVar("Answer")
 
 FLOOR, CEILING, SHARE = 0.2, 10.0, 0.05  # seconds, seconds, share of the time already waited
+RETRY_SHARE = 0.3  # the same for a call that changes something
 
 THROTTLES = frozenset(
     {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
@@ -94,16 +95,24 @@ def interval(waited: float) -> float:
     return min(CEILING, max(FLOOR, SHARE * waited))
 
 
+def pause(refused_for: float) -> float:
+    """Seconds until a call that AWS has refused for so long may go again.
+
+    Longer than between looks: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (facts sheet 7).
+    """
+    return min(CEILING, max(FLOOR, RETRY_SHARE * refused_for))
+
+
 def until(step: Callable[[], Answer | None], *, clock: Clock, waited: Callable[[], float]) -> Answer:
     """Call `step` until it returns something, and return that.
 
     Between calls it sleeps `interval(waited())` seconds. `step` bounds itself: it raises or returns when time is up.
     """
 
-    def pause(_: RetryCallState) -> float:
+    def wait(_: RetryCallState) -> float:
         return interval(waited())
 
-    answer = Retrying(retry=retry_if_result(lambda got: got is None), wait=pause, sleep=clock.sleep)(step)
+    answer = Retrying(retry=retry_if_result(lambda got: got is None), wait=wait, sleep=clock.sleep)(step)
     assert answer is not None  # noqa: S101 (what `retry_if_result` promises)
     return answer
 

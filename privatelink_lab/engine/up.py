@@ -62,6 +62,7 @@ class _Up:
         self.phases: dict[str, Phase | None] = {}  # None: missing
         self.details: dict[str, str] = {}
         self.mended: dict[str, float] = {}
+        self.refused_until: dict[str, float] = {}  # when a call that AWS did not take yet may go again
         self.waiting_since: dict[str, float] = {}  # what a timeout counts from
         self.began: dict[str, float] = {}
         self.tried: set[tuple[str, str]] = set()  # (key, action) of this tick: a stale describe must not make us spin
@@ -222,7 +223,7 @@ class _Up:
         return any(took)
 
     def _due(self, key: str) -> bool:
-        if not self._has_needs(key):
+        if not self._has_needs(key) or self.lab.clock.now() < self.refused_until.get(key, 0.0):
             return False
         if self.phases[key] is Phase.DRIFTED and self.lab.clock.now() - self.mended.get(key, -RESEND) < RESEND:
             return False
@@ -279,9 +280,12 @@ class _Up:
         timeout = self.resources[key].patience.timeout
         if not waits.is_throttle(error):
             timeout = min(timeout, waits.SPREAD)
-        if self.lab.clock.now() - self.waiting_since.setdefault(key, self.lab.clock.now()) > timeout:
+        now = self.lab.clock.now()
+        waited = now - self.waiting_since.setdefault(key, now)
+        if waited > timeout:
             self._fail(key, error)
         else:
+            self.refused_until[key] = now + waits.pause(waited)
             self._waiting(key, self.phases[key], "", error.code)
 
     def _conclude(self) -> Built:
