@@ -1,14 +1,19 @@
-# make demo, make test, make check: each sets up .venv by itself (Python 3.11 or newer).
+# make demo, make test, make strict, make check: each sets up .venv by itself (Python 3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test strict check format clean
 
 demo: .venv/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
 
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
+
+strict: .venv/ready
+	$(BIN)/pytest -n auto --speed 200
+	$(BIN)/pytest -n auto --fault not-found,seconds=1 --fault unavailable,seconds=2
+	$(BIN)/pytest -n auto --moto tests/local
 
 check: .venv/ready
 	$(BIN)/ruff check .

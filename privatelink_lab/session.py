@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ from privatelink_lab.state import FOLDER, Party, State
 from privatelink_lab.ui.screen import Screen
 
 if TYPE_CHECKING:
-    from privatelink_lab.local.launch import LocalServer
+    from privatelink_lab.local.client import LocalServer
 
 LOCAL_STEP = "local AWS"
 
@@ -100,12 +100,12 @@ class Session:
             self._use_local(start=start, writes=writes)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
-        from privatelink_lab.local import launch
+        from privatelink_lab.local import client
 
         if start:
-            self._start(launch.start)
+            self._start()
         else:
-            self.server = launch.running(self.local_folder)
+            self.server = client.running(self.local_folder)
         place = self.state.place
         if place and place.server and (not self.server or place.server != self.server.token):
             self.state.forget(on_disk=writes)
@@ -113,9 +113,11 @@ class Session:
             raise NoLab(self.config.lab)
         self.address = aws.Address(self.server.url, self.server.access_key_id, self.server.secret_access_key)
 
-    def _start(self, start: Callable[[Path, float], tuple[LocalServer, bool]]) -> None:
+    def _start(self) -> None:
+        from privatelink_lab.local import client, launch
+
         self.screen.tell(Started("local", LOCAL_STEP, "start"))
-        self.server, self.started_server = start(self.local_folder, 20.0)
+        self.server, self.started_server = launch.start(self.local_folder, client.Pace())
         word = "started" if self.started_server else "running"
         self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
@@ -142,9 +144,9 @@ class Session:
         """Stop the local server that `up` started, once nothing is left in it."""
         if not self.server or not (self.state.place and self.state.place.started_by_up):
             return
-        from privatelink_lab.local import launch
+        from privatelink_lab.local import client, launch
 
-        if launch.resources(self.server) == 0:
+        if client.about(self.server)["resources"] == 0:
             launch.stop(self.local_folder)
             self.screen.say("The local AWS is stopped: nothing is left in it.")
 

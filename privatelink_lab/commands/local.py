@@ -1,18 +1,19 @@
-"""`plab local start | stop | status | logs`: the local AWS of one folder."""
+"""`plab local start | stop | status | faults | logs`: the local AWS of one folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local import launch
+from privatelink_lab.local import client, launch
 from privatelink_lab.ui.screen import Screen
 
 
-def start(folder: Path, *, speed: float, json: bool) -> int:
+def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: bool) -> int:
     """Start the local AWS; see `plab local start --help`."""
-    server, started = launch.start(folder, speed)
+    server, started = launch.start(folder, client.Pace(speed, slow, seed))
     screen = Screen(json=json)
     screen.say(f"The local AWS {'started' if started else 'was running already'} at {server.url}. Use it with:")
     _print_server(screen, server)
@@ -28,25 +29,46 @@ def stop(folder: Path) -> int:
 
 def status(folder: Path, *, json: bool) -> int:
     """Print how to reach the local AWS; see `plab local status --help`."""
-    server = launch.running(folder)
-    if server is None:
-        raise PlabError("No local AWS is running here.", hint="plab local start, or plab up --local")
-    _print_server(Screen(json=json), server)
+    _print_server(Screen(json=json), _running(folder))
     return 0
 
 
-def _print_server(screen: Screen, server: Any) -> None:
+def faults(folder: Path, chosen: Sequence[str], *, off: bool, json: bool) -> int:
+    """Switch faults on or off, and print those that are on; see `plab local faults --help`."""
+    server, screen = _running(folder), Screen(json=json)
+    about = client.choose_faults(server, chosen) if chosen or off else client.about(server)
     if screen.json:
-        keys = ("url", "pid", "speed", "access_key_id", "secret_access_key")
-        screen.data({key: getattr(server, key) for key in keys})
+        screen.data({"faults": about["faults"]})
+        return 0
+    for each in about["faults"]:
+        screen.out(client.fault_text(each))
+    if not about["faults"]:
+        screen.say("No fault is on.")
+    return 0
+
+
+def _running(folder: Path) -> client.LocalServer:
+    server = client.running(folder)
+    if server is None:
+        raise PlabError("No local AWS is running here.", hint="plab local start, or plab up --local")
+    return server
+
+
+def _print_server(screen: Screen, server: client.LocalServer) -> None:
+    faults: list[dict[str, Any]] = client.about(server)["faults"]
+    if screen.json:
+        keys = ("url", "pid", "speed", "slow", "access_key_id", "secret_access_key")
+        screen.data({key: getattr(server, key) for key in keys} | {"faults": faults})
         return
     screen.out(server.exports().rstrip())
     screen.say(f"# {server.url}, process {server.pid}, {server.pace}")
+    for each in faults:
+        screen.say(f"# fault: {client.fault_text(each)}")
 
 
 def logs(folder: Path) -> int:
     """Print the local AWS's log; see `plab local logs --help`."""
-    path = launch.log_path(folder)
+    path = client.log_path(folder)
     if not path.exists():
         raise PlabError("There is no log: no local AWS has run here.", hint="plab local start")
     Screen().out(path.read_text(encoding="utf-8", errors="replace").rstrip())

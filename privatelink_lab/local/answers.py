@@ -21,6 +21,18 @@ class Answer:
     close: bool = False
 
 
+CUT = Answer(0, {}, b"", close=True)
+"""No answer at all: the connection ends."""
+
+
+class Refused(Exception):
+    """A call that is answered with a refusal."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
 def error_answer(refusal: Refusal, service: str, *, close: bool = False) -> Answer:
     """A refusal in the protocol of a service, with a request id of its own."""
     request_id = str(uuid.uuid4())

@@ -1,12 +1,51 @@
-"""moto's EC2 backend without its two slow habits."""
+"""moto's EC2 backend without its two slow habits, and with what instances lack there.
+
+moto reads `InstanceId` and `NetworkInterfaceId` off the names of the classes, so ours have the same.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models import EC2Backend, ec2_backends, elastic_network_interfaces, instances
 from moto.ec2.models.amis import Ami
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+
+_ROOT = "/dev/sda1"
+"""Where moto attaches the volume of every instance that was not given one."""
+
+
+class NetworkInterface(elastic_network_interfaces.NetworkInterface):
+    """A network interface that says nothing of a public address while it has none."""
+
+    @property
+    def association(self) -> Any:
+        """None without one. moto answers an empty element, and Terraform takes that for an address."""
+        return super().association or None
+
+
+class Instance(instances.Instance):
+    """An instance that has the security groups of its first network interface.
+
+    moto keeps a list for each. Given with the interface, they are missing on the instance; changed
+    on the instance, the old ones stay on the interface.
+    """
+
+    @property
+    def security_groups(self) -> list[Any]:
+        """The interface's own list."""
+        return self.nics[0]._group_set if self.nics else []
+
+    @security_groups.setter
+    def security_groups(self, groups: list[Any]) -> None:
+        self.nics[0]._group_set = groups
+
+    def name_root(self) -> None:
+        """Attach the volume that moto made by itself where the image has its root device."""
+        mapping, name = self.block_device_mapping, self.root_device_name
+        if list(mapping) == [_ROOT]:
+            mapping[name] = mapping.pop(_ROOT)
+            self.ec2_backend.volumes[mapping[name].volume_id].attachment.device = name
 
 
 class QuickBackend(EC2Backend):
@@ -41,6 +80,21 @@ class QuickBackend(EC2Backend):
             self._has_images = True
             super()._load_amis()
         return super().describe_images(*args, **kwargs)
+
+    def run_instances(self, *args: Any, **kwargs: Any) -> Any:
+        """As moto's, with instances of ours."""
+        reservation: Any = super().run_instances(*args, **kwargs)
+        for each in reservation.instances:
+            each.__class__ = Instance
+            if "block_device_mappings" not in kwargs:
+                each.name_root()
+        return reservation
+
+    def create_network_interface(self, *args: Any, **kwargs: Any) -> Any:
+        """As moto's, with an interface of ours; RunInstances comes by here too."""
+        made: Any = super().create_network_interface(*args, **kwargs)
+        made.__class__ = NetworkInterface
+        return made
 
     def _load_amis(self) -> None:
         """Called by moto when a backend is made; `describe_images` does it."""

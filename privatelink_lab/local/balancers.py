@@ -1,38 +1,86 @@
-"""Load balancers as NLBs are: slow to become active, and targets slower to become healthy."""
+"""Load balancers as NLBs are: slow to become active, held by their services, and outlived by their interfaces."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError, InvalidSubnetIdError
 from moto.ec2.models import ec2_backends
 from moto.elbv2.exceptions import (
-    DuplicateListenerError,
     DuplicateLoadBalancerName,
-    DuplicateTargetGroupName,
+    ELBClientError,
     LoadBalancerNotFoundError,
     ResourceInUseError,
-    TargetGroupNotFoundError,
+    SubnetNotFoundError,
 )
-from moto.elbv2.models import FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup
+from moto.elbv2.models import FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
 
+from privatelink_lab.local.calls import Call
+from privatelink_lab.local.interfaces import free_address, place, remove
 from privatelink_lab.local.world import World, settings_of
+
+_NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
+_ENFORCE = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
 
 
 class Balancer(FakeLoadBalancer):
-    """A load balancer that is not activated by a look at it."""
+    """A load balancer that is not activated by a look at it, and whose groups may ignore PrivateLink."""
+
+    enforcement = "on"
+
+    @property
+    def enforce_security_group_inbound_rules_on_private_link_traffic(self) -> str | None:
+        """`on` or `off`: whether the groups' rules hold for PrivateLink traffic; None without groups."""
+        return self.enforcement if self.security_groups else None
 
     def activate(self) -> None:
         """Called by moto in every describe. Here time does it."""
 
+    @property
+    def slug(self) -> str:
+        """`net/NAME/NUMBER`: the end of its ARN, and what its interfaces are described by."""
+        return str(self.arn.partition(":loadbalancer/")[2])
 
-class LocalElb(ELBV2Response):
-    """ELBv2 with idempotent creates, provisioning, target health and the refusals of a service."""
+
+class ElbCall(Call, ELBV2Response):
+    """One ELBv2 request."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
+
+    @property
+    def ec2(self) -> Any:
+        """The EC2 backend of the caller's account and region."""
+        return ec2_backends[self.current_account][self.region]
+
+    def named(self, things: Iterable[Any]) -> Any:
+        """The one of them that has the name in the request; None without one."""
+        name = self._get_param("Name")
+        return next((each for each in things if each.name == name), None)
+
+    def balancer(self) -> Any:
+        """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
+        balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
+        if balancer is None:
+            raise LoadBalancerNotFoundError
+        return balancer
+
+    def unlink(self) -> None:
+        """Take gone listeners' balancers out of the target groups, which stay locked for a moment; moto never does."""
+        for group in self.elbv2_backend.target_groups.values():
+            serving = balancers_of(self.elbv2_backend, group.arn)
+            if serving != group.load_balancer_arns:
+                self.world.put_off(f"{group.arn}/lock", self.world.agenda.clock.delay("group_unlocked"))
+            group.load_balancer_arns = serving
+
+
+class Balancers(ElbCall):
+    """Create, describe, change and delete load balancers."""
 
     def create_load_balancer(self) -> ActionResult:
         """The balancer, `provisioning`; the same name and settings give the same one again.
@@ -40,117 +88,87 @@ class LocalElb(ELBV2Response):
         ELBv2 has no client token: other settings under a name in use are
         `DuplicateLoadBalancerName`.
         """
-        named = self._named(self.elbv2_backend.load_balancers.values())
-        if named is None:
-            named = self._make_balancer()
-        elif self.world.asked[named.arn] != settings_of(self):
+        living = [each for each in self.elbv2_backend.load_balancers.values() if not self._is_leaving(each)]
+        found = self.named(living)
+        if found is None:
+            found = self._make()
+        elif self.world.asked[found.arn] != settings_of(self):
             raise DuplicateLoadBalancerName
-        return ActionResult({"LoadBalancers": [named]})
-
-    def create_target_group(self) -> ActionResult:
-        """The target group; as with balancers, the same settings give the same one again."""
-        named = self._named(self.elbv2_backend.target_groups.values())
-        if named is None:
-            made: Any = super().create_target_group().result
-            named = made["TargetGroups"][0]
-            self.world.asked[named.arn] = settings_of(self)
-        elif self.world.asked[named.arn] != settings_of(self):
-            raise DuplicateTargetGroupName
-        return ActionResult({"TargetGroups": [named]})
-
-    def create_listener(self) -> ActionResult:
-        """The listener; the same settings give the same one, others `DuplicateListener`."""
-        balancer = self._balancer()
-        port = self._get_param("Port")
-        listener = next((each for each in balancer.listeners.values() if each.port == port), None)
-        if listener is None:
-            made: Any = super().create_listener().result
-            listener = made["Listeners"][0]
-            self.world.asked[listener.arn] = settings_of(self)
-            self.world.note("listening", listener.arn)
-        elif self.world.asked[listener.arn] != settings_of(self):
-            raise DuplicateListenerError
-        return ActionResult({"Listeners": [listener]})
+        return ActionResult({"LoadBalancers": [found]})
 
     def describe_load_balancers(self) -> ActionResult:
         """Those that were asked for; one missing name or ARN is `LoadBalancerNotFound` for the whole."""
-        known = self.elbv2_backend.load_balancers.values()
+        known = [each for each in self.elbv2_backend.load_balancers.values() if self.world.is_due(each.arn)]
         names = {each.name for each in known} | {each.arn for each in known}
         asked = {*self._get_param("Names", []), *self._get_param("LoadBalancerArns", [])}
         if asked - names:  # moto forgives all missing ones but the first
             raise LoadBalancerNotFoundError
         return super().describe_load_balancers()
 
+    def set_subnets(self) -> ActionResult:
+        """The zones; an NLB takes more subnets, and gives none back."""
+        balancer = self.balancer()
+        if balancer.type != "network":
+            return super().set_subnets()
+        wanted = self._subnets()
+        before = {each.id for each in balancer.subnets}
+        if not before <= {each.id for each in wanted}:
+            raise ELBClientError(
+                "InvalidConfigurationRequest", "A subnet cannot be removed from a Network Load Balancer"
+            )
+        self._place(balancer, [each for each in wanted if each.id not in before])
+        balancer.subnets = wanted
+        return ActionResult({"AvailabilityZones": balancer.availability_zones})
+
+    def set_security_groups(self) -> ActionResult:
+        """The groups; an NLB that was made without any cannot get some."""
+        balancer = self.balancer()
+        if balancer.type == "network" and not balancer.security_groups:
+            text = "You cannot set security groups on a Network Load Balancer that was created without them"
+            raise ELBClientError("InvalidConfigurationRequest", text)
+        balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
+        super().set_security_groups()
+        groups = [self.ec2.get_security_group_from_id(each) for each in balancer.security_groups]
+        for interface in self._interfaces(balancer):
+            interface._group_set = groups
+        return ActionResult({"SecurityGroupIds": balancer.security_groups, _ENFORCE: balancer.enforcement})
+
     def delete_load_balancer(self) -> ActionResult:
-        """Nothing; `ResourceInUse` while an endpoint service holds the balancer."""
+        """Nothing; `ResourceInUse` while an endpoint service holds the balancer. It is listed for a moment more."""
         arn = self._get_param("LoadBalancerArn")
-        services = ec2_backends[self.current_account][self.region].configurations.values()
-        if any(arn in each.network_load_balancer_arns for each in services):
+        balancer = self.elbv2_backend.load_balancers.get(arn)
+        if balancer is None or self._is_leaving(balancer):
+            return ActionResult({})
+        if balancer.attrs.get("deletion_protection.enabled") == "true":
+            raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' has deletion protection enabled")
+        if any(arn in each.network_load_balancer_arns for each in self.ec2.configurations.values()):
             raise ResourceInUseError(f"Load balancer '{arn}' is currently associated with another service")
-        answer = super().delete_load_balancer()
-        self._relink()
-        return answer
-
-    def delete_listener(self) -> ActionResult:
-        """Nothing; its target group is free, and its targets are no longer in use."""
-        answer = super().delete_listener()
-        self._relink()
-        return answer
-
-    def register_targets(self) -> ActionResult:
-        """Nothing; an instance that is not running is `InvalidTarget`. A repeat is harmless."""
-        answer = super().register_targets()
-        for target in self._get_param("Targets", []):
-            self.world.note("registered", self._get_param("TargetGroupArn"), target["Id"])
-        return answer
-
-    def deregister_targets(self) -> ActionResult:
-        """Nothing; a target that is not registered is no error on AWS, but is one in moto."""
-        group = self._group()
-        targets = [each for each in self._get_param("Targets", []) if each["Id"] in group.targets]
-        self.elbv2_backend.deregister_targets(group.arn, targets)
-        for target in targets:
-            self.world.forget("registered", group.arn, target["Id"])
+        self.world.note("leaving", arn)
+        self.world.agenda.after("balancer_deleted", lambda: self._vanish(balancer))
         return ActionResult({})
 
-    def describe_target_health(self) -> ActionResult:
-        """One row per registered or asked-for target; unused, initial or healthy, and why."""
-        group = self._group()
-        asked = self._get_param("Targets", []) or list(group.targets.values())
-        rows = [self._health(group, group.health_for(each, self._ec2)) for each in asked]
-        return ActionResult({"TargetHealthDescriptions": rows})
-
-    @property
-    def _ec2(self) -> Any:
-        return ec2_backends[self.current_account][self.region]
-
-    def _named(self, things: Any) -> Any:
-        name = self._get_param("Name")
-        return next((each for each in things if each.name == name), None)
-
-    def _balancer(self) -> FakeLoadBalancer:
-        found = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
-        if found is None:
-            raise LoadBalancerNotFoundError
-        return found
-
-    def _group(self) -> FakeTargetGroup:
-        found = self.elbv2_backend.target_groups.get(self._get_param("TargetGroupArn"))
-        if found is None:
-            raise TargetGroupNotFoundError
-        return found
-
-    def _make_balancer(self) -> FakeLoadBalancer:
+    def _make(self) -> FakeLoadBalancer:
+        if not _NAME.fullmatch(self._get_param("Name") or ""):
+            text = (
+                "A name has 1 to 32 letters, digits and hyphens, no hyphen at its ends, and no internal- at its start"
+            )
+            raise ELBClientError("ValidationError", text)
+        is_network = self._get_param("Type") == "network"
+        subnets = self._subnets() if is_network else []
+        for group_id in self._get_param("SecurityGroups", []):
+            if self.ec2.get_security_group_from_id(group_id) is None:
+                raise ELBClientError("InvalidSecurityGroup", f"Security group {group_id} does not exist")
         made: Any = super().create_load_balancer().result
         balancer: FakeLoadBalancer = made["LoadBalancers"][0]
         balancer.__class__ = Balancer  # type: ignore[type-abstract]  # moto's own are as abstract
-        if balancer.type == "network":
-            self._name_as_nlb(balancer)
+        if is_network:
+            self._make_network(balancer)
+            self._place(balancer, subnets)
         self.world.asked[balancer.arn] = settings_of(self)
         self.world.agenda.after("balancer_active", lambda: self._activate(balancer))
         return balancer
 
-    def _name_as_nlb(self, balancer: FakeLoadBalancer) -> None:
+    def _make_network(self, balancer: Any) -> None:
         backend, old = self.elbv2_backend, balancer.arn
         balancer.arn = old.replace("loadbalancer/app/", "loadbalancer/net/")
         number = balancer.arn.rpartition("/")[2]
@@ -160,61 +178,73 @@ class LocalElb(ELBV2Response):
         backend.tagging_service.copy_tags(old, balancer.arn)
         backend.tagging_service.delete_all_tags_for_resource(old)
 
-    def _activate(self, balancer: FakeLoadBalancer) -> None:
-        balancer.state = "active"
-        self.world.note("active", balancer.arn)
+    def _subnets(self) -> list[Any]:
+        """The subnets of the request; each must exist, have its own zone, and have a free address."""
+        mappings = [each["SubnetId"] for each in self._get_param("SubnetMappings", [])]
+        ids = [*self._get_param("Subnets", []), *mappings]
+        try:
+            subnets = [self.ec2.get_subnet(each) for each in ids]
+        except InvalidSubnetIdError as error:
+            raise SubnetNotFoundError from error
+        if len({each.availability_zone for each in subnets}) < len(subnets):
+            text = "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+            raise ELBClientError("InvalidConfigurationRequest", text)
+        for subnet in subnets:
+            try:
+                subnet.del_subnet_ip(free_address(subnet, self))
+            except EC2ClientError as error:
+                raise ELBClientError("InvalidSubnet", f"Not enough IP space available in {subnet.id}") from error
+        return subnets
 
-    def _relink(self) -> None:
-        """Take gone listeners' balancers out of the target groups; moto never does."""
-        balancers = self.elbv2_backend.load_balancers.values()
-        for group in self.elbv2_backend.target_groups.values():
-            group.load_balancer_arns = [
-                balancer.arn
-                for balancer in balancers
-                if any(forwards(each, group.arn) for each in balancer.listeners.values())
-            ]
+    def _place(self, balancer: Any, subnets: Sequence[Any]) -> None:
+        groups = balancer.security_groups or []
+        for subnet in subnets:
+            described = f"ELB {balancer.slug}"
+            place(self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described)
 
-    def _health(self, group: FakeTargetGroup, row: FakeHealthStatus) -> FakeHealthStatus:
-        if row.instance_id not in group.targets:
-            return row
-        row.status, row.reason, row.description = self._verdict(group, row.instance_id)
-        return row
+    def _interfaces(self, balancer: Any) -> list[Any]:
+        return [each for each in self.ec2.enis.values() if each.description == f"ELB {balancer.slug}"]
 
-    def _verdict(self, group: FakeTargetGroup, target: str) -> tuple[str, str | None, str | None]:
-        instance = self._ec2.get_instance_by_id(target)
-        if instance is not None and instance.state != "running":
-            return "unused", "Target.InvalidState", f"Target is in the {instance.state} state"
-        served = self._served_since(group)
-        if served is None:
-            return "unused", "Target.NotInUse", "Target group is not configured to receive traffic"
-        since = self.world.since
-        begun = [served, since[("registered", group.arn, target)]]
-        begun.append(since.get(("running", target), 0.0))
-        agenda = self.world.agenda
-        if agenda.now() < max(begun) + agenda.clock.delay("target_healthy"):
-            return "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"
-        return "healthy", None, None
+    def _activate(self, balancer: Any) -> None:
+        failed = self.world.faults.strike("balancer-fails")
+        balancer.state = "failed" if failed else "active"
+        if not failed:
+            self.world.note("active", balancer.arn)
 
-    def _served_since(self, group: FakeTargetGroup) -> float | None:
-        """When a listener of an active balancer first forwarded to the group; None: none does.
+    def _is_leaving(self, balancer: Any) -> bool:
+        return ("leaving", balancer.arn) in self.world.since
 
-        Infinity while the balancer is not active yet.
-        """
-        since = self.world.since
-        moments = [
-            max(since.get(("active", balancer.arn), float("inf")), since[("listening", arn)])
-            for balancer in self.elbv2_backend.load_balancers.values()
-            for arn, listener in balancer.listeners.items()
-            if forwards(listener, group.arn)
-        ]
-        return min(moments, default=None)
+    def _vanish(self, balancer: Any) -> None:
+        """It is not found from now on; its target groups and its interfaces need a little longer."""
+        ec2, interfaces = self.ec2, [each.id for each in self._interfaces(balancer)]
+
+        def leave() -> None:
+            for interface_id in interfaces:
+                remove(ec2, interface_id)
+
+        self.elbv2_backend.delete_load_balancer(balancer.arn)
+        self.unlink()
+        self.world.agenda.after("interfaces_gone", leave)
 
 
-def forwards(listener: FakeListener, group_arn: str) -> bool:
+def balancers_of(backend: Any, group_arn: str) -> list[str]:
+    """The ARNs of the balancers that send traffic to a target group."""
+    return [
+        balancer.arn
+        for balancer in backend.load_balancers.values()
+        if any(forwards(each, group_arn) for each in balancer.listeners.values())
+    ]
+
+
+def forwards(listener: Any, group_arn: str) -> bool:
     """Whether a listener's default action sends traffic to a target group."""
-    for action in listener.default_actions:
-        weighted = action.data.get("ForwardConfig", {}).get("TargetGroups", [])
-        arns = {action.data.get("TargetGroupArn"), *(each["TargetGroupArn"] for each in weighted)}
-        if group_arn in arns:
-            return True
-    return False
+    return group_arn in groups_of([action.data for action in listener.default_actions])
+
+
+def groups_of(actions: Iterable[dict[str, Any]]) -> set[str]:
+    """The ARNs of the target groups that actions forward to."""
+    found = set()
+    for action in actions:
+        weighted = action.get("ForwardConfig", {}).get("TargetGroups", [])
+        found |= {action.get("TargetGroupArn"), *(each["TargetGroupArn"] for each in weighted)}
+    return {each for each in found if each}

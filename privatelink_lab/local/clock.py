@@ -12,26 +12,47 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 LOG = logging.getLogger(__name__)
 
-DELAYS: Mapping[str, float] = MappingProxyType(
+
+class Delay(NamedTuple):
+    """How long a transition takes, in seconds of AWS time: as it mostly does, and on a bad day."""
+
+    usual: float
+    slow: float
+
+
+DELAYS: Mapping[str, Delay] = MappingProxyType(
     {
-        "instance_running": 15,
-        "instance_stopped": 30,
-        "instance_terminated": 30,
-        "balancer_active": 130,
-        "target_healthy": 60,  # after listener, active balancer, running target
-        "accept_pending": 1,  # pendingAcceptance -> pending
-        "endpoint_available": 60,  # pending -> available
-        "reject": 1,
-        "endpoint_deleted": 60,  # deleting -> deleted: the network interfaces go here
-        "endpoint_gone": 60,  # deleted -> not found
-        "service_deleted": 10,  # Deleting -> Deleted
-        "service_gone": 5,  # Deleted -> not found: the balancer is free from here on
+        "id_visible": Delay(2, 30),  # at most: until then a new id is not found, and not in any list
+        "instance_running": Delay(15, 60),
+        "instance_stopped": Delay(30, 60),
+        "instance_terminated": Delay(30, 600),
+        "instance_gone": Delay(3600, 3600),  # a terminated instance stays in the list for about an hour
+        "balancer_active": Delay(130, 480),
+        "target_healthy": Delay(60, 240),  # after listener, active balancer, running target
+        "permission_spread": Delay(0, 180),  # until an account that may use a service finds it: Terraform needs no wait
+        "service_ready": Delay(10, 180),  # a new service is Available, and yet CreateVpcEndpoint says Unavailable
+        "connection_listed": Delay(2, 60),  # CreateVpcEndpoint -> a row in DescribeVpcEndpointConnections
+        "accept_pending": Delay(1, 10),  # pendingAcceptance -> pending
+        "endpoint_available": Delay(60, 300),  # pending -> available
+        "reject": Delay(1, 10),
+        "endpoint_deleted": Delay(60, 480),  # deleting -> deleted: the network interfaces go here
+        "endpoint_gone": Delay(60, 60),  # deleted -> not found
+        "service_deleted": Delay(10, 120),  # Deleting -> Deleted
+        "service_gone": Delay(5, 5),  # Deleted -> not found: the balancer is free from here on
+        "domain_checked": Delay(60, 600),  # pendingVerification -> failed: there is no DNS to look in
+        "balancer_deleted": Delay(1, 30),  # DeleteLoadBalancer -> LoadBalancerNotFound
+        "group_unlocked": Delay(5, 60),  # a balancer or listener gone -> its target groups can be deleted
+        "interfaces_gone": Delay(90, 300),  # a balancer gone -> its network interfaces go
     }
 )
-"""Seconds of AWS time for each transition that the fake makes."""
+"""The transitions that the fake makes (facts sheet section 13; instance_gone from the EC2 model)."""
+
+LASTING = frozenset({"instance_gone"})
+"""Not waits but memories: they last also where everything else happens at once."""
 
 Action = Callable[[], None]
 
@@ -39,11 +60,13 @@ Action = Callable[[], None]
 class Clock:
     """Seconds of AWS time, `speed` times faster than `wall`.
 
-    Speed 0 means at once: every delay is 0, and `now` runs as the wall does.
+    Speed 0 means at once: every delay is 0, and `now` runs as the wall does. With `slow`,
+    everything takes as long as on AWS's bad days.
     """
 
-    def __init__(self, speed: float = 1.0, wall: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, speed: float = 1.0, wall: Callable[[], float] = time.monotonic, *, slow: bool = False) -> None:
         self.speed = speed
+        self.slow = slow
         self._wall = wall
         self._start = wall()
 
@@ -53,7 +76,9 @@ class Clock:
 
     def delay(self, name: str) -> float:
         """Seconds of AWS time that the transition `name` takes."""
-        return DELAYS[name] if self.speed else 0.0
+        if not self.speed and name not in LASTING:
+            return 0.0
+        return DELAYS[name].slow if self.slow else DELAYS[name].usual
 
 
 class Agenda:

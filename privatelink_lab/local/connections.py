@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
 
-from privatelink_lab.local.endpoints import (
-    BLOCKING,
-    Endpoint,
-    connection_answer,
-    connections_of,
-)
-from privatelink_lab.local.filters import page, passes, wanted
+from privatelink_lab.local.calls import Ec2Call
+from privatelink_lab.local.endpoints import BLOCKING, Endpoint, connections_of
+from privatelink_lab.local.filters import passes, wanted
 from privatelink_lab.local.services import refusal, service_of
-from privatelink_lab.local.world import Ec2Call
 
 
 class Connections(Ec2Call):
@@ -24,14 +19,8 @@ class Connections(Ec2Call):
     def describe_vpc_endpoint_connections(self) -> ActionResult:
         """The connections of the caller's services; an unknown filter name is `InvalidFilter`."""
         filters = wanted(self)
-        mine = connections_of(self.current_account, self.region)
-        rows, token = page(self, [row for row in mine if passes(filters, row_fields(*row))])
-        return ActionResult(
-            {
-                "VpcEndpointConnections": [connection_answer(*row) for row in rows],
-                "NextToken": token,
-            }
-        )
+        rows = [row for row in self._rows() if passes(filters, row_fields(*row))]
+        return ActionResult({"VpcEndpointConnections": [connection_answer(*row) for row in rows]})
 
     def accept_vpc_endpoint_connections(self) -> ActionResult:
         """HTTP 200; only `pendingAcceptance` can be accepted, the rest is `Unsuccessful`."""
@@ -43,8 +32,7 @@ class Connections(Ec2Call):
 
     def _decide(self, verb: Callable[[Endpoint], None], states: Iterable[str]) -> ActionResult:
         service_id = service_of(self).id
-        mine = connections_of(self.current_account, self.region)
-        rows = {each.id: each for service, each in mine if service == service_id}
+        rows = {each.id: each for service, each in self._rows() if service == service_id}
         unsuccessful = []
         for endpoint_id in self._get_param("VpcEndpointIds", []):
             endpoint = rows.get(endpoint_id)
@@ -53,6 +41,12 @@ class Connections(Ec2Call):
             else:
                 unsuccessful.append(_refuse(endpoint_id, endpoint))
         return ActionResult({"Unsuccessful": unsuccessful})
+
+    def _rows(self) -> Iterator[tuple[str, Endpoint]]:
+        """The connections to the caller's services; a fresh endpoint is missing for a moment."""
+        for service_id, endpoint in connections_of(self.current_account, self.region):
+            if self.world.is_due(endpoint.connection_id):
+                yield service_id, endpoint
 
 
 def _refuse(endpoint_id: str, endpoint: Endpoint | None) -> dict[str, Any]:
@@ -72,4 +66,21 @@ def row_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
         "vpc-endpoint-region": endpoint.region,
         "vpc-endpoint-state": endpoint.state,
         "ip-address-type": "ipv4",
+    }
+
+
+def connection_answer(service_id: str, endpoint: Endpoint) -> dict[str, Any]:
+    """The provider's view of the same endpoint. A rejected row can outlive its service."""
+    balancers = endpoint.service.network_load_balancer_arns if endpoint.service else []
+    return {
+        "ServiceId": service_id,
+        "VpcEndpointId": endpoint.id,
+        "VpcEndpointOwner": endpoint.owner_id,
+        "VpcEndpointState": endpoint.state,
+        "VpcEndpointRegion": endpoint.region,
+        "VpcEndpointConnectionId": endpoint.connection_id,
+        "CreationTimestamp": endpoint.creation_timestamp,
+        "DnsEntries": endpoint.dns_entries,
+        "NetworkLoadBalancerArns": balancers,
+        "IpAddressType": "ipv4",
     }

@@ -12,7 +12,8 @@ from moto.core.request import Request
 from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 
-from privatelink_lab.local.answers import Answer, error_answer
+from privatelink_lab.local.answers import Answer, Refused, error_answer
+from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.guard import Refusal
 
 LOG = logging.getLogger(__name__)
@@ -25,8 +26,10 @@ class MissingParameterError(Exception):
     """A parameter that the service's model requires was not given."""
 
 
-def call_service(service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes) -> tuple[str, Answer]:
-    """The action that was asked for, and the answer; never raises.
+def call_service(
+    service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes, faults: Faults
+) -> tuple[str, Answer]:
+    """The action that was asked for, and the answer or the fault in its place; never raises.
 
     What moto lacks is `UnsupportedOperation`, a request that does not fit the service's model is
     a 400, and a failure of moto's own is `InternalError`; its stack trace goes to the log only.
@@ -37,13 +40,28 @@ def call_service(service: BaseResponse, url: str, headers: Mapping[str, str], bo
         _read(service, url, headers, body)
         action = service._get_action()
         _check_required(service, action)
-        return action, _as_answer(*service.call_action())
+        where = (service.current_account, service.region, name_of(service))
+        return action, faults.around(where, action, body.decode(errors="replace"), lambda: _answer(service))
     except Exception as error:
         refusal = _explain(error)
         if refusal is None:
             LOG.exception("%s failed", action)
             refusal = Refusal(500, "InternalError", f"{type(error).__name__} in the local AWS")
         return action, error_answer(refusal, name)
+
+
+def _answer(service: BaseResponse) -> Answer:
+    if service._get_param("DryRun") is True:  # only EC2's actions have it
+        raise Refused(_DRY_RUN)
+    return _as_answer(*service.call_action())
+
+
+_DRY_RUN = Refusal(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+
+
+def name_of(service: BaseResponse) -> str:
+    """The service as a SigV4 scope names it."""
+    return "elasticloadbalancing" if service.service_name == "elbv2" else str(service.service_name)
 
 
 def _read(service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -64,6 +82,8 @@ def _check_required(service: BaseResponse, action: str) -> None:
 def _explain(error: Exception) -> Refusal | None:
     """The client's error in AWS's words; None for one of ours or moto's."""
     match error:
+        case Refused():
+            return error.refusal
         case MissingParameterError():
             text = f"The request must contain the parameter {error}"
             return Refusal(400, "MissingParameter", text)

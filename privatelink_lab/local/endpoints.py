@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.ec2.models.vpc_service_configuration import VPCServiceConfiguration
 from moto.ec2.models.vpcs import VPCEndPoint
+from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.filters import as_tag_set, tag_fields
+from privatelink_lab.local.interfaces import place, remove
+from privatelink_lab.local.offering import Service
 from privatelink_lab.local.world import World, new_id
 
 BLOCKING = frozenset({"pendingAcceptance", "pending", "available"})
 """States in which an endpoint holds its service; the wire says lower camelCase."""
 
 HOSTED_ZONE = "Z7HUB22UULQXV"
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Endpoint(VPCEndPoint):
@@ -31,7 +30,7 @@ class Endpoint(VPCEndPoint):
         self,
         world: World,
         backend: Any,
-        service: VPCServiceConfiguration | None,
+        service: Service | None,
         **settings: Any,
     ) -> None:
         endpoint_id = new_id("vpce")
@@ -41,12 +40,16 @@ class Endpoint(VPCEndPoint):
         self.connection_id = new_id("vpce-con")
         self.region = str(backend.region_name)
         self.service_region = str(service.ec2_backend.region_name) if service else self.region
+        self.last_error: dict[str, str] | None = None
         needs_acceptance = service is not None and service.acceptance_required
         self.state = "pendingAcceptance" if needs_acceptance else "pending"
-        self._make_interfaces()
+        for subnet_id in self.subnet_ids or []:
+            self._place(subnet_id)
+        self._suffix = mock_random.get_random_string(8, lower_case=True)
         self.dns_entries = self._names()
+        world.put_off(self.connection_id, world.agenda.clock.delay("connection_listed"))
         if self.state == "pending":
-            self.become("available", "endpoint_available", only_from={"pending"})
+            self._come_up()
 
     def become(
         self,
@@ -71,7 +74,7 @@ class Endpoint(VPCEndPoint):
             "pending",
             "accept_pending",
             only_from={"pendingAcceptance"},
-            then=lambda: self.become("available", "endpoint_available", only_from={"pending"}),
+            then=self._come_up,
         )
 
     def reject(self) -> None:
@@ -90,36 +93,72 @@ class Endpoint(VPCEndPoint):
 
         def deleted() -> None:
             for interface_id in self.network_interface_ids:
-                self.ec2_backend.get_network_interface(interface_id).delete()
+                remove(self.ec2_backend, interface_id)
             self.network_interface_ids = []
             self.world.agenda.after("endpoint_gone", vanish)
 
         self.become("deleted", "endpoint_deleted", only_from={"deleting"}, then=deleted)
 
-    def _make_interfaces(self) -> None:
-        for subnet_id in self.subnet_ids or []:
-            subnet = self.ec2_backend.get_subnet(subnet_id)
-            interface = self.ec2_backend.create_network_interface(
-                subnet,
-                subnet.get_available_subnet_ip(self),
-                group_ids=self.security_group_ids,
-                description=f"VPC Endpoint Interface {self.id}",
-            )
-            interface.interface_type = "vpc_endpoint"
-            interface.requester_managed = True
-            interface.status = "in-use"
-            self.network_interface_ids.append(interface.id)
+    def change(
+        self,
+        *,
+        add_subnets: Sequence[str] = (),
+        remove_subnets: Sequence[str] = (),
+        add_groups: Sequence[str] = (),
+        remove_groups: Sequence[str] = (),
+        private_dns: bool | None = None,
+    ) -> None:
+        """What ModifyVpcEndpoint does; an endpoint that is up is `pending` again for a while."""
+        for interface in [each for each in self._interfaces() if each.subnet.id in remove_subnets]:
+            self.network_interface_ids.remove(interface.id)
+            remove(self.ec2_backend, interface.id)
+        groups = [each for each in [*(self.security_group_ids or []), *add_groups] if each not in remove_groups]
+        self.security_group_ids = list(dict.fromkeys(groups))
+        for interface in self._interfaces():
+            interface._group_set = [self.ec2_backend.get_security_group_from_id(each) for each in groups]
+        for subnet_id in add_subnets:
+            self._place(subnet_id)
+        self.subnet_ids = [each.subnet.id for each in self._interfaces()]
+        self.private_dns_enabled = self.private_dns_enabled if private_dns is None else private_dns
+        self.dns_entries = self._names()
+        if self.state == "available":
+            self.state = "pending"
+            self._come_up()
+
+    def _come_up(self) -> None:
+        def fail() -> None:
+            text = "The endpoint could not be set up: a fault that was asked for."
+            self.last_error = {"Code": "InternalError", "Message": text}
+
+        fails = self.world.faults.strike("endpoint-fails")
+        state, then = ("failed", fail) if fails else ("available", lambda: None)
+        self.become(state, "endpoint_available", only_from={"pending"}, then=then)
+
+    def _interfaces(self) -> list[Any]:
+        return [self.ec2_backend.enis[each] for each in self.network_interface_ids]
+
+    def _place(self, subnet_id: str) -> None:
+        interface = place(
+            self.ec2_backend,
+            self.ec2_backend.get_subnet(subnet_id),
+            kind="vpc_endpoint",
+            groups=self.security_group_ids or [],
+            description=f"VPC Endpoint Interface {self.id}",
+        )
+        self.network_interface_ids.append(interface.id)
 
     def _names(self) -> list[dict[str, str]]:
-        """The Regional name first, then one per zone; they carry the service's region."""
-        suffix = "".join(secrets.choice(_LETTERS) for _ in range(8))
+        """The Regional name, one per zone, and the private one; the first two carry the service's region."""
         aws_name = f"{self.service_name.rpartition('.')[2]}.{self.region}.vpce.amazonaws.com"
         base = self.service.endpoint_dns_name if self.service else aws_name
         subnets = [self.ec2_backend.get_subnet(each) for each in self.subnet_ids or []]
         zones = sorted(subnet.availability_zone for subnet in subnets)
-        names = [f"{self.id}-{suffix}.{base}"]
+        names = [f"{self.id}-{self._suffix}.{base}"]
         if self.service_region == self.region:
-            names += [f"{self.id}-{suffix}-{zone}.{base}" for zone in zones]
+            names += [f"{self.id}-{self._suffix}-{zone}.{base}" for zone in zones]
+        if self.private_dns_enabled:
+            private = self.service.private_dns_name if self.service else aws_name.replace(".vpce.", ".")
+            names += [private] * bool(private)
         return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names]
 
 
@@ -141,63 +180,3 @@ def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:
             owner = each.service.ec2_backend
             if (owner.account_id, owner.region_name) == (account, region):
                 yield each.service.id, each
-
-
-def endpoint_fields(endpoint: VPCEndPoint) -> Mapping[str, str | Sequence[str]]:
-    """What DescribeVpcEndpoints can filter by."""
-    return {
-        "vpc-endpoint-id": endpoint.id,
-        "vpc-id": endpoint.vpc_id,
-        "service-name": endpoint.service_name,
-        "vpc-endpoint-state": endpoint.state,
-        "vpc-endpoint-type": endpoint.vpc_endpoint_type or "Gateway",
-    } | tag_fields(tags_of(endpoint))
-
-
-def tags_of(endpoint: VPCEndPoint) -> dict[str, str]:
-    """The tags of an endpoint."""
-    return dict(endpoint.ec2_backend.tags.get(endpoint.id, {}))
-
-
-def endpoint_answer(endpoint: VPCEndPoint) -> Any:
-    """The consumer's view of an endpoint; moto's own for a gateway endpoint."""
-    if not isinstance(endpoint, Endpoint):
-        return endpoint
-    return {
-        "VpcEndpointId": endpoint.id,
-        "VpcEndpointType": endpoint.vpc_endpoint_type,
-        "VpcId": endpoint.vpc_id,
-        "ServiceName": endpoint.service_name,
-        "ServiceRegion": endpoint.service_region,
-        "State": endpoint.state,
-        "PolicyDocument": endpoint.policy_document,
-        "RouteTableIds": [],
-        "SubnetIds": endpoint.subnet_ids,
-        "Groups": [] if endpoint.state == "deleted" else endpoint.groups,  # they may be gone before the row is
-        "IpAddressType": "ipv4",
-        "DnsOptions": {"DnsRecordIpType": "ipv4"},
-        "PrivateDnsEnabled": endpoint.private_dns_enabled,
-        "RequesterManaged": False,
-        "NetworkInterfaceIds": endpoint.network_interface_ids,
-        "DnsEntries": endpoint.dns_entries,
-        "CreationTimestamp": endpoint.creation_timestamp,
-        "Tags": as_tag_set(tags_of(endpoint)),
-        "OwnerId": endpoint.owner_id,
-    }
-
-
-def connection_answer(service_id: str, endpoint: Endpoint) -> dict[str, Any]:
-    """The provider's view of the same endpoint. A rejected row can outlive its service."""
-    balancers = endpoint.service.network_load_balancer_arns if endpoint.service else []
-    return {
-        "ServiceId": service_id,
-        "VpcEndpointId": endpoint.id,
-        "VpcEndpointOwner": endpoint.owner_id,
-        "VpcEndpointState": endpoint.state,
-        "VpcEndpointRegion": endpoint.region,
-        "VpcEndpointConnectionId": endpoint.connection_id,
-        "CreationTimestamp": endpoint.creation_timestamp,
-        "DnsEntries": endpoint.dns_entries,
-        "NetworkLoadBalancerArns": balancers,
-        "IpAddressType": "ipv4",
-    }

@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from moto.core.responses import BaseResponse
-from moto.ec2.exceptions import InvalidFilter, InvalidNextToken
+from moto.ec2.exceptions import InvalidFilter, InvalidNextToken, InvalidParameterValueError
 
 Row = TypeVar("Row")
 Fields = Mapping[str, str | Sequence[str]]
-PAGE = 1000
+SMALLEST_PAGE, PAGE = 5, 1000
 
 
 def wanted(request: BaseResponse) -> dict[str, list[str]]:
@@ -49,11 +49,15 @@ def as_tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
 def page(request: BaseResponse, rows: Sequence[Row]) -> tuple[list[Row], str | None]:
     """The rows that MaxResults and NextToken ask for, and the token of the next page.
 
-    Raises `InvalidNextToken` for a token that is not ours.
+    Raises `InvalidNextToken` for a token that is not ours, `InvalidParameterValue` for a MaxResults
+    that EC2 does not take.
     """
     token = request._get_param("NextToken") or "0"
     if not token.isdecimal() or int(token) > len(rows):
         raise InvalidNextToken(token)
+    size = request._get_param("MaxResults")
+    if size is not None and not SMALLEST_PAGE <= int(size) <= PAGE:
+        raise InvalidParameterValueError(size)
     start = int(token)
-    end = start + int(request._get_param("MaxResults") or PAGE)
+    end = start + int(size or PAGE)
     return list(rows[start:end]), str(end) if end < len(rows) else None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from privatelink_lab.local.answers import Answer, error_answer
+from privatelink_lab.local.answers import CUT, Answer, error_answer
 from privatelink_lab.local.guard import Refusal
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
@@ -126,6 +126,9 @@ class Exchange(BaseHTTPRequestHandler):
             left -= len(chunk)
 
     def _send(self, answer: Answer) -> None:
+        if answer is CUT:
+            self.close_connection = True
+            return
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

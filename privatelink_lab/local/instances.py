@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError, OperationNotPermitted4
-from moto.ec2.models.instances import Instance, InstanceState, Reservation
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidParameterCombination,
+    InvalidSecurityGroupNotFoundError,
+    OperationNotPermitted4,
+)
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import Instance, InstanceState, Reservation, StateReason
 
-from privatelink_lab.local.world import Ec2Call, once
+from privatelink_lab.local.calls import Ec2Call
+from privatelink_lab.local.interfaces import free_address
+from privatelink_lab.local.world import once
 
 CODES = {
     "pending": 0,
@@ -22,6 +31,16 @@ CODES = {
 
 class Instances(Ec2Call):
     """RunInstances, StartInstances, StopInstances and TerminateInstances with states between."""
+
+    def describe_instances(self) -> ActionResult:
+        """The reservations of the caller; a list of ids does not come in pages."""
+        ids, filters = self._get_param("InstanceIds", []), self._filters_from_querystring()
+        if ids and self._get_param("MaxResults"):
+            text = "The parameter instancesSet cannot be used with the parameter maxResults"
+            raise InvalidParameterCombination(text)
+        backend = self.ec2_backend
+        found = backend.get_reservations_by_instance_ids(ids, filters=filters) if ids else None
+        return ActionResult({"Reservations": backend.describe_instances(filters=filters) if found is None else found})
 
     def run_instances(self) -> ActionResult:
         """The new reservation, `pending`; a repeated ClientToken gives the same instances.
@@ -49,13 +68,41 @@ class Instances(Ec2Call):
         return ActionResult({"TerminatingInstances": [self._end(each) for each in chosen]})
 
     def _run(self) -> tuple[Reservation, list[str]]:
+        self._check_launch()
         reservation: Any = super().run_instances().result
         for instance in reservation.instances:
-            if not self._get_param("NetworkInterfaces", []):
-                instance.nics[0].delete_on_termination = True  # as on AWS; moto keeps it
+            own_interfaces(instance, self._get_param("NetworkInterfaces", []))
             enter(instance, "pending")
             self._later(instance, "pending", "running", "instance_running")
         return reservation, [instance.id for instance in reservation.instances]
+
+    def _check_launch(self) -> None:
+        """Refuse what AWS refuses and moto takes: groups of another VPC, a type without its image or zone."""
+        backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
+        kind = self._get_param("InstanceType") or "m1.small"
+        (image,) = backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        runs = INSTANCE_TYPES.get(kind, {}).get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+        if image.architecture not in runs:
+            text = f"The architecture '{image.architecture}' of the image does not fit '{kind}' ({', '.join(runs)})."
+            raise EC2ClientError("InvalidParameterValue", text)
+        if subnet_id:
+            self._check_place(backend.get_subnet(subnet_id), kind)
+
+    def _check_place(self, subnet: Any, kind: str) -> None:
+        backend, zone = self.ec2_backend, subnet.availability_zone
+        offered = backend.describe_instance_type_offerings("availability-zone", {"instance-type": [kind]})
+        if zone not in {each["Location"] for each in offered}:
+            text = f"The instance type {kind} is not supported in the Availability Zone {zone}."
+            raise EC2ClientError("Unsupported", text)
+        for group_id in self._get_param("SecurityGroupIds", []):
+            group = backend.get_security_group_from_id(group_id)
+            if group is None:
+                raise InvalidSecurityGroupNotFoundError(group_id)
+            if group.vpc_id != subnet.vpc_id:
+                text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
+                raise EC2ClientError("InvalidParameter", text)
+        if not self._get_param("PrivateIpAddress"):
+            subnet.del_subnet_ip(free_address(subnet, self))  # or the launch would fail half-way
 
     def _reservation_of(self, ids: list[str]) -> Reservation | None:
         found = self.ec2_backend.get_reservations_by_instance_ids(ids)
@@ -68,7 +115,6 @@ class Instances(Ec2Call):
         return reservation
 
     def _chosen(self) -> list[Instance]:
-        self.error_on_dryrun()
         ids = self._get_param("InstanceIds", [])
         chosen: list[Instance] = self.ec2_backend.get_multi_instances_by_id(ids)
         return chosen
@@ -89,14 +135,29 @@ class Instances(Ec2Call):
             self.world.forget("running", instance.id)
             backend = self.ec2_backend
             # Not moto's response method: it loads moto.autoscaling, which the lean extra lacks.
-            self.world.agenda.after("instance_terminated", lambda: backend.terminate_instances([instance.id]))
+            self.world.agenda.after("instance_terminated", lambda: self._terminated(backend, instance))
         return change(instance, before)
+
+    def _terminated(self, backend: Any, instance: Instance) -> None:
+        """Its interface is gone with it, and after an hour nobody remembers it."""
+
+        def vanish() -> None:
+            for number, reservation in list(backend.reservations.items()):
+                reservation.instances = [each for each in reservation.instances if each.id != instance.id]
+                if not reservation.instances:
+                    del backend.reservations[number]
+            backend.tags.pop(instance.id, None)
+
+        instance.terminate()
+        self.world.agenda.after("instance_gone", vanish)
 
     def _later(self, instance: Instance, source: str, target: str, delay: str) -> None:
         def arrive() -> None:
             if instance.state != source:  # ended meanwhile
                 return
-            if target == "stopped":
+            if source == "pending" and self.world.faults.strike("instance-fails"):
+                self._fail(instance)
+            elif target == "stopped":
                 instance.stop()
                 self.world.forget("running", instance.id)
             else:
@@ -105,11 +166,26 @@ class Instances(Ec2Call):
 
         self.world.agenda.after(delay, arrive)
 
+    def _fail(self, instance: Instance) -> None:
+        """What a launch looks like that AWS could not carry out."""
+        self._terminated(self.ec2_backend, instance)
+        instance._reason = "Server.InternalError"
+        instance.state_reason = StateReason("Server.InternalError: Internal error on launch", "Server.InternalError")
+
 
 _AIMS = {
     "pending": ("running", "instance_running"),
     "stopping": ("stopped", "instance_stopped"),
 }
+
+
+def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
+    """Let the interfaces that the launch made go with the instance, unless it said no; moto keeps them."""
+    given = {int(each["DeviceIndex"]): each for each in asked}
+    for index, interface in instance.nics.items():
+        wish = given.get(index, {})
+        if not wish.get("NetworkInterfaceId"):
+            interface.delete_on_termination = wish.get("DeleteOnTermination") is not False
 
 
 def enter(instance: Instance, state: str) -> None:

@@ -1,16 +1,25 @@
-"""EC2 as this fake answers it: moto's, with PrivateLink added and instances that take time."""
+"""EC2 and ELBv2 as this fake answers them: moto's, with PrivateLink, time and refusals added."""
 
 from __future__ import annotations
 
+from privatelink_lab.local.balancers import Balancers
+from privatelink_lab.local.catalogue import Catalogue
 from privatelink_lab.local.connections import Connections
 from privatelink_lab.local.consumer import Consumer
 from privatelink_lab.local.instances import Instances
+from privatelink_lab.local.listeners import Listeners
+from privatelink_lab.local.notifications import Notifications
 from privatelink_lab.local.services import Services
+from privatelink_lab.local.targets import Targets
+from privatelink_lab.local.vpcs import Vpcs
+
+# moto finds the method of an action by its name among the methods of the class. Whatever the model
+# of the service does not know is refused before that, so no other method can be reached.
 
 
-class LocalEc2(Instances, Services, Consumer, Connections):
-    """All of it; made anew for each request with the World it works on.
+class LocalEc2(Vpcs, Instances, Services, Catalogue, Consumer, Connections, Notifications):
+    """All of EC2; made anew for each request with the World it works on."""
 
-    moto finds the method of an action by its name among the methods of the class. Whatever the
-    model of EC2 does not know is refused before that, so no other method can be reached.
-    """
+
+class LocalElb(Balancers, Listeners, Targets):
+    """All of ELBv2; made anew for each request with the World it works on."""

@@ -14,9 +14,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from privatelink_lab.local.client import Pace, forget, server_path
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.front import bind
-from privatelink_lab.local.launch import forget, server_path
 
 CHECK = 5.0  # seconds between looks whether local.json still is this server's
 
@@ -26,12 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="privatelink_lab.local.serve", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--speed", type=float, default=20.0)
+    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--seed", type=int)
     options = parser.parse_args(arguments)
-    serve(options.folder, options.speed)
+    serve(options.folder, Pace(options.speed, options.slow, options.seed))
     return 0
 
 
-def serve(folder: Path, speed: float) -> None:
+def serve(folder: Path, pace: Pace) -> None:
     """Bind first, then load moto: importing it takes two seconds and may start threads."""
     ended = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -40,7 +42,8 @@ def serve(folder: Path, speed: float) -> None:
     from privatelink_lab.local.server import LocalAws  # only after the bind
 
     path = server_path(folder)
-    with LocalAws(Clock(speed), listener=listener, log=say) as aws:
+    clock = Clock(pace.speed, slow=pace.slow)
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=say) as aws:
         write(
             path,
             {
@@ -49,10 +52,11 @@ def serve(folder: Path, speed: float) -> None:
                 "token": aws.token,
                 "access_key_id": aws.access_key_id,
                 "secret_access_key": aws.secret_access_key,
-                "speed": speed,
+                "speed": pace.speed,
+                "slow": pace.slow,
             },
         )
-        say(f"ready at {aws.url}, {speed:g} times as fast as AWS")
+        say(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
         while not ended.wait(CHECK) and path.exists():
             continue
         forget(folder, aws.token)
@@ -70,8 +74,8 @@ def write(path: Path, data: Mapping[str, object]) -> None:
 
 
 def say(line: str) -> None:
-    """One line for the log, now."""
-    print(line, flush=True)
+    """One line for the log, now, and whole: print would write its end apart, with another thread's line between."""
+    print(f"{line}\n", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import string
@@ -15,18 +16,19 @@ from moto.core.model_instances import reset_model_data
 from moto.core.responses import BaseResponse
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
 from privatelink_lab.local.answers import Answer, error_answer, json_answer
 from privatelink_lab.local.backend import install as install_backend
-from privatelink_lab.local.balancers import LocalElb
 from privatelink_lab.local.clock import Agenda, Clock
 from privatelink_lab.local.dispatch import call_service
+from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.front import Front, bind
 from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
 from privatelink_lab.local.inventory import count_resources, take_inventory
-from privatelink_lab.local.privatelink import LocalEc2
+from privatelink_lab.local.privatelink import LocalEc2, LocalElb
 from privatelink_lab.local.world import World
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 """The account of the server's own key; AssumeRole leads to others."""
 
-STATUS_PATH = "/_plab/status"
+STATUS_PATH, FAULTS_PATH = "/_plab/status", "/_plab/faults"
 _KEY_LETTERS = string.ascii_uppercase + string.digits
 
 
@@ -53,14 +55,17 @@ class LocalAws:
         self,
         clock: Clock,
         *,
+        seed: int | None = None,
         listener: socket.socket | None = None,
         log: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.clock = clock
+        self.seed = seed
         self.token = secrets.token_hex(16)
         self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
         self.secret_access_key = secrets.token_urlsafe(30)
-        self._world = World(Agenda(clock))
+        agenda = Agenda(clock)
+        self._world = World(agenda, Faults(agenda.now, seed))
         self._lock = threading.Lock()
         self._log = log
         self._front = Front(listener or bind(), self.respond)
@@ -88,6 +93,7 @@ class LocalAws:
         reset_model_data()
         install_backend()
         self.warm_up()
+        mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
         return self
 
@@ -123,6 +129,8 @@ class LocalAws:
         refused = refuse_stranger(headers, self.port) or self._refuse_key(scope)
         if refused is None and (method, path) == ("GET", STATUS_PATH):
             action, answer = "status", json_answer(self._status())
+        elif refused is None and (method, path) == ("PUT", FAULTS_PATH):
+            action, answer = "faults", self._choose_faults(body)
         elif refused is None and path == "/":
             action, answer = self._call(scope, headers, body)
         else:
@@ -145,8 +153,22 @@ class LocalAws:
             "token": self.token,
             "pid": os.getpid(),
             "speed": self.clock.speed,
+            "slow": self.clock.slow,
             "resources": resources,
+            "faults": self._world.faults.said(),
         }
+
+    def choose_faults(self, rows: object) -> None:
+        """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
+        with self._lock:
+            self._world.faults.choose(rows)
+
+    def _choose_faults(self, body: bytes) -> Answer:
+        try:
+            self.choose_faults(json.loads(body))
+        except ValueError as error:  # of JSON, and InvalidFault
+            return error_answer(Refusal(400, "InvalidFault", f"{error}"), "ssm")
+        return json_answer(self._status())
 
     def _call(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> tuple[str, Answer]:
         make = _SERVICES.get(scope.service)
@@ -155,7 +177,8 @@ class LocalAws:
             return "refused", error_answer(refused, scope.service)
         with self._lock:
             self._world.agenda.settle()
-            return call_service(make(self._world), f"{self.url}/", headers, body)
+            reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
+            return call_service(make(self._world), f"{self.url}/", headers, body, self._world.faults)
 
 
 _SERVICES: Mapping[str, Callable[[World], BaseResponse]] = {

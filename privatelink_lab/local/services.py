@@ -1,27 +1,25 @@
-"""Endpoint services: the provider's side of PrivateLink, and who may see one."""
+"""Endpoint services: the provider's side of PrivateLink."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moto.core.base_backend import BaseBackend
-from moto.core.responses import ActionResult, BaseResponse
-from moto.ec2.exceptions import InvalidServiceName
-from moto.ec2.models import ec2_backends
-from moto.ec2.models.vpc_service_configuration import VPCServiceConfiguration
-from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
-from moto.iam.models import iam_backends
+from moto.ec2.utils import add_tag_specification
 
-from privatelink_lab.local.endpoints import BLOCKING, connections_of, ec2_everywhere
-from privatelink_lab.local.filters import as_tag_set, page, passes, tag_fields, wanted
-from privatelink_lab.local.world import Ec2Call, new_id, once
+from privatelink_lab.local.calls import Ec2Call
+from privatelink_lab.local.endpoints import BLOCKING, connections_of
+from privatelink_lab.local.filters import as_tag_set, passes, tag_fields, wanted
+from privatelink_lab.local.offering import Service, changed_regions, check_balancers, zone_ids
+from privatelink_lab.local.permissions import permission, permission_fields
+from privatelink_lab.local.world import World, once
 
 
 class Services(Ec2Call):
-    """Create, describe and delete endpoint services; permissions; the consumer's catalogue."""
+    """Create, describe, modify and delete endpoint services, and their permissions."""
 
     def create_vpc_endpoint_service_configuration(self) -> ActionResult:
         """The new service, `Available` at once; a repeated ClientToken gives the same one."""
@@ -37,9 +35,45 @@ class Services(Ec2Call):
         """The caller's own services; an unknown id is `InvalidVpcEndpointServiceId.NotFound`."""
         chosen = self.ec2_backend.describe_vpc_endpoint_service_configurations(self._get_param("ServiceIds", []))
         filters = wanted(self)
-        rows, token = page(self, [each for each in chosen if passes(filters, fields_of(each))])
-        answer = {"ServiceConfigurations": [configuration(row) for row in rows]}
-        return ActionResult(answer | {"NextToken": token})
+        found = [configuration(each) for each in chosen if passes(filters, fields_of(each))]
+        return ActionResult({"ServiceConfigurations": found})
+
+    def modify_vpc_endpoint_service_configuration(self) -> ActionResult:
+        """Nothing; a service changes as asked, and reads its zones from its balancers anew.
+
+        `ExistingVpcEndpointConnections` for a balancer that goes while endpoints are connected.
+        """
+        service = service_of(self)
+        add = self._get_param("AddNetworkLoadBalancerArns", [])
+        gone = self._get_param("RemoveNetworkLoadBalancerArns", [])
+        arns = [each for each in [*service.network_load_balancer_arns, *add] if each not in gone]
+        check_balancers(self.ec2_backend, add)
+        if not arns:
+            raise EC2ClientError("InvalidParameter", "At least one load balancer must stay with the service.")
+        if gone and self._is_held(service.id):
+            raise EC2ClientError("ExistingVpcEndpointConnections", _HELD)
+        service._supported_region_names = changed_regions(
+            self.ec2_backend,
+            service._supported_region_names,
+            add=self._get_param("AddSupportedRegions", []),
+            remove=self._get_param("RemoveSupportedRegions", []),
+        )
+        service.network_load_balancer_arns = arns
+        service.read_zones([self.ec2_backend.elbv2_backend.load_balancers[each] for each in arns])
+        accept = self._get_param("AcceptanceRequired")
+        service.acceptance_required = service.acceptance_required if accept is None else accept
+        if self._get_param("PrivateDnsName") or self._get_param("RemovePrivateDnsName"):
+            service.name_privately(self._get_param("PrivateDnsName", ""))
+        return ActionResult({"Return": True})
+
+    def start_vpc_endpoint_service_private_dns_verification(self) -> ActionResult:
+        """Nothing; the check ends as `failed`: there is no DNS here to publish a record in."""
+        service = service_of(self)
+        if not service.private_dns_name:
+            raise EC2ClientError("InvalidParameter", f"The service {service.id} has no private DNS name.")
+        service.domain["State"] = "pendingVerification"
+        self.world.agenda.after("domain_checked", lambda: service.domain.update(State="failed"))
+        return ActionResult({"ReturnValue": True})
 
     def delete_vpc_endpoint_service_configurations(self) -> ActionResult:
         """HTTP 200; what is refused or unknown is an item of `Unsuccessful`."""
@@ -47,76 +81,83 @@ class Services(Ec2Call):
         return ActionResult({"Unsuccessful": [each for each in refusals if each]})
 
     def modify_vpc_endpoint_service_permissions(self) -> ActionResult:
-        """Add, then remove principals; the list keeps its order and holds none twice."""
-        config = service_of(self)
-        added = [*config.principals, *self._get_param("AddAllowedPrincipals", [])]
-        removed = set(self._get_param("RemoveAllowedPrincipals", []))
-        config.principals = [each for each in dict.fromkeys(added) if each not in removed]
-        return ActionResult({"ReturnValue": True})
+        """Add, then remove principals; the list keeps its order and holds none twice.
 
-    def describe_vpc_endpoint_services(self) -> ActionResult:
-        """AWS's own services and those that the caller's account may use.
-
-        One unknown name, or one without permission, fails the whole call: `InvalidServiceName`.
+        A new one finds the service only after a while. Who is removed keeps its connections. The
+        answer has the permission of each principal that was asked for and is in the list now.
         """
-        offers = {each["ServiceName"]: each for each in aws_services(self.region)}
-        offers |= {each.service_name: offer(each) for each in visible_services(self)}
-        names = self._get_param("ServiceNames", []) or sorted(offers)
-        for name in names:
-            if name not in offers:
-                raise InvalidServiceName(name)
-        filters = wanted(self)
-        chosen = [offers[name] for name in names if passes(filters, offer_fields(offers[name]))]
-        rows, token = page(self, chosen)
-        found = {"ServiceNames": [row["ServiceName"] for row in rows], "ServiceDetails": rows}
-        return ActionResult(found | {"NextToken": token})
+        service = service_of(self)
+        for each in self._get_param("AddAllowedPrincipals", []):
+            if each not in service.principals:
+                service.principals = [*service.principals, each]
+                self.world.put_off(f"{service.id}/{each}", self.world.agenda.clock.delay("permission_spread"))
+        removed = set(self._get_param("RemoveAllowedPrincipals", []))
+        service.principals = [each for each in service.principals if each not in removed]
+        asked = set(self._get_param("AddAllowedPrincipals", []))
+        rows = [permission(service.id, each) for each in service.principals if each in asked]
+        return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
 
-    def _create_service(self) -> tuple[VPCServiceConfiguration, list[str]]:
-        made: Any = super().create_vpc_endpoint_service_configuration().result
-        config: VPCServiceConfiguration = made["ServiceConfiguration"]
-        backend = self.ec2_backend
-        tags = backend.tags.pop(config.id, {})
-        del backend.configurations[config.id]
-        config.id = new_id("vpce-svc")  # moto's has 8 digits, AWS's has 17
-        config.service_name = f"com.amazonaws.vpce.{self.region}.{config.id}"
-        config.endpoint_dns_name = f"{config.id}.{self.region}.vpce.amazonaws.com"
-        config.availability_zones = sorted(set(config.availability_zones))
-        backend.configurations[config.id] = config
-        config.add_tags(tags)
-        return config, [config.id]
+    def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
+        """The principals of the caller's service, each with the id of its permission."""
+        service, filters = service_of(self), wanted(self)
+        rows = [permission(service.id, each) for each in service.principals]
+        return ActionResult({"AllowedPrincipals": [row for row in rows if passes(filters, permission_fields(row))]})
+
+    def _create_service(self) -> tuple[Service, list[str]]:
+        backend, arns = self.ec2_backend, self._get_param("NetworkLoadBalancerArns", [])
+        if bool(arns) == bool(self._get_param("GatewayLoadBalancerArns", [])):
+            text = "Exactly one of network_load_balancer_arn or gateway_load_balancer_arn members must be specified."
+            raise EC2ClientError("InvalidParameter", text)
+        if not arns:
+            raise EC2ClientError("UnsupportedOperation", "The local AWS has no Gateway Load Balancers.")
+        balancers = check_balancers(backend, arns)
+        regions = changed_regions(backend, [], add=self._get_param("SupportedRegions", []))
+        service = Service(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
+            backend, balancers, regions, accept=self._get_param("AcceptanceRequired", True)
+        )
+        if self._get_param("PrivateDnsName"):
+            service.name_privately(self._get_param("PrivateDnsName"))
+        service.add_tags(add_tag_specification(self._get_param("TagSpecifications", [])))
+        backend.configurations[service.id] = service
+        wait = max(self.world.agenda.clock.delay("service_ready"), self.world.faults.seconds("unavailable"))
+        self.world.put_off(f"{service.id}/ready", wait)
+        return service, [service.id]
+
+    def _is_held(self, service_id: str) -> bool:
+        rows = connections_of(self.current_account, self.region)
+        return any(each.state in BLOCKING for service, each in rows if service == service_id)
 
     def _delete_service(self, service_id: str) -> dict[str, Any] | None:
         config = self.ec2_backend.configurations.get(service_id)
-        if config is None or config.service_state == "Deleted":
+        if config is None or config.service_state == "Deleted" or not self.world.is_due(service_id):
             return refusal(
                 service_id,
                 "InvalidVpcEndpointService.NotFound",
                 f"The VpcEndpointService Id '{service_id}' does not exist",
             )
-        rows = connections_of(self.current_account, self.region)
-        if any(each.state in BLOCKING for service, each in rows if service == service_id):
-            return refusal(
-                service_id,
-                "ExistingVpcEndpointConnections",
-                "Service has existing active VPC Endpoint connections!",
-            )
+        if self._is_held(service_id):
+            return refusal(service_id, "ExistingVpcEndpointConnections", _HELD)
         if config.service_state == "Available":
-            self._retire(config)
+            retire(self.world, self.ec2_backend, config)
         return None
 
-    def _retire(self, config: VPCServiceConfiguration) -> None:
-        backend, agenda = self.ec2_backend, self.world.agenda
 
-        def vanish() -> None:
-            backend.configurations.pop(config.id, None)
-            backend.tags.pop(config.id, None)
+_HELD = "Service has existing active VPC Endpoint connections!"
 
-        def deleted() -> None:
-            config.service_state = "Deleted"
-            agenda.after("service_gone", vanish)
 
-        config.service_state = "Deleting"
-        agenda.after("service_deleted", deleted)
+def retire(world: World, backend: Any, service: Service) -> None:
+    """Let a service go: Deleting, Deleted, not found."""
+
+    def vanish() -> None:
+        backend.configurations.pop(service.id, None)
+        backend.tags.pop(service.id, None)
+
+    def deleted() -> None:
+        service.service_state = "Deleted"
+        world.agenda.after("service_gone", vanish)
+
+    service.service_state = "Deleting"
+    world.agenda.after("service_deleted", deleted)
 
 
 def refusal(resource_id: str, code: str, message: str) -> dict[str, Any]:
@@ -124,136 +165,54 @@ def refusal(resource_id: str, code: str, message: str) -> dict[str, Any]:
     return {"ResourceId": resource_id, "Error": {"Code": code, "Message": message}}
 
 
-def service_of(request: EC2Response) -> VPCServiceConfiguration:
+def service_of(request: EC2Response) -> Service:
     """The caller's service that ServiceId names.
 
     Raises `InvalidVpcEndpointServiceId.NotFound` for an unknown or foreign one.
     """
     ids = [request._get_param("ServiceId")]
     found = request.ec2_backend.describe_vpc_endpoint_service_configurations(ids)
-    config: VPCServiceConfiguration = found[0]
-    return config
+    service: Service = found[0]
+    return service
 
 
-def all_services() -> Iterator[VPCServiceConfiguration]:
-    """Every endpoint service of every account and region."""
-    for backend in ec2_everywhere():
-        yield from backend.configurations.values()
-
-
-def visible_services(request: BaseResponse, region: str = "") -> list[VPCServiceConfiguration]:
-    """The services that may be used from the caller's account and region.
-
-    `region` is where the service runs, by default the caller's own; a service of another region
-    must support the caller's.
-    """
-    return [
-        config
-        for config in all_services()
-        if config.service_state == "Available"
-        and config.ec2_backend.region_name == (region or request.region)
-        and reaches(config, request.region)
-        and admits(config, request)
-    ]
-
-
-def reaches(config: VPCServiceConfiguration, region: str) -> bool:
-    """Whether consumers of that region can use the service: its own, or one it supports."""
-    return region in {config.ec2_backend.region_name, *config._supported_region_names}
-
-
-def admits(config: VPCServiceConfiguration, request: BaseResponse) -> bool:
-    """Whether a principal of the service stands for the caller.
-
-    The owner needs none. An account is allowed by its `:root` ARN, a role by its own ARN, and
-    everybody by `*`.
-    """
-    account = request.current_account
-    if account == config.ec2_backend.account_id:
-        return True
-    keys = iam_backends[account][request.partition].access_keys
-    role = getattr(keys.get(request.access_key), "role_arn", None)
-    root = f"arn:{request.partition}:iam::{account}:root"
-    return not {"*", root, role}.isdisjoint(config.principals)
-
-
-def zone_ids(config: VPCServiceConfiguration) -> list[str]:
-    """The ids of a service's zones, in the order of their names."""
-    zones = config.ec2_backend.describe_availability_zones()
-    ids = {zone.name: zone.zone_id for zone in zones}
-    return [ids[name] for name in config.availability_zones]
-
-
-def tags_of(config: VPCServiceConfiguration) -> dict[str, str]:
+def tags_of(service: Service) -> dict[str, str]:
     """The tags of a service."""
-    return dict(config.ec2_backend.tags.get(config.id, {}))
+    return dict(service.ec2_backend.tags.get(service.id, {}))
 
 
-def fields_of(config: VPCServiceConfiguration) -> Mapping[str, str | Sequence[str]]:
+def fields_of(service: Service) -> Mapping[str, str | Sequence[str]]:
     """What DescribeVpcEndpointServiceConfigurations can filter by."""
     return {
-        "service-id": config.id,
-        "service-name": config.service_name,
-        "service-state": config.service_state,
-        "supported-region": config._supported_region_names,
-    } | tag_fields(tags_of(config))
+        "service-id": service.id,
+        "service-name": service.service_name,
+        "service-state": service.service_state,
+        "supported-region": service._supported_region_names,
+    } | tag_fields(tags_of(service))
 
 
-def configuration(config: VPCServiceConfiguration) -> dict[str, Any]:
+def configuration(service: Service) -> dict[str, Any]:
     """The owner's view of a service. ServiceState is PascalCase, unlike endpoint states."""
-    private_name = config.private_dns_name
-    return _shared(config) | {
-        "ServiceState": config.service_state,
-        "NetworkLoadBalancerArns": config.network_load_balancer_arns or None,
-        "GatewayLoadBalancerArns": config.gateway_load_balancer_arns or None,
-        "PrivateDnsName": private_name,
-        "PrivateDnsNameConfiguration": config.private_dns_name_configuration or None,
-        "SupportedRegions": config.supported_regions,
+    return shared_view(service) | {
+        "ServiceState": service.service_state,
+        "NetworkLoadBalancerArns": service.network_load_balancer_arns,
+        "PrivateDnsName": service.private_dns_name or None,
+        "PrivateDnsNameConfiguration": service.domain or None,
+        "SupportedRegions": service.supported_regions,
     }
 
 
-def offer(config: VPCServiceConfiguration) -> dict[str, Any]:
-    """The consumer's view of a service."""
-    return _shared(config) | {
-        "Owner": config.ec2_backend.account_id,
-        "ServiceRegion": config.ec2_backend.region_name,
-        "VpcEndpointPolicySupported": False,
-    }
-
-
-def _shared(config: VPCServiceConfiguration) -> dict[str, Any]:
+def shared_view(service: Service) -> dict[str, Any]:
+    """What owner and consumers of a service see alike."""
     return {
-        "ServiceId": config.id,
-        "ServiceName": config.service_name,
-        "ServiceType": config.service_type,
-        "AvailabilityZones": config.availability_zones,
-        "AvailabilityZoneIds": zone_ids(config),
-        "AcceptanceRequired": config.acceptance_required,
+        "ServiceId": service.id,
+        "ServiceName": service.service_name,
+        "ServiceType": service.service_type,
+        "AvailabilityZones": service.availability_zones,
+        "AvailabilityZoneIds": zone_ids(service),
+        "AcceptanceRequired": service.acceptance_required,
         "ManagesVpcEndpoints": False,
-        "BaseEndpointDnsNames": [config.endpoint_dns_name],
+        "BaseEndpointDnsNames": [service.endpoint_dns_name],
         "SupportedIpAddressTypes": ["ipv4"],
-        "Tags": as_tag_set(tags_of(config)),
+        "Tags": as_tag_set(tags_of(service)),
     }
-
-
-def offer_fields(details: Mapping[str, Any]) -> Mapping[str, str | Sequence[str]]:
-    """What DescribeVpcEndpointServices can filter by."""
-    tags = {tag["Key"]: tag["Value"] for tag in details["Tags"]}
-    return {
-        "owner": details["Owner"],
-        "service-name": details["ServiceName"],
-        "service-region": details["ServiceRegion"],
-        "service-type": [each["ServiceType"] for each in details["ServiceType"]],
-    } | tag_fields(tags)
-
-
-@lru_cache
-def aws_services(region: str) -> tuple[dict[str, Any], ...]:
-    """The endpoint services that AWS itself runs in a region, in the consumer's view.
-
-    moto's own list loads every service that moto knows, and with it dozens of packages.
-    """
-    backend = next(iter(ec2_backends.values()))[region]
-    zones = sorted(zone.name for zone in backend.describe_availability_zones())
-    made = [BaseBackend.default_vpc_endpoint_service_factory(region, zones, name)[0] for name in AWS_ENDPOINT_SERVICES]
-    return tuple(each | {"ServiceRegion": region} for each in made)

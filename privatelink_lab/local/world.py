@@ -1,18 +1,19 @@
-"""What the fake remembers beside moto's own stores."""
+"""What the fake remembers beside moto's own stores: since when things are, and which tokens were used."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from moto.core.responses import BaseResponse
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.responses import EC2Response
+from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.clock import Agenda
+from privatelink_lab.local.faults import Faults
 
 Thing = TypeVar("Thing")
 _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
@@ -20,16 +21,20 @@ _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
 
 @dataclass
 class World:
-    """One life of the local AWS: its agenda, the tokens it has seen, and since when things are.
+    """One life of the local AWS: its agenda and faults, the tokens it has seen, and since when things are.
 
     `asked` holds the settings under which a named thing was made, by its ARN. `since` holds
-    seconds of AWS time, by what became true.
+    seconds of AWS time, by what became true; `due` those from when on something may be seen or
+    done. `notifications` are kept by account and region, and id.
     """
 
     agenda: Agenda
+    faults: Faults
     tokens: dict[tuple[str, ...], tuple[str, list[str]]] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
+    due: dict[str, float] = field(default_factory=dict)
+    notifications: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def note(self, *what: str) -> None:
         """Remember that `what` is true from now on, unless it is so already."""
@@ -39,24 +44,30 @@ class World:
         """`what` is no longer true."""
         self.since.pop(what, None)
 
+    def put_off(self, what: str, seconds: float) -> None:
+        """`what` is not due for so many seconds of AWS time."""
+        self.due[what] = self.agenda.now() + seconds
 
-class Ec2Call(EC2Response):
-    """One EC2 request, and the World it works on."""
+    def is_due(self, what: str) -> bool:
+        """Whether nothing was put off under that name, or its time has come."""
+        return self.agenda.now() >= self.due.get(what, 0.0)
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
+    def spread(self, new_id: str) -> None:
+        """A new id is not known everywhere at once: up to two seconds, or as a fault says."""
+        if new_id not in self.due:
+            drawn = self.faults.up_to(self.agenda.clock.delay("id_visible"))
+            self.put_off(new_id, max(drawn, self.faults.seconds("not-found")))
 
 
 def new_id(prefix: str) -> str:
     """An id as EC2 makes them: the prefix, a dash, 17 hex digits."""
-    return f"{prefix}-{secrets.token_hex(9)[:17]}"
+    return f"{prefix}-{mock_random.get_random_hex(17)}"
 
 
 def settings_of(request: BaseResponse) -> str:
-    """All parameters of a request but its token, as text that compares."""
+    """All parameters of a request but its token, as a short text that compares."""
     given = {key: value for key, value in request.querystring.items() if key not in _NOT_SETTINGS}
-    return json.dumps(given, sort_keys=True)
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
 
 def once(

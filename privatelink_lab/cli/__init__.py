@@ -1,4 +1,4 @@
-"""The command line: options in, exit code out. The only module that knows click.
+"""The command line: options in, exit code out. The only package that knows click.
 
 Start-up is kept light: a command imports what it needs when it runs.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privatelink_lab import __version__
+from privatelink_lab.cli.local import local
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 
 if TYPE_CHECKING:
@@ -205,73 +206,7 @@ def status(options: Options) -> int:
     return command.status(options)
 
 
-@plab.group()
-def local() -> None:
-    """The local AWS of this folder: start, stop, status, logs.
-
-    `plab up --local` starts it by itself. It listens on 127.0.0.1 only and answers only to its own random keys; the AWS
-    CLI or Terraform can use it with the export lines that `plab local status` prints.
-    """
-
-
-def _folder(config: Path | None) -> Path:
-    return (config.parent if config else Path()) / ".plab"
-
-
-CONFIG_OF_LOCAL = click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="PLAB_CONFIG",
-    help="The config file whose folder it serves.",
-)
-JSON_OF_LOCAL = click.option("--json", is_flag=True, envvar="PLAB_JSON", help="Print JSON on stdout and nothing else.")
-
-
-@local.command("start")
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    envvar="PLAB_SPEED",
-    show_default=True,
-    help="How many times faster than AWS things happen; 0 is at once.",
-)
-@CONFIG_OF_LOCAL
-@JSON_OF_LOCAL
-def local_start(config: Path | None, *, speed: float, json: bool) -> int:
-    """Start the local AWS in the background and print how to use it."""
-    from privatelink_lab.commands import local as command
-
-    return command.start(_folder(config), speed=speed, json=json)
-
-
-@local.command("stop")
-@CONFIG_OF_LOCAL
-def local_stop(config: Path | None) -> int:
-    """Stop the local AWS; everything in it is gone with it."""
-    from privatelink_lab.commands import local as command
-
-    return command.stop(_folder(config))
-
-
-@local.command("status")
-@CONFIG_OF_LOCAL
-@JSON_OF_LOCAL
-def local_status(config: Path | None, *, json: bool) -> int:
-    """Print the local AWS's address, speed and keys as shell export lines (or JSON)."""
-    from privatelink_lab.commands import local as command
-
-    return command.status(_folder(config), json=json)
-
-
-@local.command("logs")
-@CONFIG_OF_LOCAL
-def local_logs(config: Path | None) -> int:
-    """Print the local AWS's log: one line per call."""
-    from privatelink_lab.commands import local as command
-
-    return command.logs(_folder(config))
+plab.add_command(local)
 
 
 def confirm(question: str) -> bool:

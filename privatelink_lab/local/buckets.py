@@ -1,0 +1,89 @@
+"""AWS's own limits: token buckets per account and region, as its throttling pages state them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+
+class Bucket(NamedTuple):
+    """How many calls may come at once, and how many more per second of AWS time."""
+
+    name: str
+    service: str
+    actions: tuple[str, ...]
+    size: float
+    refill: float
+    when: Callable[[str], bool] = lambda _: True
+
+
+def _is_unfiltered(body: str) -> bool:
+    return not any(word in body for word in ("Filter.", "MaxResults=", "NextToken="))
+
+
+_LISTS = tuple(
+    f"Describe{each}" for each in ("Instances", "InstanceStatus", "NetworkInterfaces", "SecurityGroups", "Volumes")
+)
+_ENDPOINTS = ("CreateVpcEndpoint", "ModifyVpcEndpoint", "DeleteVpcEndpoints")
+_SERVICES = (
+    "AcceptVpcEndpointConnections",
+    "RejectVpcEndpointConnections",
+    "*VpcEndpointServiceConfiguration",
+    "DeleteVpcEndpointServiceConfigurations",
+)
+_SLOW_ONES = ("TerminateInstances", "CreateNetworkInterface", "DeleteNetworkInterface")
+BUCKETS = (
+    Bucket("endpoints", "ec2", _ENDPOINTS, 4, 0.3),
+    Bucket("services", "ec2", _SERVICES, 10, 1),
+    Bucket("launches", "ec2", ("RunInstances", "StartInstances"), 5, 2),
+    Bucket("terminations", "ec2", _SLOW_ONES, 100, 5),
+    Bucket("tags", "ec2", ("CreateTags", "DeleteTags"), 100, 10),
+    Bucket("whole lists", "ec2", _LISTS, 50, 10, _is_unfiltered),
+    Bucket("reads", "ec2", ("Describe*", "Get*"), 100, 20),
+    Bucket("rules", "ec2", ("AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"), 50, 5),
+    Bucket("changes", "ec2", ("*",), 50, 5),
+    Bucket("balancers", "elasticloadbalancing", ("CreateLoadBalancer", "SetSubnets"), 10, 0.2),
+    Bucket("targets", "elasticloadbalancing", ("RegisterTargets", "DeregisterTargets"), 20, 4),
+    Bucket("elb reads", "elasticloadbalancing", ("Describe*",), 40, 10),
+    Bucket("elb changes", "elasticloadbalancing", ("*",), 20, 3),
+)
+"""Facts sheet section 7; the first that fits is the one that counts."""
+
+ALL_OF_ELB = Bucket("elb", "elasticloadbalancing", ("*",), 40, 10)
+"""ELBv2 counts all actions of an account together as well."""
+
+
+class Buckets:
+    """How full each bucket is; a call that finds one empty must not go through."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._left: dict[tuple[str, ...], tuple[float, float]] = {}
+
+    def take(self, where: tuple[str, str, str], action: str, body: str) -> bool:
+        """Whether a call of that account, region and service may go through."""
+        taken = [self._take(where, bucket) for bucket in buckets_of(where[2], action, body)]
+        return all(taken)
+
+    def _take(self, where: tuple[str, str, str], bucket: Bucket) -> bool:
+        now = self._now()
+        left, since = self._left.get((*where, bucket.name), (bucket.size, now))
+        left = min(bucket.size, left + (now - since) * bucket.refill)
+        passes = left >= 1
+        self._left[(*where, bucket.name)] = (left - passes, now)
+        return passes
+
+
+def buckets_of(service: str, action: str, body: str) -> Iterator[Bucket]:
+    """The buckets that a call takes a token from."""
+    for bucket in BUCKETS:
+        if (
+            bucket.service == service
+            and any(fnmatchcase(action, each) for each in bucket.actions)
+            and bucket.when(body)
+        ):
+            yield bucket
+            break
+    if service == ALL_OF_ELB.service:
+        yield ALL_OF_ELB

@@ -1,0 +1,191 @@
+"""The local AWS of a folder as a command knows it: where it is, what it says of itself, and its faults.
+
+It imports the standard library only: a command must not wait for moto.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from privatelink_lab.errors import PlabError, UsageError
+
+ANSWER = 5.0  # seconds that a status call may take
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a new server is to behave: `speed` times as fast as AWS, on one of its slow days, ids from a seed."""
+
+    speed: float = 20.0
+    slow: bool = False
+    seed: int | None = None
+
+    def options(self) -> list[str]:
+        """The same for the command line of the server's process."""
+        seed = [] if self.seed is None else ["--seed", str(self.seed)]
+        return ["--speed", str(self.speed), *(["--slow"] if self.slow else []), *seed]
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """Where a local AWS is, and its keys; `token` names this life of it."""
+
+    url: str
+    pid: int
+    token: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    speed: float
+    slow: bool
+
+    @property
+    def pace(self) -> str:
+        """How fast things happen there, in words."""
+        day = " on a slow day" if self.slow else ""
+        return f"{self.speed:g} times as fast as AWS{day}" if self.speed else "everything at once"
+
+    def exports(self) -> str:
+        """Shell lines that point the AWS CLI, Terraform or plab at this server."""
+        variables = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+        return "\n".join(f"export {name}={shlex.quote(each)}" for name, each in variables.items())
+
+
+def server_path(folder: Path) -> Path:
+    """The file that says where the server of a folder is."""
+    return folder / "local.json"
+
+
+def log_path(folder: Path) -> Path:
+    """The file that holds what the last server of a folder said."""
+    return folder / "local.log"
+
+
+def running(folder: Path) -> LocalServer | None:
+    """The server of a folder, once it has proved that it is that one.
+
+    None without one; a file that a dead server left is removed. Raises PlabError for a file that
+    others could have written or read, and for a server that does not answer within ANSWER seconds.
+    """
+    server = _read(folder)
+    if server is None:
+        return None
+    try:
+        status = _ask(server)
+    except TimeoutError as error:
+        text = f"The local AWS (pid {server.pid}) does not answer."
+        raise PlabError(text, hint=f"end it with `kill {server.pid}`") from error
+    except (OSError, http.client.HTTPException, ValueError):
+        status = {}
+    if status.get("token") == server.token:
+        return server
+    forget(folder, server.token)
+    return None
+
+
+def about(server: LocalServer) -> dict[str, Any]:
+    """What the server says of itself: `resources` (how many users have made) and `faults`, among others.
+
+    Raises PlabError when it does not answer.
+    """
+    return _told(server)
+
+
+def choose_faults(server: LocalServer, faults: Sequence[str]) -> dict[str, Any]:
+    """Switch on exactly these faults, given as `parse_fault` reads them; what the server then says of itself.
+
+    Raises UsageError for one that the server does not have, and PlabError when it does not answer.
+    """
+    return _told(server, [parse_fault(each) for each in faults])
+
+
+def parse_fault(text: str) -> dict[str, Any]:
+    """`throttle,share=0.3` as the server takes it: numbers where they are numbers; raises UsageError."""
+    kind, *settings = text.split(",")
+    row: dict[str, Any] = {"kind": kind}
+    for each in settings:
+        name, equals, value = each.partition("=")
+        if not equals or name in row:
+            raise UsageError(f"The fault '{text}' is not understood.", hint="It looks like throttle,share=0.3")
+        row[name] = _read_number(value)
+    return row
+
+
+def fault_text(row: dict[str, Any]) -> str:
+    """A fault as `parse_fault` reads it."""
+    return ",".join([row["kind"], *(f"{name}={each}" for name, each in row.items() if name != "kind")])
+
+
+def _read_number(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _told(server: LocalServer, faults: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    try:
+        answer = _ask(server, faults)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        text = f"The local AWS (pid {server.pid}) does not answer."
+        raise PlabError(text, hint="see `plab local logs`") from error
+    if "message" in answer:
+        raise UsageError(f"{answer['message']}.", hint="see `plab local faults --help`")
+    return answer
+
+
+def forget(folder: Path, token: str) -> None:
+    """Remove the file of the server with that token, and no other's."""
+    server = _read(folder)
+    if server is not None and server.token == token:
+        server_path(folder).unlink(missing_ok=True)
+
+
+def _read(folder: Path) -> LocalServer | None:
+    path = server_path(folder)
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+            about = os.fstat(file.fileno())
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PlabError(f"{path} cannot be read: {error.strerror}.", hint="remove it") from error
+    if about.st_uid != os.getuid() or about.st_mode & 0o077:
+        text = f"{path} holds keys, and is not yours alone."
+        raise PlabError(text, hint="remove it if you do not know who made it")
+    try:
+        return LocalServer(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise PlabError(f"{path} is damaged.", hint="remove it") from error
+
+
+def _ask(server: LocalServer, faults: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """What `/_plab/status` answers, or `/_plab/faults` when told some; straight to the address, past every proxy."""
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=ANSWER)
+    scope = f"{server.access_key_id}/20260101/{REGION}/plab/aws4_request"
+    try:
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+        if faults is None:
+            connection.request("GET", "/_plab/status", headers=headers)
+        else:
+            connection.request("PUT", "/_plab/faults", json.dumps(faults), headers)
+        answer = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    return answer if isinstance(answer, dict) else {}
