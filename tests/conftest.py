@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,8 @@ from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.answers import Answer, error_answer
+from privatelink_lab.local.client import parse_fault
 from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.guard import Refusal
 from privatelink_lab.local.server import LocalAws
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
@@ -27,16 +27,20 @@ READS = ("Describe", "Get", "AssumeRole", "status")
 
 
 class VirtualClock:
-    """Time that passes only when somebody sleeps; plab and the local AWS share it."""
+    """Time that passes only when somebody sleeps; plab and the local AWS share it.
+
+    The command line has a real clock. Where that runs, time `flows` as well.
+    """
 
     def __init__(self) -> None:
         self.time = 1_700_000_000.0
+        self.flows = False
         self.sleeps = 0
         self.before_sleep: Callable[[], None] = lambda: None
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self.time
+        return self.time + (time.monotonic() if self.flows else 0)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass at once."""
@@ -48,30 +52,14 @@ class VirtualClock:
         """Nobody really sleeps."""
 
 
-class FaultyAws(LocalAws):
-    """The local AWS with refusals that a test asks for: action -> (status, code), and a log of calls."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.lines: list[str] = []
-        self.faults: dict[str, tuple[int, str]] = {}
-        super().__init__(clock, log=self.lines.append)
-
-    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """A refusal if one is asked for, else the local AWS's answer."""
-        for action, (status, code) in self.faults.items():
-            if f"Action={action}&".encode() in body + b"&":
-                self.lines.append(f"00:00:00 fault {action} {status}")
-                service = "elasticloadbalancing" if b"2015-12-01" in body else "ec2"
-                return error_answer(Refusal(status, code, f"No: {action}."), service)
-        return super().respond(method, path, headers, body)
-
-
 @dataclass
 class Cloud:
     """The local AWS and what a test needs around it."""
 
-    aws: FaultyAws
+    aws: LocalAws
     clock: VirtualClock
+    lines: list[str] = field(default_factory=list)
+    always: list[dict[str, Any]] = field(default_factory=list)  # faults of the whole run
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -101,9 +89,22 @@ class Cloud:
         """`plab down`."""
         return engine.down(lab, STEPS, engine.survey(lab, STEPS))
 
+    def fail(self, action: str, status: int, code: str) -> None:
+        """Let AWS refuse an action from now on."""
+        refusal = {"kind": "error", "action": action, "status": status, "code": code}
+        self.aws.choose_faults([*self.always, refusal])
+
+    def heal(self) -> None:
+        """Nothing goes wrong any more but what the whole run is to stand."""
+        self.aws.choose_faults(self.always)
+
+    def spread(self) -> None:
+        """Let a minute pass, so that what a test has made itself is known everywhere."""
+        self.clock.time += 60
+
     def calls(self) -> list[str]:
         """The API operations since the last look at them, in order."""
-        lines, self.aws.lines[:] = list(self.aws.lines), []
+        lines, self.lines[:] = list(self.lines), []
         return [line.split()[2] for line in lines]
 
     def changes(self) -> list[str]:
@@ -123,25 +124,43 @@ class Cloud:
 def config_of(*consumers: Any, **values: Any) -> Config:
     """A config with these consumers (dicts; default: one called acme) and other values."""
     rows = consumers or ({"name": "acme"},)
-    return Config.model_validate({"lab": "test", "region": "us-east-1", "settle": 0} | values | {"consumers": rows})
+    return Config.model_validate({"lab": "test", "region": "us-east-1"} | values | {"consumers": rows})
 
 
-def _cloud(speed: float) -> Iterator[Cloud]:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What the local AWS under the tests is like (`make strict`), and what only runs when somebody asks for it."""
+    parser.addoption("--speed", type=float, default=0, help="speed of the fixture `cloud` (0: at once)")
+    parser.addoption("--fault", action="append", default=[], help="a fault in it, as `plab local faults` takes it")
+    parser.addoption("--aws", action="store_true", help="run the contract tests on real AWS; it costs money")
+    parser.addoption("--moto", action="store_true", help="run the contract tests on plain moto, where they must fail")
+    parser.addoption("--terraform", action="store_true", help="also let Terraform build and remove the lab")
+
+
+def _cloud(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
     clock = VirtualClock()
-    with FaultyAws(Clock(speed=speed, wall=clock.now)) as server:
-        server.lines.clear()
-        yield Cloud(server, clock)
+    lines: list[str] = []
+    with LocalAws(Clock(speed=speed, wall=clock.now), log=lines.append) as server:
+        lines.clear()
+        cloud = Cloud(server, clock, lines, [parse_fault(each) for each in faults])
+        cloud.heal()
+        yield cloud
 
 
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    """The local AWS, at once."""
-    yield from _cloud(0)
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """The local AWS, at once, or as the command line asks."""
+    yield from _cloud(request.config.getoption("--speed"), request.config.getoption("--fault"))
 
 
 @pytest.fixture
 def slow_cloud() -> Iterator[Cloud]:
-    """The local AWS that takes as long as AWS, in virtual time."""
+    """The local AWS at its usual speed: everything takes time, in virtual time."""
+    yield from _cloud(20)
+
+
+@pytest.fixture
+def real_pace_cloud() -> Iterator[Cloud]:
+    """The local AWS that takes as long as AWS, in virtual time; a run is 1,500 calls."""
     yield from _cloud(1)
 
 
@@ -152,8 +171,10 @@ def lab(cloud: Cloud) -> Lab:
 
 
 @pytest.fixture(autouse=True)
-def no_aws_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the machine's AWS settings, or plab's."""
+def no_aws_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the machine's AWS settings, or plab's, unless it runs on real AWS."""
+    if request.config.getoption("--aws"):
+        return
     for name in list(os.environ):
         if name.startswith(("AWS_", "PLAB_")) or name in {"CI", "NO_COLOR"}:
             monkeypatch.delenv(name)

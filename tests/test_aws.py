@@ -176,7 +176,7 @@ def test_known_regions_are_those_of_every_partition() -> None:
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_expired_credentials(cloud: Cloud, code: str) -> None:
     """When the session has run out the user is told to renew it, whatever code AWS says it with."""
-    cloud.aws.faults["DescribeVpcs"] = (403, code)
+    cloud.fail("DescribeVpcs", 403, code)
     with pytest.raises(AccountError) as caught:
         cloud.account().ec2.describe_vpcs()
     assert sentence(caught.value) == f"The AWS credentials have expired ({code})."
@@ -187,14 +187,14 @@ def test_expired_credentials(cloud: Cloud, code: str) -> None:
 @pytest.mark.parametrize("code", ["AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch"])
 def test_credentials_that_aws_does_not_know(cloud: Cloud, code: str) -> None:
     """Deleted or mistyped keys are said as that."""
-    cloud.aws.faults["DescribeVpcs"] = (401, code)
+    cloud.fail("DescribeVpcs", 401, code)
     with pytest.raises(AccountError, match=f"does not know these credentials \\({code}\\)"):
         cloud.account().ec2.describe_vpcs()
 
 
 def test_a_denied_call_names_the_action_to_allow(cloud: Cloud) -> None:
     """UnauthorizedOperation carries AWS's code and request id, and the hint names the action for the policy."""
-    cloud.aws.faults["CreateVpc"] = (403, "UnauthorizedOperation")
+    cloud.fail("CreateVpc", 403, "UnauthorizedOperation")
     with pytest.raises(AwsError) as caught:
         cloud.account().ec2.create_vpc(CidrBlock="10.0.0.0/16")
     error = caught.value
@@ -206,10 +206,13 @@ def test_a_denied_call_names_the_action_to_allow(cloud: Cloud) -> None:
         1,
     )
     assert error.request_id
-    assert str(error) == f"CreateVpc: No: CreateVpc (UnauthorizedOperation, request {error.request_id})"
+    assert (
+        str(error)
+        == f"CreateVpc: A fault that was asked for: CreateVpc (UnauthorizedOperation, request {error.request_id})"
+    )
     assert error.as_json() == {
         "code": "UnauthorizedOperation",
-        "message": "No: CreateVpc",
+        "message": "A fault that was asked for: CreateVpc",
         "request_id": error.request_id,
         "hint": error.hint,
     }
@@ -218,7 +221,7 @@ def test_a_denied_call_names_the_action_to_allow(cloud: Cloud) -> None:
 
 def test_a_denied_call_to_a_balancer_names_its_own_prefix(cloud: Cloud) -> None:
     """IAM calls ELBv2 `elasticloadbalancing`."""
-    cloud.aws.faults["DescribeLoadBalancers"] = (403, "AccessDenied")
+    cloud.fail("DescribeLoadBalancers", 403, "AccessDenied")
     with pytest.raises(AwsError) as caught:
         cloud.account().pages("elbv2", "describe_load_balancers", "LoadBalancers")
     assert "elasticloadbalancing:DescribeLoadBalancers" in caught.value.hint
@@ -382,7 +385,7 @@ def test_a_role_acts_in_its_own_account(cloud: Cloud) -> None:
 
 def test_a_role_that_may_not_be_assumed(cloud: Cloud) -> None:
     """A refused AssumeRole names the action, at the first call that needs it."""
-    cloud.aws.faults["AssumeRole"] = (403, "AccessDenied")
+    cloud.fail("AssumeRole", 403, "AccessDenied")
     account = cloud.account(ROLE)
     with pytest.raises(AwsError) as caught:
         account.ec2.describe_vpcs()
@@ -438,6 +441,7 @@ def test_all_pages_are_read(cloud: Cloud) -> None:
     """A describe of more than one page misses nothing."""
     account = cloud.account()
     made = {account.ec2.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"] for n in range(7)}
+    cloud.spread()
     cloud.calls()
     rows = account.pages("ec2", "describe_vpcs", "Vpcs", PaginationConfig={"PageSize": 5})
     assert made <= {row["VpcId"] for row in rows}

@@ -16,7 +16,6 @@ from privatelink_lab.cli import main
 CONFIG = """\
 lab: test
 region: us-east-1
-settle: 0
 consumers:
   - name: acme
     accept: {accept}
@@ -62,6 +61,7 @@ def at_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> C
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.secret_access_key)
     write_config(tmp_path)
+    cloud.clock.flows = True
     return cloud
 
 
@@ -204,7 +204,7 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
 
 def test_a_failure_in_json_carries_the_error(at_cloud: Cloud, run: Run) -> None:
     """A refused create is a `failed` event with AWS's code, request id and a hint; the summary repeats the first."""
-    at_cloud.aws.faults["CreateLoadBalancer"] = (403, "AccessDenied")
+    at_cloud.fail("CreateLoadBalancer", 403, "AccessDenied")
     ran = run("up", "--json")
     failed = [line for line in ran.json if line["event"] == "failed"]
     assert [line["key"] for line in failed] == ["provider/nlb"]
@@ -220,7 +220,7 @@ def test_a_failure_in_json_carries_the_error(at_cloud: Cloud, run: Run) -> None:
 
 def test_no_permission_names_the_action(at_cloud: Cloud, run: Run) -> None:
     """UnauthorizedOperation: exit 1, one sentence with code and request id, and the action to allow."""
-    at_cloud.aws.faults["CreateVpc"] = (403, "UnauthorizedOperation")
+    at_cloud.fail("CreateVpc", 403, "UnauthorizedOperation")
     ran = run("up", "-q")
     assert ran.code == 1
     assert "CreateVpc" in ran.err
@@ -230,7 +230,7 @@ def test_no_permission_names_the_action(at_cloud: Cloud, run: Run) -> None:
 
 def test_expired_credentials_are_one_sentence(at_cloud: Cloud, run: Run) -> None:
     """ExpiredToken at the first call: exit 1, a sentence and how to renew them."""
-    at_cloud.aws.faults["GetCallerIdentity"] = (403, "ExpiredToken")
+    at_cloud.fail("GetCallerIdentity", 403, "ExpiredToken")
     ran = run("up")
     assert ran.code == 1
     assert ran.err.splitlines() == [
@@ -263,7 +263,7 @@ def test_a_bad_config_is_said_before_any_call(at_cloud: Cloud, run: Run, tmp_pat
     ran = run("up")
     assert ran.code == 2
     assert "plab.yaml:1: lab:" in ran.err
-    assert "plab.yaml:5: consumers[0].name:" in ran.err
+    assert "plab.yaml:4: consumers[0].name:" in ran.err
     assert at_cloud.calls() == []
     as_json = run("up", "--json")
     assert (as_json.code, as_json.json[0]["exit_code"], as_json.err) == (2, 2, "")
@@ -342,12 +342,12 @@ def test_a_foreign_connection_holds_down_until_forced(at_cloud: Cloud, run: Run,
 def test_what_cannot_be_deleted_is_left_with_exit_3(at_cloud: Cloud, run: Run) -> None:
     """A refused delete: the rest goes, the receipt names what is left and why, exit 3; the next `down` finishes."""
     run("up")
-    at_cloud.aws.faults["TerminateInstances"] = (403, "UnauthorizedOperation")
+    at_cloud.fail("TerminateInstances", 403, "UnauthorizedOperation")
     ran = run("down", "-y")
     assert ran.code == 3
     assert "provider/web-server: TerminateInstances" in ran.out
     assert "provider/vpc: " in ran.out
-    at_cloud.aws.faults.clear()
+    at_cloud.heal()
     assert run("down", "-y").code == 0
 
 

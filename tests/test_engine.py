@@ -221,8 +221,8 @@ def test_a_throttled_look_is_not_a_failure(cloud: Cloud) -> None:
     """A describe that is throttled through all of botocore's tries only delays its keys."""
     lab = cloud.lab()
     assert cloud.up(lab).exit_code == 0
-    cloud.aws.faults["DescribeVpcEndpoints"] = (400, "RequestLimitExceeded")
-    cloud.clock.before_sleep = cloud.aws.faults.clear
+    cloud.fail("DescribeVpcEndpoints", 400, "RequestLimitExceeded")
+    cloud.clock.before_sleep = cloud.heal
     built = cloud.up(cloud.lab(state=lab.state))
     assert built.exit_code == 0
 
@@ -263,7 +263,7 @@ def test_down_says_what_it_could_not_look_at(cloud: Cloud) -> None:
     """When a kind cannot be described, "nothing left" would be a guess: exit 3 and the kind by name."""
     lab = cloud.lab()
     cloud.up(lab)
-    cloud.aws.faults["DescribeVpcEndpoints"] = (403, "UnauthorizedOperation")
+    cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert "vpc-endpoint of account 123456789012" in removed.left
@@ -273,12 +273,12 @@ def test_down_stops_with_a_receipt_when_something_never_goes(cloud: Cloud) -> No
     """An ENI that lingers for ever: the subnet and its VPC are left, named with AWS's code, everything else is gone."""
     lab = cloud.lab()
     cloud.up(lab)
-    cloud.aws.faults["DeleteSubnet"] = (400, "DependencyViolation")
+    cloud.fail("DeleteSubnet", 400, "DependencyViolation")
     removed = cloud.down(lab)
     assert set(removed.left) == {"provider/subnet-1", "acme/subnet-1", "provider/vpc", "acme/vpc"}
     assert "DependencyViolation" in str(removed.left["acme/subnet-1"])
     assert [event for event in cloud.events if isinstance(event, Failed)]
-    cloud.aws.faults.clear()
+    cloud.heal()
     assert cloud.down(lab).exit_code == 0
 
 
@@ -379,8 +379,8 @@ def test_a_token_of_another_request_is_looked_up_before_a_new_life(cloud: Cloud)
 
 def test_a_throttled_fact_is_asked_again(cloud: Cloud) -> None:
     """One throttle while reading the zones delays `up`; it does not fail it."""
-    cloud.aws.faults["DescribeInstanceTypeOfferings"] = (400, "RequestLimitExceeded")
-    cloud.clock.before_sleep = cloud.aws.faults.clear
+    cloud.fail("DescribeInstanceTypeOfferings", 400, "RequestLimitExceeded")
+    cloud.clock.before_sleep = cloud.heal
     assert cloud.up(cloud.lab()).exit_code == 0
 
 
@@ -411,8 +411,8 @@ def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud)
 
 def test_an_internal_error_of_a_create_proves_nothing(cloud: Cloud) -> None:
     """HTTP 500 may have had its effect: the create waits for a look instead of failing or going out at once."""
-    cloud.aws.faults["CreateVpc"] = (500, "InternalError")
-    cloud.clock.before_sleep = cloud.aws.faults.clear
+    cloud.fail("CreateVpc", 500, "InternalError")
+    cloud.clock.before_sleep = cloud.heal
     built = cloud.up(cloud.lab())
     assert built.exit_code == 0
 
@@ -432,6 +432,7 @@ def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
     lab = cloud.lab()
     tags = lab.tag_specifications("vpc", "acme/of-the-future")
     cloud.account().ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags)
+    cloud.spread()
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert "acme/of-the-future" in removed.left

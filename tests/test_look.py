@@ -167,6 +167,7 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
     account = lab.provider
     ids = {name: make_vpc(cloud, f"{name}/vpc") for name in "abc"}
     account.ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    cloud.spread()
     cloud.calls()
     look = look_with(Finder())
     for name, id_ in ids.items():
@@ -200,7 +201,9 @@ def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> Non
     assert look().rows(account, "target-group") == ()
     assert look().rows(account, "load-balancer") == ()
     vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    cloud.spread()
     made = account.elbv2.create_target_group(Name="plab-test", Protocol="TCP", Port=80, VpcId=vpc)
+    cloud.spread()
     arn = made["TargetGroups"][0]["TargetGroupArn"]
     [foreign] = look().rows(account, "target-group")
     assert not look().owns(foreign)
@@ -212,7 +215,7 @@ def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> Non
 
 def test_a_denied_describe_is_said(cloud: Cloud) -> None:
     """Without permission to look at balancers the error reaches the user; it is not taken for an empty account."""
-    cloud.aws.faults["DescribeTargetGroups"] = (403, "AccessDenied")
+    cloud.fail("DescribeTargetGroups", 403, "AccessDenied")
     look = Look("test", {"target-group": "plab-test"}, {}, Finder())
     for _ in range(2):
         with pytest.raises(AwsError) as caught:

@@ -49,6 +49,7 @@ def test_a_stopped_instance_is_started(cloud: Cloud, lab: Lab, built: Built) -> 
     """Instance stopped by hand: `up` starts the same one."""
     old = id_of(built, "provider/web-server")
     cloud.account().ec2.stop_instances(InstanceIds=[old])
+    cloud.spread()
     assert cloud.phases(lab)["provider/web-server"] == "stopped"
     after = again(cloud, lab)
     assert after.exit_code == 0
@@ -200,8 +201,11 @@ def test_somebody_elses_name_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
     """A balancer with the lab's name and without its tag is somebody else's: `up` refuses, `down` leaves it."""
     ec2, elbv2 = cloud.account().ec2, cloud.account().elbv2
     vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    cloud.spread()
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.5.0.0/24")["Subnet"]["SubnetId"]
+    cloud.spread()
     elbv2.create_load_balancer(Name=lab.name, Type="network", Scheme="internal", Subnets=[subnet])
+    cloud.spread()
     before = cloud.aws.inventory()
     failed = cloud.up(lab).failed
     assert "bears no tag of this lab" in failed["provider/nlb"].message

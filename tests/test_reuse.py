@@ -16,11 +16,13 @@ def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24"
     ec2 = cloud.account().ec2
     tags: Any = [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "network"}]}]
     vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
+    cloud.spread()
     base = cidr.rsplit(".", 2)[0]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"{base}.{number}.0/{prefix}", AvailabilityZoneId=zone)
         for number, zone in enumerate(zones)
     ]
+    cloud.spread()
     return {"id": vpc, "subnet_ids": [subnet["Subnet"]["SubnetId"] for subnet in subnets]}
 
 
@@ -46,26 +48,20 @@ def test_a_lab_in_given_vpcs_works_and_down_leaves_them_as_they_were(cloud: Clou
     assert not {"DeleteVpc", "DeleteSubnet", "DeleteTags", "CreateTags"} & set(cloud.calls())
 
 
-def test_the_receipt_waits_until_no_interface_of_the_balancer_is_left(cloud: Cloud) -> None:
+def test_the_receipt_waits_until_no_interface_of_the_balancer_is_left(slow_cloud: Cloud) -> None:
     """An NLB's interfaces outlive it and hold the reused subnets: `down` ends only when they are gone."""
-    config = reusing(cloud)
-    lab = cloud.lab(config)
-    built = cloud.up(lab)
-    balancer = built.settled["provider/nlb"][0].id.partition(":loadbalancer/")[2]
-    ec2 = cloud.account().ec2
-    subnet = config.provider.vpc.subnet_ids[0]
-    lingering = ec2.create_network_interface(SubnetId=subnet, Description=f"ELB {balancer}")["NetworkInterface"]
-    began = cloud.clock.now()
-
-    def goes_after_a_while() -> None:
-        interfaces = ec2.describe_network_interfaces()["NetworkInterfaces"]
-        present = [row["NetworkInterfaceId"] for row in interfaces]
-        if cloud.clock.now() - began > 90 and lingering["NetworkInterfaceId"] in present:
-            ec2.delete_network_interface(NetworkInterfaceId=lingering["NetworkInterfaceId"])
-
-    cloud.clock.before_sleep = goes_after_a_while
-    assert cloud.down(lab).exit_code == 0
-    assert cloud.clock.now() - began > 90
+    config = reusing(slow_cloud)
+    before = slow_cloud.aws.inventory()
+    lab = slow_cloud.lab(config)
+    assert slow_cloud.up(lab).exit_code == 0
+    assert (
+        len(slow_cloud.aws.inventory()["network-interface"]) == 5
+    )  # one of the instance, two each of balancer and endpoint
+    began = slow_cloud.clock.now()
+    assert slow_cloud.down(lab).exit_code == 0
+    seconds = 60 + 10 + 90  # endpoint gone, service gone, then the interfaces
+    assert slow_cloud.clock.now() - began > seconds / 20
+    assert slow_cloud.aws.inventory() == before
 
 
 def test_the_web_servers_group_admits_the_reused_subnets_only(cloud: Cloud) -> None:

@@ -1,40 +1,57 @@
-"""A local AWS in this process, on a clock that only the test moves."""
+"""A local AWS in this process, on a clock that only the test moves; or the one that the command line asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.server import LocalAws
 
-from .labs import Cloud, Lab, make_balancer, network
+from .clouds import Cloud, LocalCloud, MotoCloud, RealCloud
+from .labs import Lab, active_balancer, network
 
 
-@pytest.fixture(autouse=True)
-def no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No AWS_* of the machine, its profiles included, reaches a test."""
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --aws or --moto only contract tests run; on plain moto each must fail, or it would prove nothing."""
+    moto = config.getoption("--moto")
+    for item in items:
+        contract = item.get_closest_marker("contract")
+        if contract is None and (moto or config.getoption("--aws")):
+            item.add_marker(pytest.mark.skip(reason="no contract test"))
+        elif contract and moto and not contract.kwargs.get("moto_too"):
+            item.add_marker(pytest.mark.xfail(strict=True, reason="moto does otherwise"))
+
+
+class Punctual(Clock):
+    """AWS's own pace, but for what tests of something else would only stumble over."""
+
+    def delay(self, name: str) -> float:
+        """As AWS's; new things are seen and ready at once."""
+        return 0.0 if name in {"id_visible", "service_ready", "connection_listed"} else super().delay(name)
 
 
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """A fresh local AWS at AWS's own speed; time stands still until `wait`."""
-    seconds = [0.0]
-    with LocalAws(Clock(1, wall=lambda: seconds[0])) as aws, ExitStack() as stack:
-        yield Cloud(aws, seconds, stack)
+    if request.config.getoption("--aws"):
+        with RealCloud() as real:
+            yield real
+    elif request.config.getoption("--moto"):
+        with MotoCloud() as moto:
+            yield moto
+    else:
+        seconds = [0.0]
+        with LocalAws(Punctual(1, wall=lambda: seconds[0])) as aws, LocalCloud(aws=aws, seconds=seconds) as local:
+            yield local
 
 
 @pytest.fixture
 def lab(cloud: Cloud) -> Lab:
     """A service in front of an empty balancer; no consumer yet."""
     ec2 = cloud.client("ec2")
-    vpc, subnet = network(ec2, "10.0.0.0/16")
-    balancer = make_balancer(cloud.client("elbv2"), subnet)
+    vpc, subnet = network(ec2)
+    balancer = active_balancer(cloud, subnet)
     made = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[balancer], AcceptanceRequired=True)
     return Lab(cloud, vpc, subnet, balancer, made["ServiceConfiguration"])

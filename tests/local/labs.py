@@ -3,73 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from privatelink_lab.local.server import LocalAws
+from .clouds import Cloud
 
-AMI = "ami-0abcdef1234567890"
-CONSUMER = "222233334444"
-
-
-@dataclass
-class Cloud:
-    """The server, its clock, and clients that are closed at the end of the test."""
-
-    aws: LocalAws
-    seconds: list[float]
-    stack: ExitStack = field(default_factory=ExitStack)
-    clients: dict[tuple[str, ...], Any] = field(default_factory=dict)
-
-    def wait(self, seconds: float) -> None:
-        """Let so many seconds of AWS time pass."""
-        self.seconds[0] += seconds
-
-    def client(self, service: str, account: str = "", region: str = "us-east-1") -> Any:
-        """A boto3 client of the server's account, or of another by AssumeRole; made once."""
-        which = (service, account, region, self.aws.access_key_id)
-        if which not in self.clients:
-            self.clients[which] = self._connect(service, account, region)
-        return self.clients[which]
-
-    def _connect(self, service: str, account: str, region: str) -> Any:
-        keys: dict[str, Any] = self.assume(account) if account else self.keys()
-        config = Config(retries={"total_max_attempts": 1})
-        session: Any = boto3  # its stubs want the service's name as a literal
-        client = session.client(service, endpoint_url=self.aws.url, region_name=region, config=config, **keys)
-        self.stack.callback(client.close)
-        return client
-
-    def keys(self) -> dict[str, str]:
-        """The server's own keys, as boto3 names them."""
-        return {
-            "aws_access_key_id": self.aws.access_key_id,
-            "aws_secret_access_key": self.aws.secret_access_key,
-        }
-
-    def assume(self, account: str, role: str = "lab") -> dict[str, str]:
-        """Keys of a role in another account, from AssumeRole."""
-        arn = f"arn:aws:iam::{account}:role/{role}"
-        answer = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")
-        given = answer["Credentials"]
-        return {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
-        }
+BLOCK = "10.0.0.0/16"
 
 
 @dataclass
 class Lab:
     """A VPC with a subnet, and a balancer with a service that asks for acceptance."""
 
-    cloud: Cloud
+    cloud: Any
     vpc: str
     subnet: str
     balancer: str
@@ -80,21 +29,39 @@ class Lab:
         """The provider's EC2."""
         return self.cloud.client("ec2")
 
-    def connect(self, ec2: Any = None, **more: Any) -> str:
-        """The id of a new endpoint to the service, from the provider's own account by default."""
-        ec2 = ec2 or self.ec2
-        vpc, subnet = network(ec2, "10.1.0.0/16")
-        answer = ec2.create_vpc_endpoint(
-            VpcEndpointType="Interface",
-            VpcId=vpc,
-            SubnetIds=[subnet],
-            ServiceName=self.service["ServiceName"],
-            **more,
+    @property
+    def service_id(self) -> str:
+        """The id of its service."""
+        return str(self.service["ServiceId"])
+
+    def allow(self, *principals: str) -> None:
+        """Let these principals find the service."""
+        self.ec2.modify_vpc_endpoint_service_permissions(
+            ServiceId=self.service_id, AddAllowedPrincipals=list(principals)
         )
-        return str(answer["VpcEndpoint"]["VpcEndpointId"])
+
+    def admit(self) -> Any:
+        """Let the other account find the service; its EC2."""
+        self.allow(f"arn:aws:iam::{self.cloud.consumer}:root")
+        return self.cloud.client("ec2", self.cloud.consumer)
+
+    def request(self, ec2: Any = None, **more: Any) -> dict[str, Any]:
+        """What CreateVpcEndpoint wants for an endpoint in a new VPC, by default in the provider's account."""
+        vpc, subnet = network(ec2 or self.ec2, "10.1.0.0/16")
+        given = {"VpcId": vpc, "SubnetIds": [subnet], "ServiceName": self.service["ServiceName"]}
+        return {"VpcEndpointType": "Interface", **given, **more}
+
+    def connect(self, ec2: Any = None, **more: Any) -> str:
+        """The id of a new endpoint to the service that its provider can see."""
+        ec2 = ec2 or self.ec2
+        endpoint = create_endpoint(self.cloud, ec2, **self.request(ec2, **more))["VpcEndpointId"]
+        self.cloud.until(lambda: endpoint in {row["VpcEndpointId"] for row in self.rows()}, True)
+        return str(endpoint)
 
     def state(self, endpoint: str) -> str:
-        """The state of an endpoint as its consumer in the provider's account sees it."""
+        """The state of an endpoint as its consumer in the provider's account sees it; "" when it is not found."""
+        if outcome(self.ec2.describe_vpc_endpoints, VpcEndpointIds=[endpoint]) == "InvalidVpcEndpointId.NotFound":
+            return ""
         answer = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])
         return str(answer["VpcEndpoints"][0]["State"])
 
@@ -107,21 +74,107 @@ class Lab:
     def decide(self, verb: str, *endpoints: str) -> dict[str, str]:
         """Endpoint id -> error code of what could not be accepted or rejected."""
         call = getattr(self.ec2, f"{verb}_vpc_endpoint_connections")
-        answer = call(ServiceId=self.service["ServiceId"], VpcEndpointIds=list(endpoints))
+        answer = call(ServiceId=self.service_id, VpcEndpointIds=list(endpoints))
         return {each["ResourceId"]: each["Error"]["Code"] for each in answer["Unsuccessful"]}
 
+    def delete_service(self) -> list[str]:
+        """The error codes of its deletion."""
+        answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[self.service_id])
+        return [each["Error"]["Code"] for each in answer["Unsuccessful"]]
 
-def network(ec2: Any, cidr: str) -> tuple[str, str]:
+
+def network(ec2: Any, cidr: str = BLOCK, zone: str = "us-east-1a") -> tuple[str, str]:
     """A VPC and its only subnet."""
     vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr.replace("/16", "/24"), AvailabilityZone="us-east-1a")
-    return vpc, made["Subnet"]["SubnetId"]
+    return vpc, add_subnet(ec2, vpc, cidr.replace("/16", "/24"), zone)
+
+
+def add_subnet(ec2: Any, vpc: str, cidr: str, zone: str = "us-east-1a") -> str:
+    """The id of a new subnet."""
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)
+    return str(made["Subnet"]["SubnetId"])
+
+
+def add_group(ec2: Any, vpc: str, name: str = "web") -> str:
+    """The id of a new security group."""
+    return str(ec2.create_security_group(GroupName=name, Description="test", VpcId=vpc)["GroupId"])
 
 
 def make_balancer(elb: Any, subnet: str, name: str = "nlb") -> str:
-    """The ARN of an internal network load balancer."""
+    """The ARN of an internal network load balancer, which is provisioning."""
     made = elb.create_load_balancer(Name=name, Type="network", Scheme="internal", Subnets=[subnet])
     return str(made["LoadBalancers"][0]["LoadBalancerArn"])
+
+
+def active_balancer(cloud: Cloud, subnet: str, name: str = "nlb") -> str:
+    """The ARN of an internal network load balancer that is active."""
+    elb = cloud.client("elbv2")
+    arn = make_balancer(elb, subnet, name)
+
+    def state() -> str:
+        return str(elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"])
+
+    cloud.until(state, "active")
+    return arn
+
+
+def make_group(elb: Any, vpc: str, name: str = "web", **more: Any) -> str:
+    """The ARN of a TCP target group."""
+    answer = elb.create_target_group(Name=name, Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance", **more)
+    return str(answer["TargetGroups"][0]["TargetGroupArn"])
+
+
+def listen(elb: Any, balancer: str, group: str, port: int = 80) -> str:
+    """The ARN of a listener that forwards to the group."""
+    answer = elb.create_listener(
+        LoadBalancerArn=balancer,
+        Protocol="TCP",
+        Port=port,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
+    )
+    return str(answer["Listeners"][0]["ListenerArn"])
+
+
+def launch(cloud: Cloud, subnet: str, **more: Any) -> str:
+    """The id of a new instance."""
+    asked = {"InstanceType": "t3.micro", "SubnetId": subnet, "MinCount": 1, "MaxCount": 1} | more
+    answer = cloud.client("ec2").run_instances(ImageId=cloud.ami, **asked)
+    assert answer["Instances"][0]["State"]["Name"] == "pending"
+    return str(answer["Instances"][0]["InstanceId"])
+
+
+def instance_state(cloud: Cloud, instance: str) -> str:
+    """The state of an instance."""
+    answer = cloud.client("ec2").describe_instances(InstanceIds=[instance])
+    return str(answer["Reservations"][0]["Instances"][0]["State"]["Name"])
+
+
+def create_endpoint(cloud: Cloud, ec2: Any, **request: Any) -> dict[str, Any]:
+    """A new endpoint; a service that is not ready yet is asked again."""
+    made: list[dict[str, Any]] = []
+
+    def create() -> str:
+        try:
+            made.append(ec2.create_vpc_endpoint(**request)["VpcEndpoint"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "made"
+
+    if cloud.until(create, "made", *_FINAL) != "made":
+        ec2.create_vpc_endpoint(**request)  # raises again
+    return made[0]
+
+
+_FINAL = ("InvalidParameter", "InvalidServiceName", "DuplicateSubnetsInSameZone", "InvalidGroup.NotFound")
+
+
+def outcome(call: Callable[..., Any], **parameters: Any) -> str:
+    """AWS's error code of a call; "" when it goes through."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
 
 
 def code_of(call: Callable[..., Any], **parameters: Any) -> str:

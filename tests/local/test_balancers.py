@@ -1,28 +1,26 @@
-"""Load balancers, target groups and health."""
+"""Load balancers, listeners, target groups and health."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .labs import Cloud, Lab, code_of, make_balancer, network
-from .test_instances import launch
+import pytest
 
-
-def make_group(elb: Any, vpc: str, **more: Any) -> str:
-    """The ARN of a TCP target group."""
-    answer = elb.create_target_group(Name="web", Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance", **more)
-    return str(answer["TargetGroups"][0]["TargetGroupArn"])
-
-
-def listen(elb: Any, balancer: str, group: str, port: int = 80) -> str:
-    """The ARN of a listener that forwards to the group."""
-    answer = elb.create_listener(
-        LoadBalancerArn=balancer,
-        Protocol="TCP",
-        Port=port,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
-    )
-    return str(answer["Listeners"][0]["ListenerArn"])
+from .clouds import Cloud
+from .labs import (
+    Lab,
+    active_balancer,
+    add_group,
+    add_subnet,
+    code_of,
+    instance_state,
+    launch,
+    listen,
+    make_balancer,
+    make_group,
+    network,
+    outcome,
+)
 
 
 def health(elb: Any, group: str) -> tuple[str, str | None]:
@@ -32,57 +30,211 @@ def health(elb: Any, group: str) -> tuple[str, str | None]:
     return found["State"], found.get("Reason")
 
 
-def test_a_balancer_is_provisioning_until_its_time(cloud: Cloud) -> None:
-    """Looking at it does not activate it; after 130 seconds it is active."""
+def balancer_state(elb: Any, arn: str) -> str:
+    """The state of a balancer, or the error code of asking."""
+    code = outcome(elb.describe_load_balancers, LoadBalancerArns=[arn])
+    if code:
+        return code
+    answer = elb.describe_load_balancers(LoadBalancerArns=[arn])
+    return str(answer["LoadBalancers"][0]["State"]["Code"])
+
+
+def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:
+    """The network interfaces of a balancer, found as tools find them."""
+    filters = [
+        {"Name": "attachment.instance-owner-id", "Values": ["amazon-aws"]},
+        {"Name": "description", "Values": [f"ELB {balancer.partition(':loadbalancer/')[2]}"]},
+    ]
+    return list(ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"])
+
+
+@pytest.mark.contract
+def test_a_balancer_provisions_before_it_is_active(cloud: Cloud) -> None:
+    """Its ARN says net/, and looking at it does not activate it."""
     elb = cloud.client("elbv2")
-    arn = make_balancer(elb, network(cloud.client("ec2"), "10.0.0.0/16")[1])
+    arn = make_balancer(elb, network(cloud.client("ec2"))[1])
     assert ":loadbalancer/net/nlb/" in arn
-    elb.describe_load_balancers()
+    assert [balancer_state(elb, arn) for _ in range(2)] == ["provisioning"] * 2
+    cloud.until(lambda: balancer_state(elb, arn), "active")
+
+
+def test_a_balancer_is_active_after_its_time(cloud: Cloud) -> None:
+    """130 seconds."""
+    elb = cloud.client("elbv2")
+    arn = make_balancer(elb, network(cloud.client("ec2"))[1])
     cloud.wait(129)
-    states = [elb.describe_load_balancers(Names=["nlb"])["LoadBalancers"][0]["State"]["Code"]]
+    assert balancer_state(elb, arn) == "provisioning"
     cloud.wait(1)
-    states.append(elb.describe_load_balancers()["LoadBalancers"][0]["State"]["Code"])
-    assert states == ["provisioning", "active"]
+    assert balancer_state(elb, arn) == "active"
 
 
+@pytest.mark.contract
+def test_a_balancer_has_an_interface_per_zone(cloud: Cloud) -> None:
+    """Described as AWS does, not to be touched, and there for a while after the balancer has gone."""
+    ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
+    vpc, one = network(ec2)
+    two = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
+    made = elb.create_load_balancer(Name="nlb", Type="network", Scheme="internal", Subnets=[one, two])
+    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
+    cloud.until(lambda: balancer_state(elb, arn), "active")
+    found = interfaces_of(ec2, arn)
+    assert {each["SubnetId"] for each in found} == {one, two}
+    assert {each["InterfaceType"] for each in found} == {"network_load_balancer"}
+    assert all(each["RequesterManaged"] for each in found)
+    attached = found[0]["Attachment"]["AttachmentId"]
+    assert attached.startswith("ela-attach-")
+    assert code_of(ec2.detach_network_interface, AttachmentId=attached) == "OperationNotPermitted"
+    elb.delete_load_balancer(LoadBalancerArn=arn)
+    cloud.until(lambda: balancer_state(elb, arn), "LoadBalancerNotFound")
+    assert code_of(ec2.delete_subnet, SubnetId=one) == "DependencyViolation"
+    cloud.until(lambda: interfaces_of(ec2, arn), [])
+
+
+@pytest.mark.contract
 def test_creates_are_idempotent_by_name_and_settings(cloud: Cloud) -> None:
     """The same request gives the same thing, another one under that name is a duplicate."""
-    elb = cloud.client("elbv2")
-    vpc, subnet = network(cloud.client("ec2"), "10.0.0.0/16")
+    elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
+    vpc, subnet = network(ec2)
     balancer, group = make_balancer(elb, subnet), make_group(elb, vpc)
     listener = listen(elb, balancer, group)
     assert make_balancer(elb, subnet) == balancer
     assert make_group(elb, vpc) == group
     assert listen(elb, balancer, group) == listener
-    assert len(elb.describe_load_balancers()["LoadBalancers"]) == 1
-    other: dict[str, Any] = {"Name": "nlb", "Type": "network", "Subnets": [subnet]}
-    assert code_of(elb.create_load_balancer, **other) == "DuplicateLoadBalancerName"
+    other: dict[str, Any] = {"Name": "nlb", "Type": "network", "Scheme": "internal"}
+    elsewhere = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
+    assert code_of(elb.create_load_balancer, **other, Subnets=[elsewhere]) == "DuplicateLoadBalancerName"
     changed: dict[str, Any] = {"Name": "web", "Protocol": "TCP", "VpcId": vpc, "Port": 81}
     assert code_of(elb.create_target_group, **changed) == "DuplicateTargetGroupName"
-    two: dict[str, Any] = {"Protocol": "TCP", "Port": 80, "DefaultActions": []}
-    twice = code_of(elb.create_listener, LoadBalancerArn=balancer, **two)
-    assert twice == "DuplicateListener"
+    forward = [{"Type": "forward", "TargetGroupArn": make_group(elb, vpc, "other")}]
+    asked = {"LoadBalancerArn": balancer, "Protocol": "TCP", "Port": 80, "DefaultActions": forward}
+    assert code_of(elb.create_listener, **asked) == "DuplicateListener"
 
 
+@pytest.mark.contract
+def test_a_target_group_serves_one_balancer(cloud: Cloud) -> None:
+    """TargetGroupAssociationLimit for a second; IncompatibleProtocols for one that does not fit."""
+    elb = cloud.client("elbv2")
+    vpc, subnet = network(cloud.client("ec2"))
+    one, two = make_balancer(elb, subnet), make_balancer(elb, subnet, "two")
+    group = make_group(elb, vpc)
+    listen(elb, one, group)
+    asked: dict[str, Any] = {"LoadBalancerArn": two, "Protocol": "TCP", "Port": 80}
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    assert code_of(elb.create_listener, **asked, DefaultActions=forward) == "TargetGroupAssociationLimit"
+    made = elb.create_target_group(Name="udp", Protocol="UDP", Port=80, VpcId=vpc, TargetType="instance")
+    forward = [{"Type": "forward", "TargetGroupArn": made["TargetGroups"][0]["TargetGroupArn"]}]
+    assert code_of(elb.create_listener, **asked, DefaultActions=forward) == "IncompatibleProtocols"
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"Name": "internal-nlb"}, "ValidationError"),
+        ({"Name": "-nlb"}, "ValidationError"),
+        ({"Subnets": ["subnet-0123456789abcdef0"]}, "SubnetNotFound"),
+        ({"SecurityGroups": ["sg-0123456789abcdef0"]}, "InvalidSecurityGroup"),
+    ],
+    ids=["internal", "hyphen", "subnet", "group"],
+)
+def test_what_a_balancer_cannot_be(cloud: Cloud, settings: dict[str, Any], code: str) -> None:
+    """Names that AWS keeps for itself, subnets and groups that are not there."""
+    subnet = network(cloud.client("ec2"))[1]
+    asked = {"Name": "nlb", "Type": "network", "Scheme": "internal", "Subnets": [subnet]} | settings
+    assert code_of(cloud.client("elbv2").create_load_balancer, **asked) == code
+
+
+@pytest.mark.contract
+def test_a_balancer_takes_one_subnet_per_zone(cloud: Cloud) -> None:
+    """Two in one zone are InvalidConfigurationRequest; a subnet of another zone can be added later."""
+    ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
+    vpc, one = network(ec2)
+    twin, other = add_subnet(ec2, vpc, "10.0.1.0/24"), add_subnet(ec2, vpc, "10.0.2.0/24", "us-east-1b")
+    asked = {"Name": "nlb", "Type": "network", "Scheme": "internal", "Subnets": [one, twin]}
+    assert code_of(elb.create_load_balancer, **asked) == "InvalidConfigurationRequest"
+    arn = active_balancer(cloud, one)
+    zones = elb.set_subnets(LoadBalancerArn=arn, Subnets=[one, other])["AvailabilityZones"]
+    assert {each["SubnetId"] for each in zones} == {one, other}
+    cloud.until(lambda: len(interfaces_of(ec2, arn)), 2)
+
+
+@pytest.mark.contract
+def test_groups_of_a_balancer(cloud: Cloud) -> None:
+    """One that was made without cannot get any; one that has some enforces them on PrivateLink, until told not to."""
+    ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
+    vpc, subnet = network(ec2)
+    group = add_group(ec2, vpc)
+    bare = active_balancer(cloud, subnet)
+    call = elb.set_security_groups
+    assert code_of(call, LoadBalancerArn=bare, SecurityGroups=[group]) == "InvalidConfigurationRequest"
+    asked = {"Name": "guarded", "Type": "network", "Scheme": "internal", "Subnets": [subnet]}
+    made = elb.create_load_balancer(**asked, SecurityGroups=[group])["LoadBalancers"][0]
+    switch = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
+    assert made.get(switch, "on") == "on"
+    guarded = made["LoadBalancerArn"]
+    cloud.until(lambda: balancer_state(elb, guarded), "active")
+    off: dict[str, Any] = {switch: "off"}
+    assert call(LoadBalancerArn=guarded, SecurityGroups=[group], **off)[switch] == "off"
+    told = elb.describe_load_balancers(LoadBalancerArns=[guarded])["LoadBalancers"][0]
+    assert told[switch] == "off"
+    assert code_of(ec2.delete_security_group, GroupId=group) == "DependencyViolation"
+
+
+@pytest.mark.contract
 def test_missing_names_are_named(cloud: Cloud) -> None:
     """One missing name fails the whole describe, also beside one that exists."""
     elb = cloud.client("elbv2")
-    make_balancer(elb, network(cloud.client("ec2"), "10.0.0.0/16")[1])
-    balancers = code_of(elb.describe_load_balancers, Names=["nlb", "none"])
-    assert balancers == "LoadBalancerNotFound"
+    make_balancer(elb, network(cloud.client("ec2"))[1])
+    assert code_of(elb.describe_load_balancers, Names=["nlb", "none"]) == "LoadBalancerNotFound"
     assert code_of(elb.describe_target_groups, Names=["none"]) == "TargetGroupNotFound"
 
 
-def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
-    """Unused without listener, initial until a minute after all is there, then healthy."""
+def running(cloud: Cloud, subnet: str) -> str:
+    """The id of an instance that runs."""
+    instance = launch(cloud, subnet)
+    cloud.until(lambda: instance_state(cloud, instance), "running")
+    return instance
+
+
+@pytest.mark.contract
+def test_health_needs_a_listener(cloud: Cloud) -> None:
+    """A target is unused while nothing forwards to its group, and initial when something does."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
-    vpc, subnet = network(ec2, "10.0.0.0/16")
-    instance, group = launch(ec2, subnet), make_group(elb, vpc)
-    target = {"TargetGroupArn": group, "Targets": [{"Id": instance}]}
-    assert code_of(elb.register_targets, **target) == "InvalidTarget"
-    cloud.wait(15)
+    vpc, subnet = network(ec2)
+    group = make_group(elb, vpc)
+    target = {"TargetGroupArn": group, "Targets": [{"Id": running(cloud, subnet)}]}
+    elb.register_targets(**target)
     elb.register_targets(**target)
     assert health(elb, group) == ("unused", "Target.NotInUse")
+    listener = listen(elb, make_balancer(elb, subnet), group)
+    cloud.until(lambda: health(elb, group)[0], "initial")
+    elb.delete_listener(ListenerArn=listener)
+    cloud.until(lambda: health(elb, group), ("unused", "Target.NotInUse"))
+
+
+@pytest.mark.contract
+def test_what_cannot_be_registered(cloud: Cloud) -> None:
+    """An instance that is not running, an unknown one, and one of another VPC are InvalidTarget."""
+    elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
+    vpc, subnet = network(ec2)
+    group = make_group(elb, vpc)
+
+    def code(instance: str) -> str:
+        return code_of(elb.register_targets, TargetGroupArn=group, Targets=[{"Id": instance}])
+
+    assert code(launch(cloud, subnet)) == "InvalidTarget"
+    assert code("i-0123456789abcdef0") == "InvalidTarget"
+    assert code(running(cloud, network(ec2, "10.8.0.0/16")[1])) == "InvalidTarget"
+
+
+def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
+    """Initial until a minute after all is there, then healthy."""
+    elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
+    vpc, subnet = network(ec2)
+    instance, group = launch(cloud, subnet), make_group(elb, vpc)
+    cloud.wait(15)
+    target = {"TargetGroupArn": group, "Targets": [{"Id": instance}]}
+    elb.register_targets(**target)
     listener = listen(elb, make_balancer(elb, subnet), group)
     cloud.wait(189)
     assert health(elb, group) == ("initial", "Elb.InitialHealthChecking")
@@ -98,8 +250,8 @@ def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
 def test_a_stopped_target_starts_over(cloud: Cloud) -> None:
     """Target.InvalidState while it is not running, and new checks after it runs again."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
-    vpc, subnet = network(ec2, "10.0.0.0/16")
-    instance, group = launch(ec2, subnet), make_group(elb, vpc)
+    vpc, subnet = network(ec2)
+    instance, group = launch(cloud, subnet), make_group(elb, vpc)
     listen(elb, make_balancer(elb, subnet), group)
     cloud.wait(15)
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])
@@ -115,39 +267,84 @@ def test_a_stopped_target_starts_over(cloud: Cloud) -> None:
     ec2.terminate_instances(InstanceIds=[instance])
     cloud.wait(30)
     assert health(elb, group) == ("unused", "Target.InvalidState")
+    cloud.wait(3600)
+    assert health(elb, group) == ("unused", "Target.InvalidState")
 
 
+def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: Cloud) -> None:
+    """Target.NotInUse: its zone is not enabled on the balancer."""
+    elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
+    vpc, subnet = network(ec2)
+    instance = launch(cloud, add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b"))
+    group = make_group(elb, vpc)
+    listen(elb, make_balancer(elb, subnet), group)
+    cloud.wait(15)
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])
+    cloud.wait(500)
+    assert health(elb, group) == ("unused", "Target.NotInUse")
+
+
+@pytest.mark.contract
 def test_deregistering_twice_is_no_error(cloud: Cloud) -> None:
     """A target that is not registered is gone already."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
-    vpc, subnet = network(ec2, "10.0.0.0/16")
-    instance, group = launch(ec2, subnet), make_group(elb, vpc)
-    cloud.wait(15)
-    target = {"TargetGroupArn": group, "Targets": [{"Id": instance}]}
+    vpc, subnet = network(ec2)
+    group = make_group(elb, vpc)
+    target = {"TargetGroupArn": group, "Targets": [{"Id": running(cloud, subnet)}]}
     elb.register_targets(**target)
     elb.deregister_targets(**target)
     elb.deregister_targets(**target)
-    assert elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+
+    def left() -> int:
+        return len(elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"])
+
+    cloud.until(left, 0)
 
 
+@pytest.mark.contract
 def test_a_service_holds_its_balancer(lab: Lab) -> None:
-    """ResourceInUse until the service is really gone."""
+    """ResourceInUse until the service is really gone; deleting what is gone is no error."""
     elb = lab.cloud.client("elbv2")
     held = {"LoadBalancerArn": lab.balancer}
     assert code_of(elb.delete_load_balancer, **held) == "ResourceInUse"
-    lab.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[lab.service["ServiceId"]])
-    lab.cloud.wait(14)
+    lab.delete_service()
     assert code_of(elb.delete_load_balancer, **held) == "ResourceInUse"
-    lab.cloud.wait(1)
+    lab.cloud.until(lambda: outcome(elb.delete_load_balancer, **held), "")
+    lab.cloud.until(lambda: balancer_state(elb, lab.balancer), "LoadBalancerNotFound")
     elb.delete_load_balancer(**held)
-    elb.delete_load_balancer(**held)
-    assert elb.describe_load_balancers()["LoadBalancers"] == []
 
 
+@pytest.mark.contract
+def test_a_listener_holds_its_target_group(cloud: Cloud) -> None:
+    """ResourceInUse while a listener forwards to it, and for a moment after the balancer has gone."""
+    elb = cloud.client("elbv2")
+    vpc, subnet = network(cloud.client("ec2"))
+    balancer, group = make_balancer(elb, subnet), make_group(elb, vpc)
+    listen(elb, balancer, group)
+    assert code_of(elb.delete_target_group, TargetGroupArn=group) == "ResourceInUse"
+    elb.delete_load_balancer(LoadBalancerArn=balancer)
+    assert outcome(elb.delete_target_group, TargetGroupArn=group) == "ResourceInUse"
+    cloud.until(lambda: outcome(elb.delete_target_group, TargetGroupArn=group), "")
+
+
+@pytest.mark.contract
+def test_a_protected_balancer_stays(cloud: Cloud) -> None:
+    """OperationNotPermitted while deletion protection is on."""
+    elb = cloud.client("elbv2")
+    arn = make_balancer(elb, network(cloud.client("ec2"))[1])
+    for value in ("true", "false"):
+        attribute = {"Key": "deletion_protection.enabled", "Value": value}
+        elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[attribute])
+        if value == "true":
+            assert code_of(elb.delete_load_balancer, LoadBalancerArn=arn) == "OperationNotPermitted"
+    elb.delete_load_balancer(LoadBalancerArn=arn)
+
+
+@pytest.mark.contract(moto_too=True)
 def test_attributes_tags_and_pages(cloud: Cloud) -> None:
     """Cross-zone can be set and read, tags are told per ARN, and long lists come in pages."""
     elb = cloud.client("elbv2")
-    subnet = network(cloud.client("ec2"), "10.0.0.0/16")[1]
+    subnet = network(cloud.client("ec2"))[1]
     arns = [make_balancer(elb, subnet, f"nlb-{number}") for number in range(3)]
     wanted = {"Key": "load_balancing.cross_zone.enabled", "Value": "true"}
     elb.modify_load_balancer_attributes(LoadBalancerArn=arns[0], Attributes=[wanted])
@@ -155,6 +352,8 @@ def test_attributes_tags_and_pages(cloud: Cloud) -> None:
     assert wanted in found
     elb.add_tags(ResourceArns=arns[:1], Tags=[{"Key": "plab:lab", "Value": "x"}])
     told = elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
-    assert [len(each["Tags"]) for each in told] == [1, 0, 0]
+    assert sorted(len(each["Tags"]) for each in told) == [0, 0, 1]
     pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 2})
-    assert [len(page["LoadBalancers"]) for page in pages] == [2, 1]
+    sizes = [len(page["LoadBalancers"]) for page in pages]
+    assert max(sizes) <= 2
+    assert sum(sizes) >= 3

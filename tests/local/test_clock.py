@@ -13,7 +13,7 @@ def test_speed_divides_the_wait() -> None:
     clock = Clock(20, wall=lambda: wall[0])
     wall[0] += 1
     assert clock.now() == 20
-    assert clock.delay("balancer_active") == DELAYS["balancer_active"]
+    assert clock.delay("balancer_active") == DELAYS["balancer_active"].usual
 
 
 def test_what_is_due_runs_in_order_of_its_time() -> None:

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .labs import Cloud, code_of
+from .clouds import LocalCloud
+from .labs import code_of
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CALL = b"Action=DescribeVpcs&Version=2016-11-15"
 
 
 def ask(
-    cloud: Cloud,
+    cloud: LocalCloud,
     headers: Mapping[str, str],
     body: bytes = CALL,
     method: str = "POST",
@@ -36,13 +37,13 @@ def ask(
         connection.close()
 
 
-def signed(cloud: Cloud, key: str = "", service: str = "ec2") -> dict[str, str]:
+def signed(cloud: LocalCloud, key: str = "", service: str = "ec2") -> dict[str, str]:
     """The header by which the server knows its user."""
     scope = f"{key or cloud.aws.access_key_id}/20260101/us-east-1/{service}/aws4_request"
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=x, Signature=y"}
 
 
-def test_its_user_gets_an_answer(cloud: Cloud) -> None:
+def test_its_user_gets_an_answer(cloud: LocalCloud) -> None:
     """With the server's key, by either name of this machine."""
     assert ask(cloud, signed(cloud))[0] == 200
     named = {"Host": f"localhost:{cloud.aws.port}"}
@@ -53,7 +54,7 @@ def test_its_user_gets_an_answer(cloud: Cloud) -> None:
     "authorization",
     ["", "Bearer x", "AWS4-HMAC-SHA256 nonsense", "AWS4-HMAC-SHA256 Credential=/////", "AWS AKIA:x"],
 )
-def test_no_key(cloud: Cloud, authorization: str) -> None:
+def test_no_key(cloud: LocalCloud, authorization: str) -> None:
     """A form that a web page could send has no SigV4 header: 403."""
     headers = {"Authorization": authorization} if authorization else {}
     status, text = ask(cloud, headers)
@@ -61,7 +62,7 @@ def test_no_key(cloud: Cloud, authorization: str) -> None:
     assert "<Code>MissingAuthenticationToken</Code>" in text
 
 
-def test_a_key_in_the_address_is_no_key(cloud: Cloud) -> None:
+def test_a_key_in_the_address_is_no_key(cloud: LocalCloud) -> None:
     """A presigned URL can be put into a link; it is refused."""
     scope = f"{cloud.aws.access_key_id}/20260101/us-east-1/ec2/aws4_request"
     path = f"/?Action=DescribeVpcs&X-Amz-Credential={scope}&AWSAccessKeyId={cloud.aws.access_key_id}"
@@ -77,7 +78,7 @@ def test_a_key_in_the_address_is_no_key(cloud: Cloud) -> None:
         ("ssm", "UnrecognizedClientException"),
     ],
 )
-def test_a_wrong_key(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, service: str, code: str) -> None:
+def test_a_wrong_key(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service: str, code: str) -> None:
     """403 with the code that the service has for it, in the protocol that boto3 reads."""
     monkeypatch.setattr(cloud.aws, "access_key_id", "AKIA0123456789ABCDEF")
     client = cloud.client(service)
@@ -95,14 +96,14 @@ def test_a_wrong_key(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, service: str
     assert caught.value.response["ResponseMetadata"]["RequestId"]
 
 
-def test_assumed_keys_are_keys_until_the_server_ends(cloud: Cloud) -> None:
+def test_assumed_keys_are_keys_until_the_server_ends(cloud: LocalCloud) -> None:
     """AssumeRole leads to the role's account, without a role to be made first."""
     sts = cloud.client("sts", "222233334444")
     assert sts.get_caller_identity()["Account"] == "222233334444"
     assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
-def test_the_account_cannot_be_chosen_by_a_header(cloud: Cloud) -> None:
+def test_the_account_cannot_be_chosen_by_a_header(cloud: LocalCloud) -> None:
     """A plain moto would let any client name its account; here the key decides."""
     chosen = {"X-Moto-Account-Id": "999999999999"}
     call = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -125,7 +126,7 @@ def test_the_account_cannot_be_chosen_by_a_header(cloud: Cloud) -> None:
         {"Host": ""},
     ],
 )
-def test_web_pages_are_refused(cloud: Cloud, header: dict[str, str]) -> None:
+def test_web_pages_are_refused(cloud: LocalCloud, header: dict[str, str]) -> None:
     """Any Origin, any foreign Host (DNS rebinding): 403, even with the right key."""
     status, text = ask(cloud, signed(cloud) | header)
     assert status == 403
@@ -134,13 +135,13 @@ def test_web_pages_are_refused(cloud: Cloud, header: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "PUT"])
 @pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/reset", "/moto-api/data.json", "/x"])
-def test_there_are_no_admin_pages(cloud: Cloud, path: str, method: str) -> None:
+def test_there_are_no_admin_pages(cloud: LocalCloud, path: str, method: str) -> None:
     """The pages of moto itself which can empty or show everything, are not served."""
     assert ask(cloud, {}, b"", method, path)[0] == 403
     assert ask(cloud, signed(cloud), b"", method, path)[0] == 404
 
 
-def test_status_needs_the_key(cloud: Cloud) -> None:
+def test_status_needs_the_key(cloud: LocalCloud) -> None:
     """The server tells who it is only to its user."""
     assert ask(cloud, {}, b"", "GET", "/_plab/status")[0] == 403
     status, text = ask(cloud, signed(cloud), b"", "GET", "/_plab/status")
@@ -149,7 +150,7 @@ def test_status_needs_the_key(cloud: Cloud) -> None:
     assert told["resources"] == 0
 
 
-def test_bodies_are_bounded(cloud: Cloud) -> None:
+def test_bodies_are_bounded(cloud: LocalCloud) -> None:
     """413 for more than a mebibyte, 411 for a length that is not said."""
     status, text = ask(cloud, signed(cloud), b"x" * (1 << 21))
     assert (status, "RequestEntityTooLarge" in text) == (413, True)
@@ -159,7 +160,7 @@ def test_bodies_are_bounded(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("line", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\r\n\r\n"])
-def test_what_is_not_http(cloud: Cloud, line: bytes) -> None:
+def test_what_is_not_http(cloud: LocalCloud, line: bytes) -> None:
     """A line that is no request gets a 4xx or 5xx of HTTP, and the server lives."""
     with socket.create_connection(("127.0.0.1", cloud.aws.port), timeout=10) as connection:
         connection.sendall(line)
@@ -179,15 +180,17 @@ def test_what_is_not_http(cloud: Cloud, line: bytes) -> None:
         (b"Action=RunInstances", "MissingParameter"),
         (b"Action=CreateVpcEndpoint", "MissingParameter"),
         (b"Action=DescribeVpcs&MaxResults=x", "MalformedQueryString"),
+        (b"Action=DescribeVpcs&MaxResults=1", "InvalidParameterValue"),
+        (b"Action=DescribeVpcs&NextToken=%C3%A9", "InvalidNextToken"),
     ],
 )
-def test_malformed_requests(cloud: Cloud, body: bytes, code: str) -> None:
+def test_malformed_requests(cloud: LocalCloud, body: bytes, code: str) -> None:
     """What does not fit EC2's model is a 400 that says so."""
     status, text = ask(cloud, signed(cloud), body)
     assert (status, f"<Code>{code}</Code>" in text) == (400, True), text
 
 
-def test_what_is_not_there(cloud: Cloud) -> None:
+def test_what_is_not_there(cloud: LocalCloud) -> None:
     """Another service, another planet's region, and what moto lacks, each with a sentence."""
     assert "UnknownService" in ask(cloud, signed(cloud, service="s3"))[1]
     away = {"Authorization": signed(cloud)["Authorization"].replace("us-east-1", "mars-1")}

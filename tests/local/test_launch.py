@@ -18,8 +18,9 @@ import boto3
 import pytest
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local import launch
-from privatelink_lab.local.launch import LocalServer
+from privatelink_lab.local import client, launch
+from privatelink_lab.local.client import LocalServer, Pace
+from privatelink_lab.local.serve import say
 
 
 @pytest.fixture
@@ -42,9 +43,10 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
         "access_key_id": "AKIA0123456789ABCDEF",
         "secret_access_key": "it's",
         "speed": 20.0,
+        "slow": False,
     } | changes
     folder.mkdir(exist_ok=True)
-    path = launch.server_path(folder)
+    path = client.server_path(folder)
     path.touch(mode=0o600)
     path.write_text(json.dumps(server))
     return LocalServer(**server)
@@ -52,10 +54,10 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
 
 def test_start_find_use_and_stop(folder: Path) -> None:
     """It starts once, outlives Ctrl-C, serves AWS calls, counts, and ends without a trace."""
-    server, new = launch.start(folder, 20)
-    assert (new, launch.start(folder, 5)) == (True, (server, False))
-    assert launch.running(folder) == server
-    assert stat.S_IMODE(launch.server_path(folder).stat().st_mode) == 0o600
+    server, new = launch.start(folder, Pace(20))
+    assert (new, launch.start(folder, Pace(5))) == (True, (server, False))
+    assert client.running(folder) == server
+    assert stat.S_IMODE(client.server_path(folder).stat().st_mode) == 0o600
     os.kill(server.pid, signal.SIGINT)
     ec2 = boto3.client(
         "ec2",
@@ -66,93 +68,93 @@ def test_start_find_use_and_stop(folder: Path) -> None:
     )
     ec2.create_vpc(CidrBlock="10.0.0.0/16")
     ec2.close()
-    assert launch.resources(server) == 1
-    assert "ec2 CreateVpc 200" in launch.log_path(folder).read_text()
-    assert server.secret_access_key not in repr(server) + launch.log_path(folder).read_text()
+    assert client.about(server)["resources"] == 1
+    assert "ec2 CreateVpc 200" in client.log_path(folder).read_text()
+    assert server.secret_access_key not in repr(server) + client.log_path(folder).read_text()
     assert launch.stop(folder) == server
-    assert launch.running(folder) is None
+    assert client.running(folder) is None
     assert launch.stop(folder) is None
-    assert not launch.server_path(folder).exists()
+    assert not client.server_path(folder).exists()
     with pytest.raises(ProcessLookupError):
         os.kill(server.pid, 0)
     with pytest.raises(PlabError, match="does not answer"):
-        launch.resources(server)
+        client.about(server)
 
 
 def test_two_starts_end_with_one_server(folder: Path) -> None:
     """The second waits for the first and finds its server."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: launch.start(folder, 20), range(2)))
+        results = list(pool.map(lambda _: launch.start(folder, Pace(20)), range(2)))
     assert results[0][0] == results[1][0]
     assert sorted(new for _, new in results) == [False, True]
 
 
 def test_a_killed_server_is_replaced(folder: Path) -> None:
     """Its file stays behind; the next look removes it, the next start makes a new life."""
-    first, _ = launch.start(folder, 20)
+    first, _ = launch.start(folder, Pace(20))
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
-    assert launch.server_path(folder).exists()
-    assert launch.running(folder) is None
-    assert not launch.server_path(folder).exists()
-    second, new = launch.start(folder, 20)
+    assert client.server_path(folder).exists()
+    assert client.running(folder) is None
+    assert not client.server_path(folder).exists()
+    second, new = launch.start(folder, Pace(20))
     assert new
     assert second.token != first.token
 
 
 def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
     """A file that leads to a server with another token is stale, and nobody is killed for it."""
-    real, _ = launch.start(folder, 20)
+    real, _ = launch.start(folder, Pace(20))
     other = folder.parent / "other"
     pretend(other, url=real.url, access_key_id=real.access_key_id, pid=os.getpid())
     assert launch.stop(other) is None
-    assert not launch.server_path(other).exists()
-    assert launch.running(folder) == real
+    assert not client.server_path(other).exists()
+    assert client.running(folder) == real
 
 
 def test_a_stale_file_is_removed(folder: Path) -> None:
     """Nobody listens on that port any more."""
     pretend(folder)
-    assert launch.running(folder) is None
-    assert not launch.server_path(folder).exists()
+    assert client.running(folder) is None
+    assert not client.server_path(folder).exists()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o660])
 def test_a_file_that_others_can_touch_is_refused(folder: Path, mode: int) -> None:
     """Whoever can write it could send our calls anywhere."""
     pretend(folder)
-    launch.server_path(folder).chmod(mode)
+    client.server_path(folder).chmod(mode)
     with pytest.raises(PlabError, match="not yours alone") as caught:
-        launch.running(folder)
+        client.running(folder)
     assert caught.value.hint
-    launch.server_path(folder).unlink()
+    client.server_path(folder).unlink()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}'])
 def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
     """It says which file and what to do, and removes nothing by itself."""
     pretend(folder)
-    launch.server_path(folder).write_text(text)
+    client.server_path(folder).write_text(text)
     with pytest.raises(PlabError, match="damaged"):
-        launch.running(folder)
-    launch.server_path(folder).unlink()
+        client.running(folder)
+    client.server_path(folder).unlink()
 
 
 def test_a_link_is_not_followed(folder: Path) -> None:
     """The file might lead to somebody else's."""
     pretend(folder)
-    real = launch.server_path(folder).rename(folder / "real")
-    launch.server_path(folder).symlink_to(real)
+    real = client.server_path(folder).rename(folder / "real")
+    client.server_path(folder).symlink_to(real)
     with pytest.raises(PlabError, match="cannot be read"):
-        launch.running(folder)
-    launch.server_path(folder).unlink()
+        client.running(folder)
+    client.server_path(folder).unlink()
 
 
 def test_a_start_that_fails_says_why(folder: Path) -> None:
     """The last words of the process are in the error."""
     with pytest.raises(PlabError, match=r"could not convert|invalid float") as caught:
-        launch.start(folder, "fast")  # type: ignore[arg-type]  # to make the process fail
-    assert str(launch.log_path(folder)) in caught.value.hint
+        launch.start(folder, Pace("fast"))  # type: ignore[arg-type]  # to make the process fail
+    assert str(client.log_path(folder)) in caught.value.hint
 
 
 def test_exports_are_shell_lines(folder: Path) -> None:
@@ -165,8 +167,8 @@ def test_exports_are_shell_lines(folder: Path) -> None:
 
 def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
     """Nobody could find it again, so it does not stay for ever."""
-    server, _ = launch.start(folder, 20)
-    launch.server_path(folder).unlink()
+    server, _ = launch.start(folder, Pace(20))
+    client.server_path(folder).unlink()
     assert launch._wait(lambda: launch._has_ended(server.pid), 15)
 
 
@@ -175,3 +177,11 @@ def test_the_launcher_does_not_load_moto() -> None:
     code = "import sys, privatelink_lab.local.launch; print('moto' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
+
+
+def test_a_line_of_the_log_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests at once leave two lines, not one with both and an empty one."""
+    written: list[str] = []
+    monkeypatch.setattr(sys.stdout, "write", written.append)
+    say("one")
+    assert [each for each in written if each] == ["one\n"]

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from .labs import CONSUMER, Lab, code_of
+from .clouds import Cloud
+from .labs import Lab, active_balancer, add_subnet, code_of, make_balancer, network, outcome
+
+UNKNOWN = "vpce-svc-0123456789abcdef0"
 
 
 def find(ec2: Any, **filters: str) -> list[str]:
@@ -16,13 +19,16 @@ def find(ec2: Any, **filters: str) -> list[str]:
     return [each["ServiceId"] for each in answer["ServiceConfigurations"]]
 
 
-def allow(lab: Lab, *principals: str) -> None:
-    """Let these principals find the service."""
-    lab.ec2.modify_vpc_endpoint_service_permissions(
-        ServiceId=lab.service["ServiceId"], AddAllowedPrincipals=list(principals)
-    )
+def state(lab: Lab) -> str:
+    """The state of the lab's service; "" when it is not found."""
+    found = [each for each in find(lab.ec2) if each == lab.service_id]
+    if not found:
+        return ""
+    answer = lab.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=found)
+    return str(answer["ServiceConfigurations"][0]["ServiceState"])
 
 
+@pytest.mark.contract
 def test_a_new_service_is_available_at_once(lab: Lab) -> None:
     """Its name, its zones by name and by id, and an id as AWS makes them."""
     service = lab.service
@@ -34,106 +40,239 @@ def test_a_new_service_is_available_at_once(lab: Lab) -> None:
     assert service["NetworkLoadBalancerArns"] == [lab.balancer]
 
 
-def test_a_repeated_token_gives_the_same_service(lab: Lab) -> None:
-    """The token is honoured, and a changed request under it is refused."""
+@pytest.mark.contract
+def test_a_repeated_token_gives_the_same_service(cloud: Cloud) -> None:
+    """The token is honoured, a changed request under it is refused, and tags come with the create."""
+    ec2 = cloud.client("ec2")
     request: dict[str, Any] = {
-        "NetworkLoadBalancerArns": [lab.balancer],
+        "NetworkLoadBalancerArns": [active_balancer(cloud, network(ec2)[1])],
         "ClientToken": "one",
         "TagSpecifications": [{"ResourceType": "vpc-endpoint-service", "Tags": [{"Key": "plab:lab", "Value": "x"}]}],
     }
-    ids = [lab.ec2.create_vpc_endpoint_service_configuration(**request)["ServiceConfiguration"] for _ in range(2)]
-    assert ids[0]["ServiceId"] == ids[1]["ServiceId"]
-    other = request | {"AcceptanceRequired": False}
-    code = code_of(lab.ec2.create_vpc_endpoint_service_configuration, **other)
-    assert code == "IdempotentParameterMismatch"
-    assert find(lab.ec2, **{"tag:plab:lab": "x"}) == [ids[0]["ServiceId"]]
+    create = ec2.create_vpc_endpoint_service_configuration
+    ids = {create(**request)["ServiceConfiguration"]["ServiceId"] for _ in range(2)}
+    assert len(ids) == 1
+    assert code_of(create, **(request | {"AcceptanceRequired": False})) == "IdempotentParameterMismatch"
+    cloud.until(lambda: set(find(ec2, **{"tag:plab:lab": "x"})), ids)
 
 
+@pytest.mark.contract
+def test_a_balancer_belongs_to_one_service_only(lab: Lab) -> None:
+    """A second service on the same balancer is InvalidParameter."""
+    create = lab.ec2.create_vpc_endpoint_service_configuration
+    assert code_of(create, NetworkLoadBalancerArns=[lab.balancer]) == "InvalidParameter"
+
+
+@pytest.mark.contract
+def test_what_a_service_cannot_be_made_of(cloud: Cloud) -> None:
+    """No balancer, a malformed ARN, one that is not there, and one that is still provisioning."""
+    ec2 = cloud.client("ec2")
+    provisioning = make_balancer(cloud.client("elbv2"), network(ec2)[1])
+    create = ec2.create_vpc_endpoint_service_configuration
+    missing = provisioning.replace("/nlb/", "/none/")
+    codes = [code_of(create, NetworkLoadBalancerArns=arns) for arns in ([], ["arn"], [missing], [provisioning])]
+    kind = "InvalidNetworkLoadBalancerArn"
+    assert codes == ["InvalidParameter", f"{kind}.Malformed", f"{kind}.NotFound", "InvalidParameter"]
+
+
+@pytest.mark.contract
 def test_filters_of_services(lab: Lab) -> None:
-    """By id, name, state and tag; tags can be added later."""
-    ec2, mine = lab.ec2, lab.service["ServiceId"]
-    assert find(ec2, service_id=mine) == find(ec2, service_state="Available") == [mine]
-    assert find(ec2, service_name=lab.service["ServiceName"]) == [mine]
-    assert find(ec2, service_state="Deleting") == find(ec2, **{"tag:a": "b"}) == []
+    """By id, name, state and tag; tags can be added later; what matches nothing returns nothing."""
+    ec2, mine = lab.ec2, lab.service_id
+    assert find(ec2, service_id=mine) == [mine]
+    assert find(ec2, service_name=lab.service["ServiceName"], service_state="Available") == [mine]
+    assert find(ec2, service_id=mine, service_state="Deleting") == find(ec2, **{"tag:a": "none"}) == []
     ec2.create_tags(Resources=[mine], Tags=[{"Key": "a", "Value": "b"}])
-    assert find(ec2, **{"tag:a": "b"}) == find(ec2, **{"tag-key": "a"}) == [mine]
+    lab.cloud.until(lambda: find(ec2, **{"tag:a": "b"}), [mine])
     call = ec2.describe_vpc_endpoint_service_configurations
     assert code_of(call, Filters=[{"Name": "colour", "Values": ["red"]}]) == "InvalidFilter"
-    unknown = code_of(call, ServiceIds=["vpce-svc-0123456789abcdef0"])
-    assert unknown == "InvalidVpcEndpointServiceId.NotFound"
+    assert code_of(call, ServiceIds=[UNKNOWN]) == "InvalidVpcEndpointServiceId.NotFound"
 
 
-def test_the_permission_list_keeps_its_order(lab: Lab) -> None:
-    """No principal twice, and the order in which they were added."""
-    names = [f"arn:aws:iam::{number}:root" for number in ("999988887777", CONSUMER, "111122223333")]
-    allow(lab, names[0], names[1])
-    allow(lab, names[2], names[0])
-    asked = {"ServiceId": lab.service["ServiceId"]}
-    told = lab.ec2.describe_vpc_endpoint_service_permissions(**asked)["AllowedPrincipals"]
-    assert [each["Principal"] for each in told] == names
+@pytest.mark.contract
+def test_principals_are_added_once_and_removed(lab: Lab) -> None:
+    """No principal twice."""
+    names = [f"arn:aws:iam::{number}:root" for number in (lab.cloud.account, lab.cloud.consumer)]
+    lab.allow(names[0])
+    lab.allow(*names)
+    asked = {"ServiceId": lab.service_id}
+
+    def told() -> list[str]:
+        answer = lab.ec2.describe_vpc_endpoint_service_permissions(**asked)
+        assert all(each["PrincipalType"] == "Account" for each in answer["AllowedPrincipals"])
+        return sorted(each["Principal"] for each in answer["AllowedPrincipals"])
+
+    lab.cloud.until(told, sorted(names))
     lab.ec2.modify_vpc_endpoint_service_permissions(**asked, RemoveAllowedPrincipals=names[:1])
-    told = lab.ec2.describe_vpc_endpoint_service_permissions(**asked)["AllowedPrincipals"]
-    assert [each["Principal"] for each in told] == names[1:]
+    lab.cloud.until(told, names[1:])
+    call = lab.ec2.modify_vpc_endpoint_service_permissions
+    assert code_of(call, ServiceId=UNKNOWN, AddAllowedPrincipals=names) == "InvalidVpcEndpointServiceId.NotFound"
 
 
-@pytest.mark.parametrize(
-    "principal",
-    [f"arn:aws:iam::{CONSUMER}:root", f"arn:aws:iam::{CONSUMER}:role/lab", "*"],
-)
+def services_seen(ec2: Any, lab: Lab) -> str:
+    """The owner of the lab's service as another account sees it, or the error code."""
+    asked = {"ServiceNames": [lab.service["ServiceName"]]}
+    code = outcome(ec2.describe_vpc_endpoint_services, **asked)
+    if code:
+        return code
+    details = ec2.describe_vpc_endpoint_services(**asked)["ServiceDetails"][0]
+    assert details["AcceptanceRequired"] is True
+    assert details["AvailabilityZoneIds"] == lab.service["AvailabilityZoneIds"]
+    return str(details["Owner"])
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("principal", ["root", "role", "*"])
 def test_another_account_needs_a_permission(lab: Lab, principal: str) -> None:
     """Without it the service does not exist; with it the consumer sees owner and zones."""
-    theirs = lab.cloud.client("ec2", CONSUMER)
-    asked = {"ServiceNames": [lab.service["ServiceName"]]}
-    assert code_of(theirs.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
-    allow(lab, "arn:aws:iam::111122223333:root", f"arn:aws:iam::{CONSUMER}:role/other")
-    assert code_of(theirs.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
-    allow(lab, principal)
-    details = theirs.describe_vpc_endpoint_services(**asked)["ServiceDetails"][0]
-    assert details["Owner"] == "123456789012"
-    assert details["AcceptanceRequired"] is True
-    assert details["AvailabilityZones"] == ["us-east-1a"]
-    assert details["AvailabilityZoneIds"] == lab.service["AvailabilityZoneIds"]
-    assert find(theirs) == []
+    theirs = lab.cloud.client("ec2", lab.cloud.consumer)
+    assert services_seen(theirs, lab) == "InvalidServiceName"
+    lab.allow(f"arn:aws:iam::{lab.cloud.account}:root")
+    assert services_seen(theirs, lab) == "InvalidServiceName"
+    arns = {"root": f"arn:aws:iam::{lab.cloud.consumer}:root", "role": lab.cloud.role()}
+    lab.allow(arns.get(principal, "*"))
+    lab.cloud.until(lambda: services_seen(theirs, lab), lab.cloud.account)
+    assert find(theirs, service_id=lab.service_id) == []
 
 
+@pytest.mark.contract
 def test_the_catalogue_has_aws_services(lab: Lab) -> None:
     """AWS's own services are there, in pages, and one unknown name fails a whole call."""
     ec2 = lab.ec2
     name = "com.amazonaws.us-east-1.ssm"
-    assert ec2.describe_vpc_endpoint_services(ServiceNames=[name])["ServiceNames"] == [name]
+    assert name in ec2.describe_vpc_endpoint_services(ServiceNames=[name])["ServiceNames"]
     call = ec2.describe_vpc_endpoint_services
     assert code_of(call, ServiceNames=[name, "com.amazonaws.none"]) == "InvalidServiceName"
     pages = ec2.get_paginator("describe_vpc_endpoint_services")
     names = [each for page in pages.paginate(PaginationConfig={"PageSize": 100}) for each in page["ServiceNames"]]
-    assert len(names) == len(set(names)) > 100
+    assert len(set(names)) > 100
     assert lab.service["ServiceName"] in names
 
 
+@pytest.mark.contract
 def test_a_connection_holds_its_service(lab: Lab) -> None:
-    """HTTP 200 with the refusal inside, until the connection is rejected or gone."""
+    """HTTP 200 with the refusal inside, until the connection is rejected; the endpoint stays with its consumer."""
     endpoint = lab.connect()
-    asked = {"ServiceIds": [lab.service["ServiceId"], "vpce-svc-0123456789abcdef0"]}
+    asked = {"ServiceIds": [lab.service_id, UNKNOWN]}
     answer = lab.ec2.delete_vpc_endpoint_service_configurations(**asked)
-    codes = [each["Error"]["Code"] for each in answer["Unsuccessful"]]
-    assert codes == ["ExistingVpcEndpointConnections", "InvalidVpcEndpointService.NotFound"]
+    codes = {each["ResourceId"]: each["Error"]["Code"] for each in answer["Unsuccessful"]}
+    assert codes[lab.service_id] == "ExistingVpcEndpointConnections"
+    assert codes[UNKNOWN] in {"InvalidVpcEndpointService.NotFound", "InvalidVpcEndpointServiceId.NotFound"}
     lab.decide("reject", endpoint)
-    lab.cloud.wait(1)
-    answer = lab.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=asked["ServiceIds"][:1])
-    assert answer["Unsuccessful"] == []
+    lab.cloud.until(lambda: lab.state(endpoint), "rejected")
+    lab.cloud.until(lab.delete_service, [])
+    lab.cloud.until(lambda: state(lab), "")
     assert lab.state(endpoint) == "rejected"
-    assert [row["VpcEndpointState"] for row in lab.rows()] == ["rejected"]
+
+
+@pytest.mark.contract
+def test_a_deleted_service_is_found_by_nobody(lab: Lab) -> None:
+    """Nobody can connect to it any more; asking twice is no error; in the end its id is unknown."""
+    assert lab.delete_service() == []
+    assert services_seen(lab.ec2, lab) == "InvalidServiceName"
+    lab.cloud.until(lambda: state(lab), "")
+    call = lab.ec2.describe_vpc_endpoint_service_configurations
+    assert code_of(call, ServiceIds=[lab.service_id]) == "InvalidVpcEndpointServiceId.NotFound"
 
 
 def test_a_deleted_service_lingers_and_goes(lab: Lab) -> None:
-    """Deleting, Deleted, and then not found; nobody can connect meanwhile."""
-    ec2, mine = lab.ec2, lab.service["ServiceId"]
-    ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[mine])
-    call = ec2.describe_vpc_endpoint_service_configurations
-    assert call(ServiceIds=[mine])["ServiceConfigurations"][0]["ServiceState"] == "Deleting"
-    asked = {"ServiceNames": [lab.service["ServiceName"]]}
-    assert code_of(ec2.describe_vpc_endpoint_services, **asked) == "InvalidServiceName"
-    ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[mine])
+    """Ten seconds Deleting, five Deleted, and then not found."""
+    lab.delete_service()
+    assert state(lab) == "Deleting"
+    assert lab.delete_service() == []
     lab.cloud.wait(10)
-    assert call(ServiceIds=[mine])["ServiceConfigurations"][0]["ServiceState"] == "Deleted"
+    assert state(lab) == "Deleted"
     lab.cloud.wait(5)
-    assert code_of(call, ServiceIds=[mine]) == "InvalidVpcEndpointServiceId.NotFound"
+    assert state(lab) == ""
+
+
+@pytest.mark.contract
+def test_balancers_of_a_service_come_and_go(lab: Lab) -> None:
+    """A second balancer adds its zone; one goes only while nobody is connected, and never the last."""
+    ec2 = lab.ec2
+    second = active_balancer(lab.cloud, add_subnet(ec2, lab.vpc, "10.0.1.0/24", "us-east-1b"), "second")
+    change = ec2.modify_vpc_endpoint_service_configuration
+    mine = {"ServiceId": lab.service_id}
+    change(**mine, AddNetworkLoadBalancerArns=[second])
+
+    def zones() -> list[str]:
+        answer = ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service_id])
+        return list(answer["ServiceConfigurations"][0]["AvailabilityZones"])
+
+    lab.cloud.until(zones, ["us-east-1a", "us-east-1b"])
+    lab.connect()
+    assert code_of(change, **mine, RemoveNetworkLoadBalancerArns=[second]) == "ExistingVpcEndpointConnections"
+
+
+def test_the_last_balancer_stays(lab: Lab) -> None:
+    """A service without a balancer is InvalidParameter."""
+    change = lab.ec2.modify_vpc_endpoint_service_configuration
+    code = code_of(change, ServiceId=lab.service_id, RemoveNetworkLoadBalancerArns=[lab.balancer])
+    assert code == "InvalidParameter"
+
+
+@pytest.mark.contract
+def test_a_private_name_has_to_be_proved(lab: Lab) -> None:
+    """It is pendingVerification with a TXT record to publish, and consumers cannot use it yet."""
+    ec2 = lab.ec2
+    ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, PrivateDnsName="plab.example.com")
+    answer = ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service_id])
+    found = answer["ServiceConfigurations"][0]
+    assert found["PrivateDnsName"] == "plab.example.com"
+    proof = found["PrivateDnsNameConfiguration"]
+    assert (proof["State"], proof["Type"]) == ("pendingVerification", "TXT")
+    assert proof["Name"]
+    assert proof["Value"]
+    request = lab.request(PrivateDnsEnabled=True)
+    ec2.modify_vpc_attribute(VpcId=request["VpcId"], EnableDnsHostnames={"Value": True})
+    lab.cloud.until(lambda: code_of(ec2.create_vpc_endpoint, **request), "InvalidParameter")
+    ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, RemovePrivateDnsName=True)
+    answer = ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service_id])
+    assert not answer["ServiceConfigurations"][0].get("PrivateDnsName")
+
+
+def test_a_private_name_is_not_proved_here(lab: Lab) -> None:
+    """There is no DNS to publish the record in: after a minute the check has failed."""
+    start = lab.ec2.start_vpc_endpoint_service_private_dns_verification
+    assert code_of(start, ServiceId=lab.service_id) == "InvalidParameter"
+    lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, PrivateDnsName="plab.example.com")
+    start(ServiceId=lab.service_id)
+    lab.cloud.wait(60)
+    answer = lab.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service_id])
+    assert answer["ServiceConfigurations"][0]["PrivateDnsNameConfiguration"]["State"] == "failed"
+
+
+@pytest.mark.contract
+def test_notifications_of_connections(lab: Lab) -> None:
+    """They are Enabled, belong to a service or an endpoint, and have a code of their own when unknown."""
+    ec2 = lab.ec2
+    topic = f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
+    create = ec2.create_vpc_endpoint_connection_notification
+    neither = code_of(create, ConnectionNotificationArn=topic, ConnectionEvents=["Accept"])
+    assert neither.startswith(("InvalidParameter", "MissingParameter"))
+    unknown = {"ConnectionNotificationId": "vpce-nfn-0123456789abcdef0"}
+    call = ec2.describe_vpc_endpoint_connection_notifications
+    assert code_of(call, **unknown) == "InvalidConnectionNotification"
+
+
+def test_a_notification_is_kept_as_it_was_asked_for(lab: Lab) -> None:
+    """Made, listed, changed and deleted; nothing is sent from here."""
+    ec2, topic = lab.ec2, f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
+    create = ec2.create_vpc_endpoint_connection_notification
+    asked = {"ServiceId": lab.service_id, "ConnectionNotificationArn": topic}
+    made = create(**asked, ConnectionEvents=["Accept", "Reject"])["ConnectionNotification"]
+    assert (made["ConnectionNotificationState"], made["ServiceId"]) == ("Enabled", lab.service_id)
+    mine = {"ConnectionNotificationId": made["ConnectionNotificationId"]}
+    ec2.modify_vpc_endpoint_connection_notification(**mine, ConnectionEvents=["Connect"])
+    (row,) = ec2.describe_vpc_endpoint_connection_notifications(**mine)["ConnectionNotificationSet"]
+    assert (row["ConnectionEvents"], row["ConnectionNotificationArn"]) == (["Connect"], topic)
+    assert code_of(create, **asked, ConnectionEvents=["Nonsense"]) == "InvalidParameter"
+    assert (
+        code_of(create, **(asked | {"ConnectionNotificationArn": "x"}), ConnectionEvents=["Accept"])
+        == "InvalidParameter"
+    )
+    delete = ec2.delete_vpc_endpoint_connection_notifications
+    ids = list(mine.values())
+    assert delete(ConnectionNotificationIds=ids)["Unsuccessful"] == []
+    (refused,) = delete(ConnectionNotificationIds=ids)["Unsuccessful"]
+    assert refused["Error"]["Code"] == "InvalidConnectionNotification"

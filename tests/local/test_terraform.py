@@ -1,0 +1,213 @@
+"""Terraform's own AWS provider on the local AWS: what it reads in the answers, and the whole lab (with --terraform)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from privatelink_lab.local.clock import Clock
+from privatelink_lab.local.server import LocalAws
+
+from .clouds import CONSUMER, Cloud, LocalCloud
+from .labs import Lab, network
+
+CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
+PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # read here: no test sees PLAB_ variables
+SPEED = 200
+NO_PROVIDER = ("Failed to query available provider packages", "Failed to install provider")
+
+
+@dataclass
+class Terraform:
+    """A folder with the lab's configuration, and the environment that leads it to a local AWS."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *words: str, seconds: float) -> tuple[int, str]:
+        """The exit code and the output of a Terraform command; it is killed with its plugins when time is up."""
+        process = subprocess.Popen(
+            ["terraform", *words, "-no-color"],  # noqa: S607  # the user's own, from PATH
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                said, _ = process.communicate(timeout=seconds)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return process.returncode, said
+
+    def do(self, *words: str, seconds: float) -> None:
+        """Run a command that must succeed."""
+        code, said = self.run(*words, seconds=seconds)
+        assert code == 0, said
+
+
+@pytest.fixture
+def fast_cloud() -> Iterator[LocalCloud]:
+    """A local AWS that is as much faster as Terraform is patient."""
+    with LocalAws(Clock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: Path) -> Terraform:
+    """Terraform with its provider and the lab's configuration; skips where they cannot be had."""
+    if not request.config.getoption("--terraform"):
+        pytest.skip("takes two minutes: say --terraform")
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    shutil.copy(CONFIGURATION, tmp_path)
+    made = Terraform(tmp_path, environment(fast_cloud.aws))
+    source = [f"-plugin-dir={PLUGINS}"] if PLUGINS else []
+    code, said = made.run("init", *source, seconds=300)
+    if code and any(each in said for each in NO_PROVIDER):
+        pytest.skip(f"terraform init cannot get the provider: {said}")
+    assert code == 0, said
+    return made
+
+
+def environment(aws: LocalAws) -> dict[str, str]:
+    """What `plab local start` prints, and of the machine's own all but what steers AWS or Terraform."""
+    kept = {name: each for name, each in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    return kept | {
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_ACCESS_KEY_ID": aws.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "CHECKPOINT_DISABLE": "1",
+        "TF_INPUT": "0",
+    }
+
+
+def test_terraform_builds_and_removes_the_lab(terraform: Terraform, fast_cloud: LocalCloud) -> None:
+    """It applies as on AWS, finds nothing to change afterwards, and leaves nothing when it destroys."""
+    before = fast_cloud.aws.inventory()
+    terraform.do("apply", "-auto-approve", seconds=600)
+    terraform.do("plan", "-detailed-exitcode", seconds=120)
+    rows = fast_cloud.client("ec2").describe_vpc_endpoint_connections()["VpcEndpointConnections"]
+    connections = sorted((row["VpcEndpointOwner"], row["VpcEndpointState"]) for row in rows)
+    assert connections == [("123456789012", "available"), ("210987654321", "available")]
+    terraform.do("destroy", "-auto-approve", seconds=600)
+    assert fast_cloud.aws.inventory() == before
+
+
+def test_a_permission_has_an_id(lab: Lab) -> None:
+    """Adding a principal answers with the id of its permission, and describing it finds the same."""
+    arns = {f"arn:aws:iam::{CONSUMER}:root": "Account", f"arn:aws:iam::{CONSUMER}:role/lab": "Role", "*": "All"}
+    asked = {"ServiceId": lab.service["ServiceId"]}
+    added = lab.ec2.modify_vpc_endpoint_service_permissions(**asked, AddAllowedPrincipals=list(arns))
+    rows = added["AddedPrincipals"]
+    assert {row["Principal"]: row["PrincipalType"] for row in rows} == arns
+    assert len({row["ServicePermissionId"] for row in rows}) == len(arns)
+    assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked)["AllowedPrincipals"] == rows
+    accounts = [{"Name": "principal-type", "Values": ["Account"]}]
+    assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked, Filters=accounts)["AllowedPrincipals"] == rows[:1]
+
+
+def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
+    """Not even an empty association, and its volume is where its image has the root device."""
+    ec2 = cloud.client("ec2")
+    _, subnet = network(ec2, "10.0.0.0/16")
+    other = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
+    for ami in (cloud.ami, other):
+        made = ec2.run_instances(ImageId=ami, InstanceType="t3.micro", SubnetId=subnet, MinCount=1, MaxCount=1)
+        found = ec2.describe_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])["Reservations"][0][
+            "Instances"
+        ][0]
+        assert "Association" not in found["NetworkInterfaces"][0]
+        assert [each["DeviceName"] for each in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
+
+
+def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
+    """Given with either, by default the VPC's own, and changed through either."""
+    ec2 = cloud.client("ec2")
+    vpc, subnet = network(ec2, "10.0.0.0/16")
+    first, second = (
+        ec2.create_security_group(GroupName=name, Description="d", VpcId=vpc)["GroupId"] for name in ("a", "b")
+    )
+    interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [first], "AssociatePublicIpAddress": False}
+
+    def run(**more: Any) -> str:
+        made = ec2.run_instances(ImageId=cloud.ami, InstanceType="t3.micro", MinCount=1, MaxCount=1, **more)[
+            "Instances"
+        ][0]
+        return str(made["InstanceId"])
+
+    def groups(instance: str) -> list[list[str]]:
+        row = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        nic = ec2.describe_network_interfaces(NetworkInterfaceIds=[row["NetworkInterfaces"][0]["NetworkInterfaceId"]])
+        return [
+            [each["GroupName"] for each in rows]
+            for rows in (row["SecurityGroups"], nic["NetworkInterfaces"][0]["Groups"])
+        ]
+
+    assert groups(run(SubnetId=subnet)) == [["default"], ["default"]]
+    assert groups(run(SubnetId=subnet, SecurityGroupIds=[first])) == [["a"], ["a"]]
+    instance = run(NetworkInterfaces=[interface])
+    assert groups(instance) == [["a"], ["a"]]
+    ec2.modify_instance_attribute(InstanceId=instance, Groups=[second])
+    assert groups(instance) == [["b"], ["b"]]
+
+
+def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
+    """Also one that was described at the launch; one that was there before stays, and so does one that shall."""
+    ec2 = cloud.client("ec2")
+    _, subnet = network(ec2, "10.0.0.0/16")
+    own = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    kept = {"DeviceIndex": 1, "SubnetId": subnet, "DeleteOnTermination": False}
+    for interfaces in (
+        [{"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": False}, kept],
+        [{"DeviceIndex": 0, "NetworkInterfaceId": own}],
+    ):
+        made = ec2.run_instances(
+            ImageId=cloud.ami, InstanceType="t3.micro", MinCount=1, MaxCount=1, NetworkInterfaces=interfaces
+        )
+        ec2.terminate_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])
+    assert len(ec2.describe_network_interfaces()["NetworkInterfaces"]) == 3
+    cloud.wait(30)
+    left = [each["NetworkInterfaceId"] for each in ec2.describe_network_interfaces()["NetworkInterfaces"]]
+    assert own in left
+    assert len(left) == 2
+
+
+def test_groups_of_a_balancer_may_ignore_privatelink(lab: Lab) -> None:
+    """`on` with groups, `off` when told so, and nothing without groups."""
+    elb = lab.cloud.client("elbv2")
+    group = lab.ec2.create_security_group(GroupName="nlb", Description="d", VpcId=lab.vpc)["GroupId"]
+    settings = {"Name": "grouped", "Type": "network", "Scheme": "internal", "Subnets": [lab.subnet]}
+    arn = elb.create_load_balancer(**settings, SecurityGroups=[group])["LoadBalancers"][0]["LoadBalancerArn"]
+    field = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
+
+    def word(balancer: str) -> str | None:
+        rows = elb.describe_load_balancers(LoadBalancerArns=[balancer])["LoadBalancers"]
+        found: str | None = rows[0].get(field)
+        return found
+
+    assert (word(arn), word(lab.balancer)) == ("on", None)
+    answer = elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[group], **{field: "off"})
+    assert (answer["SecurityGroupIds"], answer[field], word(arn)) == ([group], "off", "off")
+
+
+def test_a_tcp_listener_has_no_tls_policy(lab: Lab) -> None:
+    """Only a TLS listener has one."""
+    elb = lab.cloud.client("elbv2")
+    group = elb.create_target_group(Name="t", Protocol="TCP", Port=80, VpcId=lab.vpc)["TargetGroups"][0]
+    action = {"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}
+    made = elb.create_listener(LoadBalancerArn=lab.balancer, Protocol="TCP", Port=80, DefaultActions=[action])
+    assert "SslPolicy" not in made["Listeners"][0]
