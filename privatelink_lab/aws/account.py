@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
 # These take neither a token nor a unique name: a re-send after a lost answer makes a second resource.
-SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group"})
+SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group", "create_vpc_endpoint"})
+# The last one has a token, but its 503 lasts and its bucket is small: the loop sends it again, at its own pace.
 
 
 @dataclass(frozen=True)
