@@ -37,7 +37,8 @@ class Call(BaseResponse):
         result, action = action_result.result, self._get_action()
         if action.startswith(("Create", "Run")) and not isinstance(result, Exception):
             for each in made_by(result):
-                self.world.spread(each)
+                if each.startswith(_SPREAD_LATE):
+                    self.world.spread(each)
         if action.startswith("Describe") and isinstance(result, dict):
             try:
                 action_result = ActionResult(self._seen(action, result))
@@ -84,23 +85,25 @@ _NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "sg-": ("InvalidGroup.NotFound", "security group"),
     "i-": ("InvalidInstanceID.NotFound", "instance"),
     "rtb-": ("InvalidRouteTableID.NotFound", "routeTable"),
+    "igw-": ("InvalidInternetGatewayID.NotFound", "internetGateway"),
     "eni-": ("InvalidNetworkInterfaceID.NotFound", "networkInterface"),
     "vpce-svc-": ("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
     "vpce-": ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint"),
 }
+_SPREAD_LATE = (*_NOT_FOUND, "arn:")
 _ELB_NOT_FOUND = {
     "subnet-": "SubnetNotFound",
     ":loadbalancer/": "LoadBalancerNotFound",
     ":targetgroup/": "TargetGroupNotFound",
     ":listener/": "ListenerNotFound",
 }
-_SHARED = re.compile(r"Filters?\.")
+_FILTER = re.compile(r"Filters?\.")
 
 
 def named_ids(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The values of a request but for its filters, which find nothing instead of failing."""
     for name, values in parameters.items():
-        if not _SHARED.match(name):
+        if not _FILTER.match(name):
             yield from values
 
 
@@ -129,10 +132,9 @@ def ids_of(thing: Any) -> Iterator[str]:
     if hasattr(thing, "instances"):
         yield from (each.id for each in thing.instances)
     elif isinstance(thing, dict):
-        yield from (thing[name] for name in ("VpcEndpointId", "ServiceId") if name in thing)
+        yield from filter(None, (thing.get(name) for name in ("VpcEndpointId", "ServiceId")))
     elif isinstance(thing, str):
-        if thing.startswith(tuple(_NOT_FOUND)):
-            yield thing
+        yield thing
     else:
         found = getattr(thing, "id", None) or getattr(thing, "arn", None)
         if isinstance(found, str):

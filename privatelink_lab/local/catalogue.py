@@ -86,6 +86,7 @@ def visible_services(request: Ec2Call, region: str) -> list[Service]:
         for service in all_services()
         if service.service_state == "Available"
         and service.ec2_backend.region_name == region
+        and request.world.is_due(service.id)
         and reaches(service, request.region)
         and admits(service, request)
     ]

@@ -108,6 +108,11 @@ def test_a_new_id_is_not_known_everywhere_at_once(late_cloud: LocalCloud) -> Non
     assert ec2.describe_subnets(Filters=in_vpc)["Subnets"] == []
     late_cloud.wait(DELAYS["id_visible"].usual)
     assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    attach = {"InternetGatewayId": gateway, "VpcId": vpc}
+    assert code_of(ec2.attach_internet_gateway, **attach) == "InvalidInternetGatewayID.NotFound"
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    assert ec2.describe_addresses(AllocationIds=[address])["Addresses"]
     group = add_group(ec2, vpc)
     assert code_of(ec2.delete_security_group, GroupId=group) == "InvalidGroup.NotFound"
 
