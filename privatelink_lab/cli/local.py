@@ -72,12 +72,12 @@ def local_status(config: Path | None, *, json: bool) -> int:
 
 
 @local.command("faults")
-@click.argument("faults", nargs=-1)
+@click.argument("faults", nargs=-1, metavar="[FAULT]...")
 @click.option("--off", is_flag=True, help="Switch all faults off.")
 @CONFIG_OF_LOCAL
 @JSON_OF_LOCAL
 def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, json: bool) -> int:
-    r"""Let things go wrong as they do on AWS; print what is on.
+    """Let things go wrong as they do on AWS; print what is on.
 
     A fault is a kind and its settings: throttle,share=0.3 or error,action=CreateVpc,status=500,code=InternalError.
     Exactly those that are given are on from then on; without any, nothing is changed.
@@ -91,10 +91,11 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
     stale            describes repeat themselves   [action, seconds]
     not-found        new ids are seen late         [seconds]
     unavailable      new services take nobody yet  [seconds]
+    endpoint-expires a request nobody accepts      [seconds]
     instance-fails, balancer-fails, endpoint-fails, target-fails  [share, times]
 
     `action` is a pattern (Describe*), `share` a part of 1, `seconds` are AWS time.
-    """
+    """  # noqa: D301  # \b is click's mark for a paragraph that keeps its lines
     from privatelink_lab.commands import local as command
 
     if faults and off:

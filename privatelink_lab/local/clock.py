@@ -99,7 +99,11 @@ class Agenda:
 
     def after(self, delay: str, action: Action) -> None:
         """Run `action` once the transition `delay` has had its time."""
-        due = self.now() + self.clock.delay(delay)
+        self.later(self.clock.delay(delay), action)
+
+    def later(self, seconds: float, action: Action) -> None:
+        """Run `action` after so many seconds of AWS time."""
+        due = self.now() + seconds
         heapq.heappush(self._due, (due, next(self._order), action))
 
     def settle(self) -> None:

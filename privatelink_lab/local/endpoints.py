@@ -48,8 +48,11 @@ class Endpoint(VPCEndPoint):
         self._suffix = mock_random.get_random_string(8, lower_case=True)
         self.dns_entries = self._names()
         world.put_off(self.connection_id, world.agenda.clock.delay("connection_listed"))
+        patience = world.faults.seconds("endpoint-expires")
         if self.state == "pending":
             self._come_up()
+        elif patience:
+            world.agenda.later(patience, self._expire)
 
     def become(
         self,
@@ -124,6 +127,10 @@ class Endpoint(VPCEndPoint):
         if self.state == "available":
             self.state = "pending"
             self._come_up()
+
+    def _expire(self) -> None:
+        if self.state == "pendingAcceptance":
+            self.state = "expired"
 
     def _come_up(self) -> None:
         def fail() -> None:

@@ -222,6 +222,18 @@ def test_an_endpoint_that_fails(lab: Lab) -> None:
     assert lab.delete_service() == []
 
 
+def test_a_request_that_expires(lab: Lab) -> None:
+    """Expired when nobody has accepted it for so long; it holds its service no more and cannot be accepted."""
+    switch_on(lab.cloud, "endpoint-expires,seconds=100")
+    late, accepted = lab.connect(), lab.connect()
+    lab.decide("accept", accepted)
+    lab.cloud.wait(100)
+    assert (lab.state(late), lab.state(accepted)) == ("expired", "available")
+    assert lab.decide("accept", late) == {late: "InvalidState"}
+    lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[accepted])
+    assert lab.delete_service() == []
+
+
 def test_a_target_that_fails(cloud: LocalCloud) -> None:
     """Unhealthy with Target.FailedHealthChecks, until it is registered anew."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
