@@ -166,7 +166,7 @@ class LocalAws:
     def _choose_faults(self, body: bytes) -> Answer:
         try:
             self.choose_faults(json.loads(body))
-        except ValueError as error:  # of JSON, and InvalidFault
+        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
             return error_answer(Refusal(400, "InvalidFault", f"{error}"), "ssm")
         return json_answer(self._status())
 
