@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
 from privatelink_lab.errors import UsageError
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter("a number is wanted")
+    return value
 
 
 def _folder(config: Path | None) -> Path:
@@ -35,7 +42,8 @@ def local() -> None:
 @local.command("start")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=1_000_000),
+    callback=lambda _, __, value: _finite(value),
     default=20.0,
     envvar="PLAB_SPEED",
     show_default=True,

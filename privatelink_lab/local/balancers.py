@@ -20,7 +20,7 @@ from moto.elbv2.models import FakeLoadBalancer
 from moto.elbv2.responses import ELBV2Response
 
 from privatelink_lab.local.calls import Call
-from privatelink_lab.local.interfaces import free_address, place, remove
+from privatelink_lab.local.interfaces import place, remove, require_room
 from privatelink_lab.local.world import World, settings_of
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
@@ -66,7 +66,7 @@ class ElbCall(Call, ELBV2Response):
     def balancer(self) -> Any:
         """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
         balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
-        if balancer is None:
+        if balancer is None or is_leaving(self.world, balancer):
             raise LoadBalancerNotFoundError
         return balancer
 
@@ -88,7 +88,7 @@ class Balancers(ElbCall):
         ELBv2 has no client token: other settings under a name in use are
         `DuplicateLoadBalancerName`.
         """
-        living = [each for each in self.elbv2_backend.load_balancers.values() if not self._is_leaving(each)]
+        living = [each for each in self.elbv2_backend.load_balancers.values() if not is_leaving(self.world, each)]
         found = self.named(living)
         if found is None:
             found = self._make()
@@ -126,8 +126,8 @@ class Balancers(ElbCall):
         if balancer.type == "network" and not balancer.security_groups:
             text = "You cannot set security groups on a Network Load Balancer that was created without them"
             raise ELBClientError("InvalidConfigurationRequest", text)
-        balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
         super().set_security_groups()
+        balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
         groups = [self.ec2.get_security_group_from_id(each) for each in balancer.security_groups]
         for interface in self._interfaces(balancer):
             interface._group_set = groups
@@ -137,7 +137,7 @@ class Balancers(ElbCall):
         """Nothing; `ResourceInUse` while an endpoint service holds the balancer. It is listed for a moment more."""
         arn = self._get_param("LoadBalancerArn")
         balancer = self.elbv2_backend.load_balancers.get(arn)
-        if balancer is None or self._is_leaving(balancer):
+        if balancer is None or is_leaving(self.world, balancer):
             return ActionResult({})
         if balancer.attrs.get("deletion_protection.enabled") == "true":
             raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' has deletion protection enabled")
@@ -191,7 +191,7 @@ class Balancers(ElbCall):
             raise ELBClientError("InvalidConfigurationRequest", text)
         for subnet in subnets:
             try:
-                subnet.del_subnet_ip(free_address(subnet, self))
+                require_room(subnet)
             except EC2ClientError as error:
                 raise ELBClientError("InvalidSubnet", f"Not enough IP space available in {subnet.id}") from error
         return subnets
@@ -211,9 +211,6 @@ class Balancers(ElbCall):
         if not failed:
             self.world.note("active", balancer.arn)
 
-    def _is_leaving(self, balancer: Any) -> bool:
-        return ("leaving", balancer.arn) in self.world.since
-
     def _vanish(self, balancer: Any) -> None:
         """It is not found from now on; its target groups and its interfaces need a little longer."""
         ec2, interfaces = self.ec2, [each.id for each in self._interfaces(balancer)]
@@ -225,6 +222,11 @@ class Balancers(ElbCall):
         self.elbv2_backend.delete_load_balancer(balancer.arn)
         self.unlink()
         self.world.agenda.after("interfaces_gone", leave)
+
+
+def is_leaving(world: World, balancer: Any) -> bool:
+    """Whether a balancer was deleted and is still listed."""
+    return ("leaving", balancer.arn) in world.since
 
 
 def balancers_of(backend: Any, group_arn: str) -> list[str]:

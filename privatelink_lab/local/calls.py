@@ -75,9 +75,10 @@ _BULK = frozenset(
         "DeleteVpcEndpointServiceConfigurations",
         "AcceptVpcEndpointConnections",
         "RejectVpcEndpointConnections",
+        "DeleteLoadBalancer",
     }
 )
-"""These answer per id, inside `Unsuccessful`."""
+"""These answer per id, inside `Unsuccessful`, or take what is not there for deleted."""
 
 _NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "vpc-": ("InvalidVpcID.NotFound", "vpc"),
@@ -92,25 +93,27 @@ _NOT_FOUND: Mapping[str, tuple[str, str]] = {
 }
 _SPREAD_LATE = (*_NOT_FOUND, "arn:")
 _ELB_NOT_FOUND = {
-    "subnet-": "SubnetNotFound",
+    "^subnet-": "SubnetNotFound",
+    "^sg-": "InvalidSecurityGroup",
+    "^i-": "InvalidTarget",
     ":loadbalancer/": "LoadBalancerNotFound",
     ":targetgroup/": "TargetGroupNotFound",
     ":listener/": "ListenerNotFound",
 }
-_FILTER = re.compile(r"Filters?\.")
+_NOT_IDS = re.compile(r"Filters?\.|TagSpecification|Tags?\.")
 
 
 def named_ids(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The values of a request but for its filters, which find nothing instead of failing."""
+    """The values of a request but for its tags, and its filters, which find nothing instead of failing."""
     for name, values in parameters.items():
-        if not _FILTER.match(name):
+        if not _NOT_IDS.match(name):
             yield from values
 
 
 def unknown_to(service: str, what: str) -> Refusal:
     """How EC2 or ELBv2 says that it does not know an id or ARN."""
     if service != "ec2":
-        code = next((code for word, code in _ELB_NOT_FOUND.items() if word in what), "ValidationError")
+        code = next((code for word, code in _ELB_NOT_FOUND.items() if re.search(word, what)), "ValidationError")
         return Refusal(400, code, f"'{what}' was not found")
     if what.startswith("arn:"):
         return Refusal(400, "InvalidNetworkLoadBalancerArn.NotFound", f"The load balancer '{what}' does not exist")

@@ -20,6 +20,7 @@ from privatelink_lab.local.filters import page, passes, tag_fields, wanted
 from privatelink_lab.local.guard import Refusal
 from privatelink_lab.local.offering import Service
 from privatelink_lab.local.services import shared_view
+from privatelink_lab.local.world import World
 
 SHARED_SERVICES = "com.amazonaws.vpce."
 
@@ -58,10 +59,16 @@ def find_service(request: Ec2Call, name: str, region: str) -> Service | None:
         return None
     for service in visible_services(request, region or request.region):
         if service.service_name == name:
-            if not request.world.is_due(f"{service.id}/ready"):
+            if not is_ready(request.world, service):
                 raise Refused(_UNAVAILABLE)
             return service
     raise InvalidServiceName(name)
+
+
+def is_ready(world: World, service: Service) -> bool:
+    """Whether a service takes endpoints: a new one does so after a while, or as a fault says."""
+    wait = max(world.agenda.clock.delay("service_ready"), world.faults.seconds("unavailable"))
+    return world.agenda.now() >= world.since[("made", service.id)] + wait
 
 
 _UNAVAILABLE = Refusal(503, "Unavailable", "The service is unavailable. Please try again shortly.")

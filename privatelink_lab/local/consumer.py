@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -133,8 +134,10 @@ class Consumer(Ec2Call):
         if isinstance(endpoint, Endpoint):
             endpoint.delete()
         else:
-            self.ec2_backend.delete_vpc_endpoints([endpoint_id])
+            with suppress(EC2ClientError):  # of a route table that has gone before
+                self.ec2_backend.delete_vpc_endpoints([endpoint_id])
             del self.ec2_backend.vpc_end_points[endpoint_id]
+            self.ec2_backend.tags.pop(endpoint_id, None)
         return None
 
 

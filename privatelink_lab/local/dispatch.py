@@ -22,6 +22,10 @@ _LEFT_OUT = frozenset({"user-agent", "x-moto-account-id"})
 """Headers by which moto would let the client choose another region or account."""
 
 
+_UNREADABLE = (KeyError, TypeError, AttributeError, IndexError)
+"""How moto says that a part of a request is missing, or of another kind than it thought."""
+
+
 class MissingParameterError(Exception):
     """A parameter that the service's model requires was not given."""
 
@@ -44,6 +48,10 @@ def call_service(
         return action, faults.around(where, action, body.decode(errors="replace"), lambda: _answer(service))
     except Exception as error:
         refusal = _explain(error)
+        if isinstance(error, _UNREADABLE):
+            LOG.exception("%s could not be read", action)
+            text = f"The request cannot be understood: {type(error).__name__} in the local AWS"
+            refusal = Refusal(400, "InvalidParameterValue", text)
         if refusal is None:
             LOG.exception("%s failed", action)
             refusal = Refusal(500, "InternalError", f"{type(error).__name__} in the local AWS")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
@@ -70,7 +71,7 @@ _LIMITS = {"share": (0.0, 1.0), "times": (0, 1_000_000), "seconds": (0.0, 86_400
 
 def read_fault(row: object) -> Fault:
     """The fault that a JSON object means; raises InvalidFault."""
-    if not isinstance(row, dict) or row.get("kind") not in KINDS:
+    if not isinstance(row, dict) or str(row.get("kind")) not in KINDS:
         raise InvalidFault(f"a fault is an object with a kind, one of: {', '.join(KINDS)}")
     kind = str(row["kind"])
     given = {name: _read_value(kind, name, each) for name, each in row.items() if name != "kind"}
@@ -85,11 +86,14 @@ def _read_value(kind: str, name: str, value: object) -> Any:
     accepted = (int, float) if wanted is float else wanted
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise InvalidFault(f"{kind}: {name} must be a {_WORDS[wanted]}")
+    if name == "code" and not _CODE.fullmatch(str(value)):
+        raise InvalidFault(f"{kind}: code must be letters, digits and dots")
     if name in _LIMITS and not _LIMITS[name][0] <= value <= _LIMITS[name][1]:  # type: ignore[operator]
         raise InvalidFault(f"{kind}: {name} must be between {_LIMITS[name][0]:g} and {_LIMITS[name][1]:g}")
     return value
 
 
+_CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
 _WORDS = {str: "word", int: "whole number", float: "number"}
 
 

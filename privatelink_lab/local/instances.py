@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -10,13 +11,14 @@ from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidParameterCombination,
     InvalidSecurityGroupNotFoundError,
+    MissingParameterError,
     OperationNotPermitted4,
 )
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceState, Reservation, StateReason
 
 from privatelink_lab.local.calls import Ec2Call
-from privatelink_lab.local.interfaces import free_address
+from privatelink_lab.local.interfaces import require_room
 from privatelink_lab.local.world import once
 
 CODES = {
@@ -51,13 +53,16 @@ class Instances(Ec2Call):
 
     def start_instances(self) -> ActionResult:
         """Stopped instances become `pending`; the others stay as they are."""
-        changes = [self._change(each, "stopped", "pending") for each in self._chosen()]
-        return ActionResult({"StartingInstances": changes})
+        return ActionResult({"StartingInstances": self._change("stopped", "pending")})
 
     def stop_instances(self) -> ActionResult:
         """Running instances become `stopping`; stopped ones stay as they are."""
-        changes = [self._change(each, "running", "stopping") for each in self._chosen()]
-        return ActionResult({"StoppingInstances": changes})
+        return ActionResult({"StoppingInstances": self._change("running", "stopping")})
+
+    def reboot_instances(self) -> ActionResult:
+        """Nothing; what does not run is `IncorrectInstanceState`."""
+        refuse_states(self._chosen(), {"running", "pending"})
+        return super().reboot_instances()
 
     def terminate_instances(self) -> ActionResult:
         """Every instance becomes `shutting-down`; one that is protected refuses the whole call."""
@@ -73,13 +78,16 @@ class Instances(Ec2Call):
         for instance in reservation.instances:
             own_interfaces(instance, self._get_param("NetworkInterfaces", []))
             enter(instance, "pending")
-            self._later(instance, "pending", "running", "instance_running")
+            fails = self.world.faults.strike("instance-fails") is not None
+            self._later(instance, "pending", "failed" if fails else "running", "instance_running")
         return reservation, [instance.id for instance in reservation.instances]
 
     def _check_launch(self) -> None:
         """Refuse what AWS refuses and moto takes: groups of another VPC, a type without its image or zone."""
         backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
         kind = self._get_param("InstanceType") or "m1.small"
+        if not self._get_param("ImageId"):
+            raise MissingParameterError("ImageId")
         (image,) = backend.describe_images(ami_ids=[self._get_param("ImageId")])
         runs = INSTANCE_TYPES.get(kind, {}).get("ProcessorInfo", {}).get("SupportedArchitectures", [])
         if image.architecture not in runs:
@@ -101,11 +109,13 @@ class Instances(Ec2Call):
             if group.vpc_id != subnet.vpc_id:
                 text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
                 raise EC2ClientError("InvalidParameter", text)
-        if not self._get_param("PrivateIpAddress"):
-            subnet.del_subnet_ip(free_address(subnet, self))  # or the launch would fail half-way
+        if not self._get_param("PrivateIpAddress"):  # or the launch would fail half-way
+            require_room(subnet, int(self._get_param("MaxCount", 1)))
 
     def _reservation_of(self, ids: list[str]) -> Reservation | None:
-        found = self.ec2_backend.get_reservations_by_instance_ids(ids)
+        found = self.ec2_backend.describe_instances({"instance-id": ids})
+        if not found:
+            return None
         if all(each.state in {"shutting-down", "terminated"} for each in found[0].instances):
             raise EC2ClientError(
                 "IdempotentInstanceTerminated",
@@ -119,14 +129,17 @@ class Instances(Ec2Call):
         chosen: list[Instance] = self.ec2_backend.get_multi_instances_by_id(ids)
         return chosen
 
-    def _change(self, instance: Instance, source: str, between: str) -> dict[str, Any]:
-        before = instance.state
-        if before == source:
-            enter(instance, between)
-            self._later(instance, between, *_AIMS[between])
-        elif before not in {between, _AIMS[between][0]}:
-            raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance.id}' is {before}.")
-        return change(instance, before)
+    def _change(self, source: str, between: str) -> list[dict[str, Any]]:
+        """Rows for all chosen instances, or a refusal of the whole call."""
+        chosen, rows = self._chosen(), []
+        refuse_states(chosen, {source, between, _AIMS[between][0]})
+        for instance in chosen:
+            before = instance.state
+            if before == source:
+                enter(instance, between)
+                self._later(instance, between, *_AIMS[between])
+            rows.append(change(instance, before))
+        return rows
 
     def _end(self, instance: Instance) -> dict[str, Any]:
         before = instance.state
@@ -155,7 +168,7 @@ class Instances(Ec2Call):
         def arrive() -> None:
             if instance.state != source:  # ended meanwhile
                 return
-            if source == "pending" and self.world.faults.strike("instance-fails"):
+            if target == "failed":
                 self._fail(instance)
             elif target == "stopped":
                 instance.stop()
@@ -186,6 +199,13 @@ def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> No
         wish = given.get(index, {})
         if not wish.get("NetworkInterfaceId"):
             interface.delete_on_termination = wish.get("DeleteOnTermination") is not False
+
+
+def refuse_states(instances: Iterable[Instance], states: AbstractSet[str]) -> None:
+    """Raise `IncorrectInstanceState` for the first instance that is in none of `states`."""
+    for instance in instances:
+        if instance.state not in states:
+            raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance.id}' is {instance.state}.")
 
 
 def enter(instance: Instance, state: str) -> None:

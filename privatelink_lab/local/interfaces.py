@@ -67,6 +67,16 @@ def free_address(subnet: Any, holder: Any) -> str:
         raise EC2ClientError("InsufficientFreeAddressesInSubnet", text) from error
 
 
+def require_room(subnet: Any, count: int = 1) -> None:
+    """Raise `InsufficientFreeAddressesInSubnet` unless the subnet has so many free addresses."""
+    taken: list[str] = []
+    try:
+        taken.extend(free_address(subnet, subnet) for _ in range(count))
+    finally:
+        for address in taken:
+            subnet.del_subnet_ip(address)
+
+
 def place(backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], description: str) -> ManagedInterface:
     """A new interface of AWS's in a subnet."""
     interface = ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto

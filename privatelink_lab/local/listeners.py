@@ -17,7 +17,7 @@ MOST = 50
 
 
 class Listeners(ElbCall):
-    """CreateListener and DeleteListener."""
+    """CreateListener, ModifyListener and DeleteListener."""
 
     def create_listener(self) -> ActionResult:
         """The listener; the same settings give the same one, others `DuplicateListener`."""
@@ -36,6 +36,16 @@ class Listeners(ElbCall):
             raise DuplicateListenerError
         return ActionResult({"Listeners": [listener]})
 
+    def modify_listener(self) -> ActionResult:
+        """The listener; what it forwards to must fit as for a new one."""
+        arn = self._get_param("ListenerArn")
+        for balancer in self.elbv2_backend.load_balancers.values():
+            if arn in balancer.listeners:
+                self._check_groups(balancer, self._get_param("Protocol") or balancer.listeners[arn].protocol)
+        answer = super().modify_listener()
+        self.unlink()
+        return answer
+
     def delete_listener(self) -> ActionResult:
         """Nothing; its target group is free soon, and its targets are no longer in use."""
         answer = super().delete_listener()
@@ -43,7 +53,11 @@ class Listeners(ElbCall):
         return answer
 
     def _check(self, balancer: Any) -> None:
-        protocol = self._get_param("Protocol")
+        self._check_groups(balancer, self._get_param("Protocol"))
+        if len(balancer.listeners) >= MOST:
+            raise ELBClientError("TooManyListeners", f"A load balancer has at most {MOST} listeners")
+
+    def _check_groups(self, balancer: Any, protocol: str) -> None:
         for arn in groups_of(self._get_param("DefaultActions", [])):
             group = self.elbv2_backend.target_groups.get(arn)
             if group is None:
@@ -54,5 +68,3 @@ class Listeners(ElbCall):
             if any(each != balancer.arn for each in balancers_of(self.elbv2_backend, arn)):
                 text = f"The target group '{arn}' serves another load balancer"
                 raise ELBClientError("TargetGroupAssociationLimit", text)
-        if len(balancer.listeners) >= MOST:
-            raise ELBClientError("TooManyListeners", f"A load balancer has at most {MOST} listeners")

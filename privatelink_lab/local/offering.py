@@ -11,7 +11,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.vpc_service_configuration import VPCServiceConfiguration
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.world import new_id
+from privatelink_lab.local.world import World, new_id
 
 
 class Service(VPCServiceConfiguration):
@@ -50,7 +50,7 @@ class Service(VPCServiceConfiguration):
 _ARN = re.compile(r"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer/net/[A-Za-z0-9-]+/[0-9a-f]+")
 
 
-def check_balancers(backend: Any, arns: Sequence[str]) -> list[Any]:
+def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any]:
     """The caller's balancers; each must be a network load balancer, active, and with no other service.
 
     The code for one that is still provisioning is not documented: `InvalidParameter`, the strict
@@ -62,7 +62,7 @@ def check_balancers(backend: Any, arns: Sequence[str]) -> list[Any]:
             raise EC2ClientError("InvalidParameter", f"The load balancer '{arn}' is not of type network.")
         if not _ARN.fullmatch(arn):
             raise EC2ClientError("InvalidNetworkLoadBalancerArn.Malformed", f"The ARN '{arn}' is malformed.")
-        if arn not in known:
+        if arn not in known or ("leaving", arn) in world.since:
             text = f"The network load balancer '{arn}' does not exist."
             raise EC2ClientError("InvalidNetworkLoadBalancerArn.NotFound", text)
         if known[arn].state != "active":

@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundError
 
-from privatelink_lab.local.interfaces import free_address
+from privatelink_lab.local.interfaces import require_room
 from privatelink_lab.local.offering import Service, zone_ids
 
 
@@ -36,7 +36,7 @@ def check_subnets(
                 raise EC2ClientError("InvalidParameter", text)
     for subnet in subnets:
         if new is None or subnet.id in new:
-            subnet.del_subnet_ip(free_address(subnet, subnet))
+            require_room(subnet)
 
 
 def check_groups(backend: Any, vpc_id: str, ids: Sequence[str]) -> None:

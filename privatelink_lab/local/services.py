@@ -47,7 +47,7 @@ class Services(Ec2Call):
         add = self._get_param("AddNetworkLoadBalancerArns", [])
         gone = self._get_param("RemoveNetworkLoadBalancerArns", [])
         arns = [each for each in [*service.network_load_balancer_arns, *add] if each not in gone]
-        check_balancers(self.ec2_backend, add)
+        check_balancers(self.world, self.ec2_backend, add)
         if not arns:
             raise EC2ClientError("InvalidParameter", "At least one load balancer must stay with the service.")
         if gone and self._is_held(service.id):
@@ -71,8 +71,9 @@ class Services(Ec2Call):
         service = service_of(self)
         if not service.private_dns_name:
             raise EC2ClientError("InvalidParameter", f"The service {service.id} has no private DNS name.")
-        service.domain["State"] = "pendingVerification"
-        self.world.agenda.after("domain_checked", lambda: service.domain.update(State="failed"))
+        domain = service.domain
+        domain["State"] = "pendingVerification"
+        self.world.agenda.after("domain_checked", lambda: domain.update(State="failed"))
         return ActionResult({"ReturnValue": True})
 
     def delete_vpc_endpoint_service_configurations(self) -> ActionResult:
@@ -110,7 +111,7 @@ class Services(Ec2Call):
             raise EC2ClientError("InvalidParameter", text)
         if not arns:
             raise EC2ClientError("UnsupportedOperation", "The local AWS has no Gateway Load Balancers.")
-        balancers = check_balancers(backend, arns)
+        balancers = check_balancers(self.world, backend, arns)
         regions = changed_regions(backend, [], add=self._get_param("SupportedRegions", []))
         service = Service(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
             backend, balancers, regions, accept=self._get_param("AcceptanceRequired", True)
@@ -119,8 +120,7 @@ class Services(Ec2Call):
             service.name_privately(self._get_param("PrivateDnsName"))
         service.add_tags(add_tag_specification(self._get_param("TagSpecifications", [])))
         backend.configurations[service.id] = service
-        wait = max(self.world.agenda.clock.delay("service_ready"), self.world.faults.seconds("unavailable"))
-        self.world.put_off(f"{service.id}/ready", wait)
+        self.world.note("made", service.id)
         return service, [service.id]
 
     def _is_held(self, service_id: str) -> bool:

@@ -10,6 +10,7 @@ from moto.elbv2.exceptions import (
     InvalidTargetError,
     ResourceInUseError,
     TargetGroupNotFoundError,
+    TargetNotRunning,
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
@@ -52,9 +53,12 @@ class Targets(ElbCall):
             instance = self.ec2.get_instance_by_id(target["Id"]) if group.target_type == "instance" else None
             if group.target_type == "instance" and (instance is None or instance.vpc_id != group.vpc_id):
                 raise InvalidTargetError
+            if instance is not None and instance.state != "running":  # moto would register those before it
+                raise TargetNotRunning(target["Id"])
         answer = super().register_targets()
         for target in targets:
             self.world.note("registered", group.arn, target["Id"])
+            self.world.forget("failing", group.arn, target["Id"])
             if self.world.faults.strike("target-fails"):
                 self.world.note("failing", group.arn, target["Id"])
         return answer

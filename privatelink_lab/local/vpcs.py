@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundError
 
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import ManagedInterface, interfaces_in, interfaces_with
+from privatelink_lab.local.world import once
 
 
 class Vpcs(Ec2Call):
@@ -61,6 +62,33 @@ class Vpcs(Ec2Call):
             raise EC2ClientError("DependencyViolation", f"resource {group.id} has a dependent object")
         return super().delete_security_group()
 
+    def create_network_interface(self) -> ActionResult:
+        """The new interface; a repeated ClientToken gives the same one, and a group must exist."""
+        self._check_groups()
+        enis = self.ec2_backend.enis
+
+        def make() -> tuple[Any, list[str]]:
+            made: Any = super(Vpcs, self).create_network_interface().result
+            return made["NetworkInterface"], [made["NetworkInterface"].id]
+
+        return ActionResult({"NetworkInterface": once(self.world, self, lambda ids: enis.get(ids[0]), make)})
+
+    def modify_network_interface_attribute(self) -> ActionResult:
+        """Nothing; a group must exist, and AWS's own interfaces refuse."""
+        refuse_managed(self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId")))
+        self._check_groups()
+        return super().modify_network_interface_attribute()
+
+    def create_route_table(self) -> ActionResult:
+        """The new route table; a repeated ClientToken gives the same one."""
+        tables = self.ec2_backend.route_tables
+
+        def make() -> tuple[Any, list[str]]:
+            made: Any = super(Vpcs, self).create_route_table().result
+            return made["RouteTable"], [made["RouteTable"].id]
+
+        return ActionResult({"RouteTable": once(self.world, self, lambda ids: tables.get(ids[0]), make)})
+
     def delete_network_interface(self) -> ActionResult:
         """Nothing; AWS's own interfaces and attached ones refuse."""
         interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
@@ -85,6 +113,11 @@ class Vpcs(Ec2Call):
             text = "The enableDnsHostnames attribute needs enableDnsSupport."
             raise EC2ClientError("InvalidParameterValue", text)
         return super().modify_vpc_attribute()
+
+    def _check_groups(self) -> None:
+        for group_id in self._get_param("Groups", []):  # moto would make one, or keep nothing
+            if self.ec2_backend.get_security_group_from_id(group_id) is None:
+                raise InvalidSecurityGroupNotFoundError(group_id)
 
     def _is_named_by_another(self, group: Any) -> bool:
         others = self.ec2_backend.groups.get(group.vpc_id, {}).values()

@@ -49,14 +49,15 @@ class World:
         self.due[what] = self.agenda.now() + seconds
 
     def is_due(self, what: str) -> bool:
-        """Whether nothing was put off under that name, or its time has come."""
-        return self.agenda.now() >= self.due.get(what, 0.0)
+        """Whether nothing was put off under that name, or its time has come; a fault makes new ids later still."""
+        now, born = self.agenda.now(), self.since.get(("born", what))
+        return now >= self.due.get(what, 0.0) and (born is None or now >= born + self.faults.seconds("not-found"))
 
     def spread(self, new_id: str) -> None:
-        """A new id is not known everywhere at once: up to two seconds, or as a fault says."""
+        """A new id is not known everywhere at once, but within two seconds."""
         if new_id not in self.due:
-            drawn = self.faults.up_to(self.agenda.clock.delay("id_visible"))
-            self.put_off(new_id, max(drawn, self.faults.seconds("not-found")))
+            self.note("born", new_id)
+            self.put_off(new_id, self.faults.up_to(self.agenda.clock.delay("id_visible")))
 
 
 def new_id(prefix: str) -> str:

@@ -223,6 +223,10 @@ def test_what_cannot_be_registered(cloud: Cloud) -> None:
         return code_of(elb.register_targets, TargetGroupArn=group, Targets=[{"Id": instance}])
 
     assert code(launch(cloud, subnet)) == "InvalidTarget"
+    good, bad = running(cloud, subnet), launch(cloud, subnet)
+    both = [{"Id": good}, {"Id": bad}]
+    assert code_of(elb.register_targets, TargetGroupArn=group, Targets=both) == "InvalidTarget"
+    assert elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
     assert code("i-0123456789abcdef0") == "InvalidTarget"
     assert code(running(cloud, network(ec2, "10.8.0.0/16")[1])) == "InvalidTarget"
 
@@ -325,6 +329,25 @@ def test_a_listener_holds_its_target_group(cloud: Cloud) -> None:
     elb.delete_load_balancer(LoadBalancerArn=balancer)
     assert outcome(elb.delete_target_group, TargetGroupArn=group) == "ResourceInUse"
     cloud.until(lambda: outcome(elb.delete_target_group, TargetGroupArn=group), "")
+
+
+@pytest.mark.contract
+def test_a_listener_changes_its_target_group(cloud: Cloud) -> None:
+    """ModifyListener frees the old group and takes the new one; one that is not there is refused."""
+    elb = cloud.client("elbv2")
+    vpc, subnet = network(cloud.client("ec2"))
+    balancer, old, new = make_balancer(elb, subnet), make_group(elb, vpc), make_group(elb, vpc, "new")
+    listener = listen(elb, balancer, old)
+
+    def forward(group: str) -> list[dict[str, str]]:
+        return [{"Type": "forward", "TargetGroupArn": group}]
+
+    missing = new.replace("/new/", "/none/")
+    assert code_of(elb.modify_listener, ListenerArn=listener, DefaultActions=forward(missing)) == "TargetGroupNotFound"
+    elb.modify_listener(ListenerArn=listener, DefaultActions=forward(new))
+    (row,) = elb.describe_target_groups(Names=["new"])["TargetGroups"]
+    assert row["LoadBalancerArns"] == [balancer]
+    cloud.until(lambda: outcome(elb.delete_target_group, TargetGroupArn=old), "")
 
 
 @pytest.mark.contract

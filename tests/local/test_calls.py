@@ -75,7 +75,8 @@ def test_tags_on_create_and_their_filters(cloud: Cloud) -> None:
         return [{"ResourceType": kind, "Tags": tags}]
 
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", TagSpecifications=tagged("subnet"))
+    asked = {"VpcId": vpc, "CidrBlock": "10.0.0.0/24", "AvailabilityZone": "us-east-1a"}
+    made = ec2.create_subnet(**asked, TagSpecifications=tagged("subnet"))
     subnet = made["Subnet"]["SubnetId"]
     asked = {"GroupName": "g", "Description": "d", "VpcId": vpc}
     ec2.create_security_group(**asked, TagSpecifications=tagged("security-group"))

@@ -251,3 +251,22 @@ def test_a_target_that_fails(cloud: LocalCloud) -> None:
     elb.register_targets(**target)
     cloud.wait(60)
     assert health(elb, group) == ("healthy", None)
+
+
+def test_faults_end_when_they_are_switched_off(lab: Lab) -> None:
+    """What was made while new ids were late is known as soon as they no longer are; a code must be a word."""
+    cloud, ec2 = lab.cloud, lab.ec2
+    switch_on(cloud, "not-found,seconds=80000", "unavailable,seconds=80000")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    assert code_of(ec2.describe_vpcs, VpcIds=[vpc]) == "InvalidVpcID.NotFound"
+    switch_on(cloud)
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    lab.connect()
+    nonsense: list[dict[str, Any]] = [
+        {"kind": []},
+        {"kind": "error", "code": "\ud800"},
+        {"kind": "error", "code": "a b"},
+    ]
+    for row in nonsense:
+        with pytest.raises(InvalidFault):
+            read_fault(row)

@@ -125,8 +125,14 @@ def test_a_type_that_the_zone_has_not(cloud: Cloud) -> None:
 def test_refusals_of_instance_states(cloud: Cloud) -> None:
     """A protected instance is not ended, one that boots is not stopped, an unknown one is named."""
     ec2 = cloud.client("ec2")
-    protected = launch(cloud, network(ec2)[1])
+    subnet = network(ec2)[1]
+    protected = launch(cloud, subnet)
     assert code_of(ec2.stop_instances, InstanceIds=[protected]) == "IncorrectInstanceState"
+    cloud.until(lambda: instance_state(cloud, protected), "running")
+    ending = launch(cloud, subnet)
+    ec2.terminate_instances(InstanceIds=[ending])
+    assert code_of(ec2.stop_instances, InstanceIds=[protected, ending]) == "IncorrectInstanceState"
+    assert instance_state(cloud, protected) == "running"
     ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": True})
     assert code_of(ec2.terminate_instances, InstanceIds=[protected]) == "OperationNotPermitted"
     ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": False})
