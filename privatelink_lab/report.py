@@ -80,7 +80,7 @@ def _so_far(since: str, usd_per_hour: float | None) -> float | None:
 def age_hours(since: str) -> float | None:
     """Hours since a `plab:since` stamp; None for none."""
     try:
-        made = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        made = datetime.fromisoformat(since).astimezone(UTC)
     except ValueError:
         return None
     return (datetime.now(UTC) - made).total_seconds() / 3600
