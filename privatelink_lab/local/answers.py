@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape
 
 from privatelink_lab.local.guard import Refusal
@@ -61,3 +62,8 @@ def json_answer(data: Mapping[str, object]) -> Answer:
     """A plain JSON document."""
     headers = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4())}
     return Answer(200, headers, json.dumps(data).encode())
+
+
+def refusal(resource_id: str, code: str, message: str) -> dict[str, Any]:
+    """One item of `Unsuccessful`."""
+    return {"ResourceId": resource_id, "Error": {"Code": code, "Message": message}}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError, InvalidSubnetIdError
-from moto.ec2.models import ec2_backends
 from moto.elbv2.exceptions import (
     DuplicateLoadBalancerName,
     ELBClientError,
@@ -17,11 +16,11 @@ from moto.elbv2.exceptions import (
     SubnetNotFoundError,
 )
 from moto.elbv2.models import FakeLoadBalancer
-from moto.elbv2.responses import ELBV2Response
 
-from privatelink_lab.local.calls import Call
+from privatelink_lab.local.calls import ElbCall
+from privatelink_lab.local.forwarding import is_leaving
 from privatelink_lab.local.interfaces import place, remove, require_room
-from privatelink_lab.local.world import World, settings_of
+from privatelink_lab.local.world import settings_of
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 _ENFORCE = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
@@ -44,39 +43,6 @@ class Balancer(FakeLoadBalancer):
     def slug(self) -> str:
         """`net/NAME/NUMBER`: the end of its ARN, and what its interfaces are described by."""
         return str(self.arn.partition(":loadbalancer/")[2])
-
-
-class ElbCall(Call, ELBV2Response):
-    """One ELBv2 request."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
-
-    @property
-    def ec2(self) -> Any:
-        """The EC2 backend of the caller's account and region."""
-        return ec2_backends[self.current_account][self.region]
-
-    def named(self, things: Iterable[Any]) -> Any:
-        """The one of them that has the name in the request; None without one."""
-        name = self._get_param("Name")
-        return next((each for each in things if each.name == name), None)
-
-    def balancer(self) -> Any:
-        """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
-        balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
-        if balancer is None or is_leaving(self.world, balancer):
-            raise LoadBalancerNotFoundError
-        return balancer
-
-    def unlink(self) -> None:
-        """Take gone listeners' balancers out of the target groups, which stay locked for a moment; moto never does."""
-        for group in self.elbv2_backend.target_groups.values():
-            serving = balancers_of(self.elbv2_backend, group.arn)
-            if serving != group.load_balancer_arns:
-                self.world.put_off(f"{group.arn}/lock", self.world.agenda.clock.delay("group_unlocked"))
-            group.load_balancer_arns = serving
 
 
 class Balancers(ElbCall):
@@ -222,31 +188,3 @@ class Balancers(ElbCall):
         self.elbv2_backend.delete_load_balancer(balancer.arn)
         self.unlink()
         self.world.agenda.after("interfaces_gone", leave)
-
-
-def is_leaving(world: World, balancer: Any) -> bool:
-    """Whether a balancer was deleted and is still listed."""
-    return ("leaving", balancer.arn) in world.since
-
-
-def balancers_of(backend: Any, group_arn: str) -> list[str]:
-    """The ARNs of the balancers that send traffic to a target group."""
-    return [
-        balancer.arn
-        for balancer in backend.load_balancers.values()
-        if any(forwards(each, group_arn) for each in balancer.listeners.values())
-    ]
-
-
-def forwards(listener: Any, group_arn: str) -> bool:
-    """Whether a listener's default action sends traffic to a target group."""
-    return group_arn in groups_of([action.data for action in listener.default_actions])
-
-
-def groups_of(actions: Iterable[dict[str, Any]]) -> set[str]:
-    """The ARNs of the target groups that actions forward to."""
-    found = set()
-    for action in actions:
-        weighted = action.get("ForwardConfig", {}).get("TargetGroups", [])
-        found |= {action.get("TargetGroupArn"), *(each["TargetGroupArn"] for each in weighted)}
-    return {each for each in found if each}

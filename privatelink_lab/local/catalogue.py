@@ -115,12 +115,12 @@ def admits(service: Service, request: Ec2Call) -> bool:
         return True
     root = f"arn:{request.partition}:iam::{account}:root"
     stand_for_caller = {"*", root, _role_of(request)}.intersection(service.principals)
-    return any(request.world.is_due(f"{service.id}/{each}") for each in stand_for_caller)
+    return any(request.world.is_due(service.id, each) for each in stand_for_caller)
 
 
-def _role_of(request: BaseResponse) -> str | None:
+def _role_of(request: BaseResponse) -> str:
     keys = iam_backends[request.current_account][request.partition].access_keys
-    return getattr(keys.get(request.access_key), "role_arn", None)
+    return str(getattr(keys.get(request.access_key), "role_arn", ""))
 
 
 def offer(service: Service, region: str) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+from privatelink_lab.local.answers import refusal
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.endpoints import BLOCKING, Endpoint, connections_of
 from privatelink_lab.local.filters import passes, wanted
-from privatelink_lab.local.services import refusal, service_of
+from privatelink_lab.local.services import service_of
 
 
 class Connections(Ec2Call):

@@ -11,12 +11,12 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.utils import add_tag_specification
 
+from privatelink_lab.local.answers import refusal
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.catalogue import SHARED_SERVICES, find_service, is_named_in_catalogue
 from privatelink_lab.local.endpoints import BLOCKING, Endpoint
 from privatelink_lab.local.filters import as_tag_set, passes, tag_fields, wanted
 from privatelink_lab.local.placement import check_groups, check_private_dns, check_subnets
-from privatelink_lab.local.services import refusal
 from privatelink_lab.local.world import once
 
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")

@@ -35,8 +35,9 @@ def call_service(
 ) -> tuple[str, Answer]:
     """The action that was asked for, and the answer or the fault in its place; never raises.
 
-    What moto lacks is `UnsupportedOperation`, a request that does not fit the service's model is
-    a 400, and a failure of moto's own is `InternalError`; its stack trace goes to the log only.
+    What moto lacks is `UnsupportedOperation`, a request that does not fit the service's model or
+    that moto stumbles over is a 400, and any other failure is `InternalError`; the stack trace of
+    the last two goes to the log only.
     """
     name = str(service.service_name)
     action = "?"

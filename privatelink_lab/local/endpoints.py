@@ -47,7 +47,7 @@ class Endpoint(VPCEndPoint):
             self._place(subnet_id)
         self._suffix = mock_random.get_random_string(8, lower_case=True)
         self.dns_entries = self._names()
-        world.put_off(self.connection_id, world.agenda.clock.delay("connection_listed"))
+        world.put_off(world.agenda.clock.delay("connection_listed"), self.connection_id)
         patience = world.faults.seconds("endpoint-expires")
         if self.state == "pending":
             self._come_up()

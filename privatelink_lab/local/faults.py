@@ -26,9 +26,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "stale": frozenset({"action", "seconds"}),  # a describe is repeated so long
         "not-found": frozenset({"seconds"}),  # a new id is not visible so long
         "unavailable": frozenset({"seconds"}),  # a new endpoint service takes no endpoint so long
-        "endpoint-expires": frozenset(
-            {"seconds"}
-        ),  # a new request that nobody accepts so long; AWS's period is unknown
+        "endpoint-expires": frozenset({"seconds"}),  # a request that nobody accepts so long (AWS: unknown)
         "instance-fails": _SOME_TIMES,
         "balancer-fails": _SOME_TIMES,
         "endpoint-fails": _SOME_TIMES,

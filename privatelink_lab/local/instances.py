@@ -10,7 +10,6 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidParameterCombination,
-    InvalidSecurityGroupNotFoundError,
     MissingParameterError,
     OperationNotPermitted4,
 )
@@ -19,6 +18,7 @@ from moto.ec2.models.instances import Instance, InstanceState, Reservation, Stat
 
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import require_room
+from privatelink_lab.local.placement import find_group
 from privatelink_lab.local.world import once
 
 CODES = {
@@ -41,8 +41,9 @@ class Instances(Ec2Call):
             text = "The parameter instancesSet cannot be used with the parameter maxResults"
             raise InvalidParameterCombination(text)
         backend = self.ec2_backend
-        found = backend.get_reservations_by_instance_ids(ids, filters=filters) if ids else None
-        return ActionResult({"Reservations": backend.describe_instances(filters=filters) if found is None else found})
+        if ids:
+            return ActionResult({"Reservations": backend.get_reservations_by_instance_ids(ids, filters=filters)})
+        return ActionResult({"Reservations": backend.describe_instances(filters=filters)})
 
     def run_instances(self) -> ActionResult:
         """The new reservation, `pending`; a repeated ClientToken gives the same instances.
@@ -103,10 +104,7 @@ class Instances(Ec2Call):
             text = f"The instance type {kind} is not supported in the Availability Zone {zone}."
             raise EC2ClientError("Unsupported", text)
         for group_id in self._get_param("SecurityGroupIds", []):
-            group = backend.get_security_group_from_id(group_id)
-            if group is None:
-                raise InvalidSecurityGroupNotFoundError(group_id)
-            if group.vpc_id != subnet.vpc_id:
+            if find_group(backend, group_id).vpc_id != subnet.vpc_id:
                 text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
                 raise EC2ClientError("InvalidParameter", text)
         if not self._get_param("PrivateIpAddress"):  # or the launch would fail half-way

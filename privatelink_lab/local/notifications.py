@@ -8,9 +8,10 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
+from privatelink_lab.local.answers import refusal
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.filters import passes, wanted
-from privatelink_lab.local.services import refusal, service_of
+from privatelink_lab.local.services import service_of
 from privatelink_lab.local.world import new_id, once
 
 EVENTS = frozenset({"Accept", "Connect", "Delete", "Reject"})

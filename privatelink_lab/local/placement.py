@@ -42,9 +42,16 @@ def check_subnets(
 def check_groups(backend: Any, vpc_id: str, ids: Sequence[str]) -> None:
     """Refuse groups that do not exist in that VPC: `InvalidGroup.NotFound`. moto would make them."""
     for group_id in ids:
-        group = backend.get_security_group_from_id(group_id)
-        if group is None or group.vpc_id != vpc_id:
+        if find_group(backend, group_id).vpc_id != vpc_id:
             raise InvalidSecurityGroupNotFoundError(group_id)
+
+
+def find_group(backend: Any, group_id: str) -> Any:
+    """The security group of that id; raises `InvalidGroup.NotFound`."""
+    group = backend.get_security_group_from_id(group_id)
+    if group is None:
+        raise InvalidSecurityGroupNotFoundError(group_id)
+    return group
 
 
 def check_private_dns(vpc: Any, service: Service | None) -> None:

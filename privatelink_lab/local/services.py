@@ -10,6 +10,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import add_tag_specification
 
+from privatelink_lab.local.answers import refusal
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.endpoints import BLOCKING, connections_of
 from privatelink_lab.local.filters import as_tag_set, passes, tag_fields, wanted
@@ -91,7 +92,7 @@ class Services(Ec2Call):
         for each in self._get_param("AddAllowedPrincipals", []):
             if each not in service.principals:
                 service.principals = [*service.principals, each]
-                self.world.put_off(f"{service.id}/{each}", self.world.agenda.clock.delay("permission_spread"))
+                self.world.put_off(self.world.agenda.clock.delay("permission_spread"), service.id, each)
         removed = set(self._get_param("RemoveAllowedPrincipals", []))
         service.principals = [each for each in service.principals if each not in removed]
         asked = set(self._get_param("AddAllowedPrincipals", []))
@@ -158,11 +159,6 @@ def retire(world: World, backend: Any, service: Service) -> None:
 
     service.service_state = "Deleting"
     world.agenda.after("service_deleted", deleted)
-
-
-def refusal(resource_id: str, code: str, message: str) -> dict[str, Any]:
-    """One item of `Unsuccessful`."""
-    return {"ResourceId": resource_id, "Error": {"Code": code, "Message": message}}
 
 
 def service_of(request: EC2Response) -> Service:

@@ -14,7 +14,8 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from privatelink_lab.local.balancers import ElbCall, forwards
+from privatelink_lab.local.calls import ElbCall
+from privatelink_lab.local.forwarding import forwards
 from privatelink_lab.local.world import settings_of
 
 
@@ -42,7 +43,7 @@ class Targets(ElbCall):
     def delete_target_group(self) -> ActionResult:
         """Nothing; a listener holds its group, and for a moment so does one that has gone."""
         arn = self._get_param("TargetGroupArn")
-        if not self.world.is_due(f"{arn}/lock"):
+        if not self.world.is_due(arn, "lock"):
             raise ResourceInUseError(f"The target group '{arn}' is currently in use by a listener or a rule")
         return super().delete_target_group()
 

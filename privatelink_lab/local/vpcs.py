@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundError
+from moto.ec2.exceptions import EC2ClientError
 
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import ManagedInterface, interfaces_in, interfaces_with
+from privatelink_lab.local.inventory import is_alive
+from privatelink_lab.local.placement import find_group
 from privatelink_lab.local.world import once
 
 
@@ -20,7 +23,7 @@ class Vpcs(Ec2Call):
         backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
         holders = [
             *(each.id for each in backend.groups.get(vpc_id, {}).values() if not each.is_default),
-            *(each.id for each in backend.vpc_end_points.values() if each.vpc_id == vpc_id and is_there(each)),
+            *(each.id for each in backend.vpc_end_points.values() if each.vpc_id == vpc_id and is_alive(each)),
             *(each.id for each in backend.enis.values() if each.vpc_id == vpc_id),
             *(each.id for each in backend.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id),
         ]
@@ -31,7 +34,6 @@ class Vpcs(Ec2Call):
     def delete_subnet(self) -> ActionResult:
         """Nothing; any network interface in it refuses, also one of an endpoint that is `deleting`."""
         backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
-        backend.get_subnet(subnet_id)
         if any(interfaces_in(backend, subnet_id)):
             raise dependency_violation("subnet", subnet_id)
         return super().delete_subnet()
@@ -65,13 +67,7 @@ class Vpcs(Ec2Call):
     def create_network_interface(self) -> ActionResult:
         """The new interface; a repeated ClientToken gives the same one, and a group must exist."""
         self._check_groups()
-        enis = self.ec2_backend.enis
-
-        def make() -> tuple[Any, list[str]]:
-            made: Any = super(Vpcs, self).create_network_interface().result
-            return made["NetworkInterface"], [made["NetworkInterface"].id]
-
-        return ActionResult({"NetworkInterface": once(self.world, self, lambda ids: enis.get(ids[0]), make)})
+        return self._once("NetworkInterface", super().create_network_interface, self.ec2_backend.enis)
 
     def modify_network_interface_attribute(self) -> ActionResult:
         """Nothing; a group must exist, and AWS's own interfaces refuse."""
@@ -81,13 +77,7 @@ class Vpcs(Ec2Call):
 
     def create_route_table(self) -> ActionResult:
         """The new route table; a repeated ClientToken gives the same one."""
-        tables = self.ec2_backend.route_tables
-
-        def make() -> tuple[Any, list[str]]:
-            made: Any = super(Vpcs, self).create_route_table().result
-            return made["RouteTable"], [made["RouteTable"].id]
-
-        return ActionResult({"RouteTable": once(self.world, self, lambda ids: tables.get(ids[0]), make)})
+        return self._once("RouteTable", super().create_route_table, self.ec2_backend.route_tables)
 
     def delete_network_interface(self) -> ActionResult:
         """Nothing; AWS's own interfaces and attached ones refuse."""
@@ -114,10 +104,18 @@ class Vpcs(Ec2Call):
             raise EC2ClientError("InvalidParameterValue", text)
         return super().modify_vpc_attribute()
 
+    def _once(self, noun: str, create: Callable[[], ActionResult], kept: Mapping[str, Any]) -> ActionResult:
+        """What moto's `create` makes, or what it made for this token and still is `kept`."""
+
+        def make() -> tuple[Any, list[str]]:
+            made: Any = create().result
+            return made[noun], [made[noun].id]
+
+        return ActionResult({noun: once(self.world, self, lambda ids: kept.get(ids[0]), make)})
+
     def _check_groups(self) -> None:
         for group_id in self._get_param("Groups", []):  # moto would make one, or keep nothing
-            if self.ec2_backend.get_security_group_from_id(group_id) is None:
-                raise InvalidSecurityGroupNotFoundError(group_id)
+            find_group(self.ec2_backend, group_id)
 
     def _is_named_by_another(self, group: Any) -> bool:
         others = self.ec2_backend.groups.get(group.vpc_id, {}).values()
@@ -127,11 +125,6 @@ class Vpcs(Ec2Call):
             if other.id != group.id
             for rule in [*other.ingress_rules, *other.egress_rules]
         )
-
-
-def is_there(endpoint: Any) -> bool:
-    """Whether an endpoint still holds its VPC."""
-    return bool(endpoint.state != "deleted")
 
 
 def dependency_violation(noun: str, what: str) -> EC2ClientError:

@@ -33,7 +33,7 @@ class World:
     tokens: dict[tuple[str, ...], tuple[str, list[str]]] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
-    due: dict[str, float] = field(default_factory=dict)
+    due: dict[tuple[str, ...], float] = field(default_factory=dict)
     notifications: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def note(self, *what: str) -> None:
@@ -44,20 +44,20 @@ class World:
         """`what` is no longer true."""
         self.since.pop(what, None)
 
-    def put_off(self, what: str, seconds: float) -> None:
+    def put_off(self, seconds: float, *what: str) -> None:
         """`what` is not due for so many seconds of AWS time."""
         self.due[what] = self.agenda.now() + seconds
 
-    def is_due(self, what: str) -> bool:
+    def is_due(self, *what: str) -> bool:
         """Whether nothing was put off under that name, or its time has come; a fault makes new ids later still."""
-        now, born = self.agenda.now(), self.since.get(("born", what))
+        now, born = self.agenda.now(), self.since.get(("born", *what))
         return now >= self.due.get(what, 0.0) and (born is None or now >= born + self.faults.seconds("not-found"))
 
     def spread(self, new_id: str) -> None:
         """A new id is not known everywhere at once, but within two seconds."""
-        if new_id not in self.due:
+        if (new_id,) not in self.due:
             self.note("born", new_id)
-            self.put_off(new_id, self.faults.up_to(self.agenda.clock.delay("id_visible")))
+            self.put_off(self.faults.up_to(self.agenda.clock.delay("id_visible")), new_id)
 
 
 def new_id(prefix: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -172,7 +171,7 @@ class RealCloud(Cloud):
 
     def wait(self, seconds: float) -> None:
         """Wait."""
-        time.sleep(seconds)
+        self.leftovers.clock.sleep(seconds)
 
     def _connect(self, service: str, account: str, region: str) -> Any:
         client = super()._connect(service, account, region)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from privatelink_lab.waits import Clock, RealClock
 
 SPREAD = 5.0  # seconds that a new id is given to be known everywhere
 PATIENCE = 1200.0  # seconds for everything to go
@@ -44,8 +45,9 @@ UNDO: Mapping[str, Undo] = {
 
 @dataclass
 class Leftovers:
-    """Everything that was made and not yet taken back, oldest first."""
+    """Everything that was made and not yet taken back, oldest first; `clock` is AWS's time."""
 
+    clock: Clock = field(default_factory=RealClock)
     made: list[tuple[str, Any, dict[str, Any]]] = field(default_factory=list)
 
     def watch(self, client: Any) -> None:
@@ -54,16 +56,16 @@ class Leftovers:
         def note(parsed: dict[str, Any], model: Any, **_: Any) -> None:
             if model.name in UNDO and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
                 self.made.append((model.name, client, parsed))
-                time.sleep(SPREAD)
+                self.clock.sleep(SPREAD)
 
         client.meta.events.register("after-call", note)
 
     def delete(self) -> None:
         """Take everything back, newest first, again and again; raises AssertionError for what stays."""
-        deadline = time.monotonic() + PATIENCE
-        while self.made and time.monotonic() < deadline:
+        deadline = self.clock.now() + PATIENCE
+        while self.made and self.clock.now() < deadline:
             self.made = [each for each in reversed(self.made) if not _took_back(*each)][::-1]
-            time.sleep(SPREAD if self.made else 0)
+            self.clock.sleep(SPREAD if self.made else 0)
         assert not self.made, f"left on AWS: {self.made}"
 
 

@@ -12,6 +12,7 @@ from privatelink_lab.local.server import LocalAws
 
 from .clouds import Cloud, LocalCloud
 from .labs import Lab, add_group, add_subnet, code_of, launch, make_balancer, network
+from .leftovers import Leftovers
 
 
 @pytest.mark.contract
@@ -162,6 +163,42 @@ def test_a_new_service_takes_no_endpoint_for_a_while(late_cloud: LocalCloud) -> 
     assert ec2.describe_vpc_endpoint_connections()["VpcEndpointConnections"] == []
     late_cloud.wait(2)
     assert ec2.accept_vpc_endpoint_connections(**decide)["Unsuccessful"] == []
+
+
+class Seconds:
+    """The clock of a local cloud, for what only knows how to sleep."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+
+    def now(self) -> float:
+        """Seconds of AWS time."""
+        return self.cloud.seconds[0]
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass at once."""
+        self.cloud.wait(seconds)
+
+    def wake(self) -> None:
+        """Nobody really sleeps."""
+
+
+def test_what_a_contract_test_made_is_taken_back(late_cloud: LocalCloud) -> None:
+    """All of it, in AWS's own time and against its refusals: the inventory is what it was."""
+    before = late_cloud.aws.inventory()
+    leftovers = Leftovers(Seconds(late_cloud))
+    ec2, elb = late_cloud.client("ec2"), late_cloud.client("elbv2")
+    for client in (ec2, elb):
+        leftovers.watch(client)
+    vpc, subnet = network(ec2)
+    launch(late_cloud, subnet)
+    arn = make_balancer(elb, subnet)
+    late_cloud.wait(130)
+    made = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[arn])["ServiceConfiguration"]
+    late_cloud.wait(10)
+    ec2.create_vpc_endpoint(VpcEndpointType="Interface", VpcId=vpc, SubnetIds=[subnet], ServiceName=made["ServiceName"])
+    leftovers.delete()
+    assert late_cloud.aws.inventory() == before
 
 
 def test_the_same_seed_gives_the_same_ids() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from privatelink_lab.cli.local import local_faults
 from privatelink_lab.errors import UsageError
 from privatelink_lab.local.client import fault_text, parse_fault
 from privatelink_lab.local.faults import KINDS, Fault, InvalidFault, read_fault
@@ -80,6 +81,13 @@ def test_a_fault_reads_as_it_is_written(kind: str) -> None:
     """What is listed can be given again."""
     fault = Fault(kind)
     assert read_fault(parse_fault(fault_text(fault.said()))) == fault
+
+
+def test_every_fault_is_in_the_help() -> None:
+    """`plab local faults --help` has every kind, and every setting."""
+    said = str(local_faults.help)
+    assert not [kind for kind in KINDS if kind not in said]
+    assert not [name for names in KINDS.values() for name in names if name not in said]
 
 
 def test_throttles_speak_the_services_language(cloud: LocalCloud) -> None:
