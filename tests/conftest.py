@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
+from privatelink_lab.cli import main
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
@@ -133,6 +136,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault", action="append", default=[], help="a fault in it, as `plab local faults` takes it")
     parser.addoption("--aws", action="store_true", help="run the contract tests on real AWS; it costs money")
     parser.addoption("--moto", action="store_true", help="run the contract tests on plain moto, where they must fail")
+    parser.addoption("--traffic", action="store_true", help="fail, not skip, where the system allows no packets")
     parser.addoption("--terraform", action="store_true", help="also let Terraform build and remove the lab")
 
 
@@ -182,3 +186,65 @@ def no_aws_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
+
+
+# The command line, in this process.
+
+CONFIG = """\
+lab: test
+region: us-east-1
+consumers:
+  - name: acme
+    accept: {accept}
+"""
+
+
+class Ran(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        """stdout, one JSON object per line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `plab` with these arguments in a scratch folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["plab", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ran(int(ended.value.code or 0), printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def at_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
+    """The environment of a stranger's tool: AWS_ENDPOINT_URL, keys, and a config file; no --local."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.aws.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.secret_access_key)
+    write_config(tmp_path)
+    cloud.clock.flows = True
+    return cloud
+
+
+def write_config(folder: Path, accept: str = "auto", **replaced: str) -> None:
+    """plab.yaml in `folder`."""
+    text = CONFIG.format(accept=accept)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
+    (folder / "plab.yaml").write_text(text, encoding="utf-8")

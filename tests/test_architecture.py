@@ -22,6 +22,7 @@ DOORS = {  # library -> the modules that may import it
     "rich": {"ui.live"},
     "tenacity": {"waits"},
     "moto": {"local"},
+    "pyroute2": {"local.network.wiring"},
     "werkzeug": {"local"},
 }
 # module -> what it must never import: imports run one way, from the command line down to the contract.
@@ -42,6 +43,7 @@ NEVER = {
     "admission": {"cli", "commands", "session", "ui", "local"},
     "local": {"engine", "steps", "lab", "cli", "commands", "session", "ui", "aws", "config", "state", "look"},
 }
+SLEEPERS = {"waits", "local.launch", "local.network.power"}
 KNOWS_LOCAL = {"session", "commands"}  # the commands that start it; everybody else sees an address
 
 
@@ -104,13 +106,15 @@ def test_local_is_an_address_not_a_mode(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
-    """Nobody prints but `ui` and the command line, nobody sleeps but `waits` and the server's launcher."""
+    """Nobody prints but `ui` and the server's log; nobody sleeps but `waits`, the launcher, a timed shutdown."""
     module = name_of(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             assert module.split(".")[0] == "ui" or module.startswith("local.serve"), f"{module} prints"
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name):
-            assert module in {"waits", "local.launch"} or node.value.id != "time", f"{module} sleeps"
+            assert module in {"waits", "local.launch", "local.network.power"} or node.value.id != "time", (
+                f"{module} sleeps"
+            )
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
@@ -145,4 +149,5 @@ def test_the_steps_are_the_tutorial_in_order() -> None:
         "endpoint service",
         "consumer endpoint",
         "acceptance",
+        "probe",
     ]

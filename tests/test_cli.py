@@ -2,75 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from conftest import Cloud
-
-from privatelink_lab.cli import main
-
-CONFIG = """\
-lab: test
-region: us-east-1
-consumers:
-  - name: acme
-    accept: {accept}
-"""
-
-
-class Ran(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> list[dict[str, Any]]:
-        """stdout, one JSON object per line."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `plab` with these arguments in a scratch folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["plab", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Ran(int(ended.value.code or 0), printed.out, printed.err)
-
-    return call
-
-
-@pytest.fixture
-def at_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
-    """The environment of a stranger's tool: AWS_ENDPOINT_URL, keys, and a config file; no --local."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.aws.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.access_key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.secret_access_key)
-    write_config(tmp_path)
-    cloud.clock.flows = True
-    return cloud
-
-
-def write_config(folder: Path, accept: str = "auto", **replaced: str) -> None:
-    """plab.yaml in `folder`."""
-    text = CONFIG.format(accept=accept)
-    for old, new in replaced.items():
-        text = text.replace(old, new)
-    (folder / "plab.yaml").write_text(text, encoding="utf-8")
+from conftest import Cloud, Run, write_config
 
 
 def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:

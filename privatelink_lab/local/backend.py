@@ -96,6 +96,14 @@ class QuickBackend(EC2Backend):
         made.__class__ = NetworkInterface
         return made
 
+    def create_security_group(self, *args: Any, **kwargs: Any) -> Any:
+        """As moto's; a VPC's default group lets its own members in."""
+        group: Any = super().create_security_group(*args, **kwargs)
+        if group.is_default:
+            own: Any = [{"GroupId": group.id}]
+            self.authorize_security_group_ingress(group.id, "-1", "", "", [], own)
+        return group
+
     def _load_amis(self) -> None:
         """Called by moto when a backend is made; `describe_images` does it."""
         self._has_images = False

@@ -19,7 +19,7 @@ from moto.elbv2.models import FakeLoadBalancer
 
 from privatelink_lab.local.calls import ElbCall
 from privatelink_lab.local.forwarding import is_leaving
-from privatelink_lab.local.interfaces import place, remove, require_room
+from privatelink_lab.local.interfaces import nodes_of, place, remove, require_room
 from privatelink_lab.local.world import settings_of
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
@@ -95,7 +95,7 @@ class Balancers(ElbCall):
         super().set_security_groups()
         balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
         groups = [self.ec2.get_security_group_from_id(each) for each in balancer.security_groups]
-        for interface in self._interfaces(balancer):
+        for interface in nodes_of(self.ec2, balancer):
             interface._group_set = groups
         return ActionResult({"SecurityGroupIds": balancer.security_groups, _ENFORCE: balancer.enforcement})
 
@@ -168,9 +168,6 @@ class Balancers(ElbCall):
             described = f"ELB {balancer.slug}"
             place(self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described)
 
-    def _interfaces(self, balancer: Any) -> list[Any]:
-        return [each for each in self.ec2.enis.values() if each.description == f"ELB {balancer.slug}"]
-
     def _activate(self, balancer: Any) -> None:
         failed = self.world.faults.strike("balancer-fails")
         balancer.state = "failed" if failed else "active"
@@ -179,7 +176,7 @@ class Balancers(ElbCall):
 
     def _vanish(self, balancer: Any) -> None:
         """It is not found from now on; its target groups and its interfaces need a little longer."""
-        ec2, interfaces = self.ec2, [each.id for each in self._interfaces(balancer)]
+        ec2, interfaces = self.ec2, [each.id for each in nodes_of(self.ec2, balancer)]
 
         def leave() -> None:
             for interface_id in interfaces:

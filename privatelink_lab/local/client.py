@@ -20,6 +20,7 @@ from privatelink_lab.errors import PlabError, UsageError
 
 ANSWER = 5.0  # seconds that a status call may take
 REGION = "us-east-1"
+STATUS_PATH, FAULTS_PATH, VISIT_PATH = "/_plab/status", "/_plab/faults", "/_plab/visit"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,15 @@ def choose_faults(server: LocalServer, faults: Sequence[str]) -> dict[str, Any]:
 
     Raises UsageError for one that the server does not have, and PlabError when it does not answer.
     """
-    return _told(server, [parse_fault(each) for each in faults])
+    return _told(server, FAULTS_PATH, [parse_fault(each) for each in faults])
+
+
+def visit(server: LocalServer, subnet_id: str) -> int:
+    """The number of the PID namespace of a machine in that subnet for a visitor: the same one for all visits.
+
+    Raises UsageError when there is no traffic, or no such subnet; PlabError when the server does not answer.
+    """
+    return int(_told(server, VISIT_PATH, subnet_id)["pid_namespace"])
 
 
 def parse_fault(text: str) -> dict[str, Any]:
@@ -137,14 +146,15 @@ def _read_number(text: str) -> int | float | str:
     return text
 
 
-def _told(server: LocalServer, faults: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None) -> dict[str, Any]:
     try:
-        answer = _ask(server, faults)
+        answer = _ask(server, path, body)
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint="see `plab local logs`") from error
     if "message" in answer:
-        raise UsageError(f"{answer['message']}.", hint="see `plab local faults --help`")
+        hint = "see `plab local faults --help`" if path == FAULTS_PATH else "see `plab local status`"
+        raise UsageError(f"{answer['message'].rstrip('.')}.", hint=hint)
     return answer
 
 
@@ -174,17 +184,17 @@ def _read(folder: Path) -> LocalServer | None:
         raise PlabError(f"{path} is damaged.", hint="remove it") from error
 
 
-def _ask(server: LocalServer, faults: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """What `/_plab/status` answers, or `/_plab/faults` when told some; straight to the address, past every proxy."""
+def _ask(server: LocalServer, path: str = STATUS_PATH, body: object = None) -> dict[str, Any]:
+    """What the server answers to a GET, or with a body to a PUT; straight to the address, past every proxy."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=ANSWER)
     scope = f"{server.access_key_id}/20260101/{REGION}/plab/aws4_request"
     try:
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
-        if faults is None:
-            connection.request("GET", "/_plab/status", headers=headers)
+        if body is None:
+            connection.request("GET", path, headers=headers)
         else:
-            connection.request("PUT", "/_plab/faults", json.dumps(faults), headers)
+            connection.request("PUT", path, json.dumps(body), headers)
         answer = json.loads(connection.getresponse().read())
     finally:
         connection.close()

@@ -28,6 +28,8 @@ DELAYS: Mapping[str, Delay] = MappingProxyType(
     {
         "id_visible": Delay(2, 30),  # at most: until then a new id is not found, and not in any list
         "instance_running": Delay(15, 60),
+        "instance_booted": Delay(45, 300),  # running -> its user data runs
+        "console_posted": Delay(180, 600),  # running -> GetConsoleOutput shows something without Latest
         "instance_stopped": Delay(30, 60),
         "instance_terminated": Delay(30, 600),
         "instance_gone": Delay(3600, 3600),  # a terminated instance stays in the list for about an hour
@@ -106,12 +108,12 @@ class Agenda:
         due = self.now() + seconds
         heapq.heappush(self._due, (due, next(self._order), action))
 
-    def settle(self) -> None:
-        """Run all that is due, earliest first, and what that makes due.
+    def settle(self) -> bool:
+        """Run all that is due, earliest first, and what that makes due; whether there was any.
 
         One that fails is logged: it must not take the request along that happens to come next.
         """
-        now = self.clock.now()
+        now, ran = self.clock.now(), False
         while self._due and self._due[0][0] <= now:
             self._moment, _, action = heapq.heappop(self._due)
             try:
@@ -119,4 +121,5 @@ class Agenda:
             except Exception:
                 LOG.exception("a transition failed")
             finally:
-                self._moment = None
+                self._moment, ran = None, True
+        return ran

@@ -43,7 +43,7 @@ def call_service(
     action = "?"
     try:
         _read(service, url, headers, body)
-        action = service._get_action()
+        action = service._get_action() or "?"
         _check_required(service, action)
         where = (service.current_account, service.region, name_of(service))
         return action, faults.around(where, action, body.decode(errors="replace"), lambda: _answer(service))

@@ -43,6 +43,7 @@ class Endpoint(VPCEndPoint):
         self.last_error: dict[str, str] | None = None
         needs_acceptance = service is not None and service.acceptance_required
         self.state = "pendingAcceptance" if needs_acceptance else "pending"
+        self.connected = False  # whether packets pass: from the first `available` on, also while it is modified
         for subnet_id in self.subnet_ids or []:
             self._place(subnet_id)
         self._suffix = mock_random.get_random_string(8, lower_case=True)
@@ -82,13 +83,14 @@ class Endpoint(VPCEndPoint):
 
     def reject(self) -> None:
         """The object and its bill stay with the consumer until the consumer deletes it."""
-        self.become("rejected", "reject", only_from=BLOCKING)
+        self.become("rejected", "reject", only_from=BLOCKING, then=self._disconnect)
 
     def delete(self) -> None:
         """Go from deleting to deleted, when the network interfaces go, and then away."""
         if self.state in {"deleting", "deleted"}:
             return
         self.state = "deleting"
+        self._disconnect()
 
         def vanish() -> None:
             self.ec2_backend.vpc_end_points.pop(self.id, None)
@@ -112,21 +114,27 @@ class Endpoint(VPCEndPoint):
         private_dns: bool | None = None,
     ) -> None:
         """What ModifyVpcEndpoint does; an endpoint that is up is `pending` again for a while."""
-        for interface in [each for each in self._interfaces() if each.subnet.id in remove_subnets]:
+        for interface in [each for each in self.interfaces() if each.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
             remove(self.ec2_backend, interface.id)
         groups = [each for each in [*(self.security_group_ids or []), *add_groups] if each not in remove_groups]
         self.security_group_ids = list(dict.fromkeys(groups))
-        for interface in self._interfaces():
+        for interface in self.interfaces():
             interface._group_set = [self.ec2_backend.get_security_group_from_id(each) for each in groups]
         for subnet_id in add_subnets:
             self._place(subnet_id)
-        self.subnet_ids = [each.subnet.id for each in self._interfaces()]
+        self.subnet_ids = [each.subnet.id for each in self.interfaces()]
         self.private_dns_enabled = self.private_dns_enabled if private_dns is None else private_dns
         self.dns_entries = self._names()
         if self.state == "available":
             self.state = "pending"
             self._come_up()
+
+    def _connect(self) -> None:
+        self.connected = True
+
+    def _disconnect(self) -> None:
+        self.connected = False
 
     def _expire(self) -> None:
         if self.state == "pendingAcceptance":
@@ -138,10 +146,11 @@ class Endpoint(VPCEndPoint):
             self.last_error = {"Code": "InternalError", "Message": text}
 
         fails = self.world.faults.strike("endpoint-fails")
-        state, then = ("failed", fail) if fails else ("available", lambda: None)
+        state, then = ("failed", fail) if fails else ("available", self._connect)
         self.become(state, "endpoint_available", only_from={"pending"}, then=then)
 
-    def _interfaces(self) -> list[Any]:
+    def interfaces(self) -> list[Any]:
+        """Its network interfaces, one per subnet."""
         return [self.ec2_backend.enis[each] for each in self.network_interface_ids]
 
     def _place(self, subnet_id: str) -> None:
@@ -154,19 +163,36 @@ class Endpoint(VPCEndPoint):
         )
         self.network_interface_ids.append(interface.id)
 
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """What its public names resolve to: the Regional one to all its interfaces, one per zone to the one there."""
+        zones = {each.subnet.availability_zone: str(each.private_ip_address) for each in self.interfaces()}
+        zonal = {self._name(zone): (address,) for zone, address in zones.items()}
+        return {self._name(): tuple(zones.values())} | zonal
+
+    def private_addresses(self) -> dict[str, tuple[str, ...]]:
+        """What its private name resolves to, in its own VPC only; empty without one."""
+        name = self._private_name()
+        return {name: self.addresses()[self._name()]} if name else {}
+
+    def _name(self, zone: str = "") -> str:
+        base = self.service.endpoint_dns_name if self.service else self._aws_name
+        return "-".join(filter(None, [self.id, self._suffix, zone])) + f".{base}"
+
+    @property
+    def _aws_name(self) -> str:
+        return f"{self.service_name.rpartition('.')[2]}.{self.region}.vpce.amazonaws.com"
+
+    def _private_name(self) -> str:
+        if not self.private_dns_enabled:
+            return ""
+        return str(self.service.private_dns_name if self.service else self._aws_name.replace(".vpce.", "."))
+
     def _names(self) -> list[dict[str, str]]:
         """The Regional name, one per zone, and the private one; the first two carry the service's region."""
-        aws_name = f"{self.service_name.rpartition('.')[2]}.{self.region}.vpce.amazonaws.com"
-        base = self.service.endpoint_dns_name if self.service else aws_name
         subnets = [self.ec2_backend.get_subnet(each) for each in self.subnet_ids or []]
-        zones = sorted(subnet.availability_zone for subnet in subnets)
-        names = [f"{self.id}-{self._suffix}.{base}"]
-        if self.service_region == self.region:
-            names += [f"{self.id}-{self._suffix}-{zone}.{base}" for zone in zones]
-        if self.private_dns_enabled:
-            private = self.service.private_dns_name if self.service else aws_name.replace(".vpce.", ".")
-            names += [private] * bool(private)
-        return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names]
+        zones = sorted(subnet.availability_zone for subnet in subnets) if self.service_region == self.region else []
+        names = [self._name(), *map(self._name, zones), self._private_name()]
+        return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names if name]
 
 
 def ec2_everywhere() -> Iterator[Any]:

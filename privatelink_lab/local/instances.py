@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import (
     EC2ClientError,
     InvalidParameterCombination,
@@ -14,21 +16,13 @@ from moto.ec2.exceptions import (
     OperationNotPermitted4,
 )
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ec2.models.instances import Instance, InstanceState, Reservation, StateReason
+from moto.ec2.models.instances import Instance, Reservation
 
+from privatelink_lab.local import power
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import require_room
 from privatelink_lab.local.placement import find_group
 from privatelink_lab.local.world import once
-
-CODES = {
-    "pending": 0,
-    "running": 16,
-    "shutting-down": 32,
-    "terminated": 48,
-    "stopping": 64,
-    "stopped": 80,
-}
 
 
 class Instances(Ec2Call):
@@ -62,8 +56,12 @@ class Instances(Ec2Call):
 
     def reboot_instances(self) -> ActionResult:
         """Nothing; what does not run is `IncorrectInstanceState`."""
-        refuse_states(self._chosen(), {"running", "pending"})
-        return super().reboot_instances()
+        chosen = self._chosen()
+        refuse_states(chosen, {"running", "pending"})
+        for instance in chosen:
+            if instance.state == "running":
+                power.reboot(self.world, instance)
+        return ActionResult({})
 
     def terminate_instances(self) -> ActionResult:
         """Every instance becomes `shutting-down`; one that is protected refuses the whole call."""
@@ -71,16 +69,33 @@ class Instances(Ec2Call):
         for instance in chosen:
             if instance.disable_api_termination:
                 raise OperationNotPermitted4(instance.id)
-        return ActionResult({"TerminatingInstances": [self._end(each) for each in chosen]})
+        rows = []
+        for instance in chosen:
+            before = instance.state
+            power.end(self.world, instance)
+            rows.append(change(instance, before))
+        return ActionResult({"TerminatingInstances": rows})
+
+    def get_console_output(self) -> ActionResult:
+        """The last 64 KiB of the serial console, as of the last post, or of now with Latest.
+
+        The post comes a while after each start, and at each stop, reboot and termination. Latest
+        works on Nitro types only, and says `UnsupportedOperation` on others.
+        """
+        instance, latest = self.ec2_backend.get_instance(self._get_param("InstanceId")), self._get_param("Latest")
+        if latest and INSTANCE_TYPES[instance.instance_type].get("Hypervisor") != "nitro":
+            text = f"The instance type {instance.instance_type} has no serial console that can be read at any time."
+            raise EC2ClientError("UnsupportedOperation", text)
+        output = power.console_of(self.world, instance, latest=bool(latest))
+        encoded = base64.b64encode(output).decode() or None
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": encoded})
 
     def _run(self) -> tuple[Reservation, list[str]]:
         self._check_launch()
         reservation: Any = super().run_instances().result
         for instance in reservation.instances:
             own_interfaces(instance, self._get_param("NetworkInterfaces", []))
-            enter(instance, "pending")
-            fails = self.world.faults.strike("instance-fails") is not None
-            self._later(instance, "pending", "failed" if fails else "running", "instance_running")
+            power.launch(self.world, instance)
         return reservation, [instance.id for instance in reservation.instances]
 
     def _check_launch(self) -> None:
@@ -130,64 +145,13 @@ class Instances(Ec2Call):
     def _change(self, source: str, between: str) -> list[dict[str, Any]]:
         """Rows for all chosen instances, or a refusal of the whole call."""
         chosen, rows = self._chosen(), []
-        refuse_states(chosen, {source, between, _AIMS[between][0]})
+        refuse_states(chosen, {source, between, power.BETWEEN[between][0]})
         for instance in chosen:
             before = instance.state
             if before == source:
-                enter(instance, between)
-                self._later(instance, between, *_AIMS[between])
+                power.go(self.world, instance, between)
             rows.append(change(instance, before))
         return rows
-
-    def _end(self, instance: Instance) -> dict[str, Any]:
-        before = instance.state
-        if before not in {"shutting-down", "terminated"}:
-            enter(instance, "shutting-down")
-            self.world.forget("running", instance.id)
-            backend = self.ec2_backend
-            # Not moto's response method: it loads moto.autoscaling, which the lean extra lacks.
-            self.world.agenda.after("instance_terminated", lambda: self._terminated(backend, instance))
-        return change(instance, before)
-
-    def _terminated(self, backend: Any, instance: Instance) -> None:
-        """Its interface is gone with it, and after an hour nobody remembers it."""
-
-        def vanish() -> None:
-            for number, reservation in list(backend.reservations.items()):
-                reservation.instances = [each for each in reservation.instances if each.id != instance.id]
-                if not reservation.instances:
-                    del backend.reservations[number]
-            backend.tags.pop(instance.id, None)
-
-        instance.terminate()
-        self.world.agenda.after("instance_gone", vanish)
-
-    def _later(self, instance: Instance, source: str, target: str, delay: str) -> None:
-        def arrive() -> None:
-            if instance.state != source:  # ended meanwhile
-                return
-            if target == "failed":
-                self._fail(instance)
-            elif target == "stopped":
-                instance.stop()
-                self.world.forget("running", instance.id)
-            else:
-                instance.start()
-                self.world.note("running", instance.id)
-
-        self.world.agenda.after(delay, arrive)
-
-    def _fail(self, instance: Instance) -> None:
-        """What a launch looks like that AWS could not carry out."""
-        self._terminated(self.ec2_backend, instance)
-        instance._reason = "Server.InternalError"
-        instance.state_reason = StateReason("Server.InternalError: Internal error on launch", "Server.InternalError")
-
-
-_AIMS = {
-    "pending": ("running", "instance_running"),
-    "stopping": ("stopped", "instance_stopped"),
-}
 
 
 def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
@@ -206,15 +170,10 @@ def refuse_states(instances: Iterable[Instance], states: AbstractSet[str]) -> No
             raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance.id}' is {instance.state}.")
 
 
-def enter(instance: Instance, state: str) -> None:
-    """Put an instance into a state by its name."""
-    instance._state = InstanceState(state, CODES[state])
-
-
 def change(instance: Instance, before: str) -> dict[str, Any]:
     """One row of a state-changing answer: from `before` to what the instance is now."""
     return {
         "InstanceId": instance.id,
-        "PreviousState": {"Code": CODES[before], "Name": before},
-        "CurrentState": {"Code": CODES[instance.state], "Name": instance.state},
+        "PreviousState": {"Code": power.CODES[before], "Name": before},
+        "CurrentState": {"Code": power.CODES[instance.state], "Name": instance.state},
     }

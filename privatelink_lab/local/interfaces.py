@@ -101,3 +101,8 @@ def interfaces_in(backend: Any, subnet_id: str) -> Iterator[Any]:
 def interfaces_with(backend: Any, group_id: str) -> Iterator[Any]:
     """The interfaces that a security group is attached to."""
     return (each for each in backend.enis.values() if group_id in {group.id for group in each.group_set})
+
+
+def nodes_of(backend: Any, balancer: Any) -> list[Any]:
+    """The interfaces of a balancer, one per zone."""
+    return [each for each in backend.enis.values() if each.description == f"ELB {balancer.slug}"]

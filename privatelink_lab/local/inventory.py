@@ -73,6 +73,18 @@ def all_subnets(ec2: Any) -> Iterator[Any]:
         yield from subnets.values()
 
 
+def find_instance(instance_id: str) -> Any:
+    """The instance of that id in any account and region; None without one."""
+    found = (backend.get_instance_by_id(instance_id) for backend in ec2_everywhere())
+    return next((each for each in found if each), None)
+
+
+def find_subnet(subnet_id: str) -> Any:
+    """The subnet of that id in any account and region; None without one."""
+    subnets = (each for backend in ec2_everywhere() for each in all_subnets(backend))
+    return next((each for each in subnets if each.id == subnet_id), None)
+
+
 def _ec2_lines() -> Iterator[tuple[str, str]]:
     for ec2 in ec2_everywhere():
         place = f"{ec2.account_id}/{ec2.region_name}"

@@ -8,16 +8,19 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local.client import LocalServer, Pace, forget, log_path, running, server_path
+from privatelink_lab.local.network import boot
 
 READY = 60.0  # seconds that a new server may take to be ready
 PARTING = 10.0  # seconds between SIGTERM and SIGKILL
@@ -54,6 +57,33 @@ def stop(folder: Path) -> LocalServer | None:
             break
     forget(folder, server.token)
     return server
+
+
+def process_in(pid_namespace: int) -> int:
+    """The first process of a PID namespace, as this system counts them; raises PlabError when it has ended."""
+    found = []
+    for each in Path("/proc").iterdir():
+        with suppress(OSError):  # not ours, or gone meanwhile
+            if each.name.isdigit() and (each / "ns" / "pid").stat().st_ino == pid_namespace:
+                found.append(int(each.name))
+    if not found:
+        raise PlabError("The machine in that VPC has ended.", hint="see `plab local logs`")
+    return min(found)
+
+
+def enter(process: int, command: Sequence[str]) -> NoReturn:
+    """Become a shell, or that command, where this process lives: its network, files, processes and names.
+
+    Raises PlabError without util-linux's nsenter.
+    """
+    nsenter = shutil.which("nsenter")
+    if nsenter is None:
+        raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
+    shell = next(each for each in ("/bin/bash", "/bin/sh") if Path(each).exists() or each == "/bin/sh")
+    kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
+    environment = {"PATH": boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
+    words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
+    os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
 
 
 def _check_extra() -> None:
@@ -109,11 +139,12 @@ def _last_words(folder: Path, lines: int = 5) -> str:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Hold the folder for one start; the system frees it if we die."""
-    with (folder / "local.lock").open("a") as file:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # itself, so that no lock file stays behind
+    try:
 
         def take() -> bool:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
             return True
@@ -122,6 +153,8 @@ def _lock(folder: Path) -> Iterator[None]:
             text = "Another command has been starting the local AWS for a minute."
             raise PlabError(text, hint="see `plab local logs`")
         yield
+    finally:
+        os.close(held)
 
 
 def _has_ended(pid: int) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from privatelink_lab.local.client import Pace, forget, server_path
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.front import bind
+from privatelink_lab.local.network.link import Traffic
 
 CHECK = 5.0  # seconds between looks whether local.json still is this server's
 
@@ -39,11 +40,12 @@ def serve(folder: Path, pace: Pace) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     listener = bind()
+    traffic = Traffic()  # it gets ready while moto is loaded
     from privatelink_lab.local.server import LocalAws  # only after the bind
 
     path = server_path(folder)
     clock = Clock(pace.speed, slow=pace.slow)
-    with LocalAws(clock, seed=pace.seed, listener=listener, log=say) as aws:
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=say, traffic=traffic.wait()) as aws:
         write(
             path,
             {

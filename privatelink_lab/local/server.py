@@ -22,13 +22,16 @@ from moto.sts.responses import TokenResponse
 
 from privatelink_lab.local.answers import Answer, error_answer, json_answer
 from privatelink_lab.local.backend import install as install_backend
+from privatelink_lab.local.client import FAULTS_PATH, STATUS_PATH, VISIT_PATH
 from privatelink_lab.local.clock import Agenda, Clock
 from privatelink_lab.local.dispatch import call_service
 from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.front import Front, bind
 from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
 from privatelink_lab.local.inventory import count_resources, take_inventory
+from privatelink_lab.local.network.link import NoTraffic, Traffic
 from privatelink_lab.local.privatelink import LocalEc2, LocalElb
+from privatelink_lab.local.ticker import Ticker
 from privatelink_lab.local.world import World
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 """The account of the server's own key; AssumeRole leads to others."""
 
-STATUS_PATH, FAULTS_PATH = "/_plab/status", "/_plab/faults"
 _KEY_LETTERS = string.ascii_uppercase + string.digits
 
 
@@ -58,6 +60,7 @@ class LocalAws:
         seed: int | None = None,
         listener: socket.socket | None = None,
         log: Callable[[str], object] = lambda _: None,
+        traffic: Traffic | NoTraffic | None = None,
     ) -> None:
         self.clock = clock
         self.seed = seed
@@ -65,8 +68,9 @@ class LocalAws:
         self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
         self.secret_access_key = secrets.token_urlsafe(30)
         agenda = Agenda(clock)
-        self._world = World(agenda, Faults(agenda.now, seed))
+        self._world = World(agenda, Faults(agenda.now, seed), traffic=traffic or NoTraffic())
         self._lock = threading.Lock()
+        self._ticker = Ticker(self._world, self._lock)
         self._log = log
         self._front = Front(listener or bind(), self.respond)
         self._thread = threading.Thread(target=self._serve, name="local-aws", daemon=True)
@@ -93,15 +97,18 @@ class LocalAws:
         reset_model_data()
         install_backend()
         self.warm_up()
+        self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
+        self._ticker.start()
         return self
 
     def stop(self) -> None:
-        """Close every socket and wait for every thread. A second call does nothing."""
+        """Close every socket, end all traffic, and wait for every thread. A second call does nothing."""
         if self._thread.is_alive():
             self._front.hang_up()
             self._thread.join()
+            self._ticker.stop()
             _STORES.release()
 
     def __enter__(self) -> Self:
@@ -120,7 +127,7 @@ class LocalAws:
     def inventory(self) -> dict[str, list[str]]:
         """Kind -> everything that users have made and that exists now, each with its tags."""
         with self._lock:
-            self._world.agenda.settle()
+            self._ticker.settle()
             return take_inventory()
 
     def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -131,6 +138,8 @@ class LocalAws:
             action, answer = "status", json_answer(self._status())
         elif refused is None and (method, path) == ("PUT", FAULTS_PATH):
             action, answer = "faults", self._choose_faults(body)
+        elif refused is None and (method, path) == ("PUT", VISIT_PATH):
+            action, answer = "visit", self._visit(body)
         elif refused is None and path == "/":
             action, answer = self._call(scope, headers, body)
         else:
@@ -141,13 +150,24 @@ class LocalAws:
     def _serve(self) -> None:
         self._front.serve_forever(poll_interval=0.05)
 
+    def _visit(self, body: bytes) -> Answer:
+        """Let somebody into the subnet that a JSON string names."""
+        try:
+            number = self._ticker.visit(str(json.loads(body)))
+        except (LookupError, ValueError, RecursionError) as error:
+            return error_answer(Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}"), "ssm")
+        if number is None:
+            why = self._world.traffic.why_not or "The visitor's machine did not start"
+            return error_answer(Refusal(503, "Unavailable", why), "ssm")
+        return json_answer({"pid_namespace": number})
+
     def _refuse_key(self, scope: Scope) -> Refusal | None:
         with self._lock:
             return refuse_key(scope, [self.access_key_id, *_assumed_keys()])
 
     def _status(self) -> dict[str, object]:
         with self._lock:
-            self._world.agenda.settle()
+            self._ticker.settle()
             resources = count_resources()
         return {
             "token": self.token,
@@ -156,6 +176,8 @@ class LocalAws:
             "slow": self.clock.slow,
             "resources": resources,
             "faults": self._world.faults.said(),
+            "traffic": not self._world.traffic.why_not,
+            "why_not": self._world.traffic.why_not,
         }
 
     def choose_faults(self, rows: object) -> None:
@@ -176,9 +198,12 @@ class LocalAws:
             refused = _NO_REGION if make else _NO_SERVICE
             return "refused", error_answer(refused, scope.service)
         with self._lock:
-            self._world.agenda.settle()
+            self._ticker.settle()
             reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
-            return call_service(make(self._world), f"{self.url}/", headers, body, self._world.faults)
+            action, answer = call_service(make(self._world), f"{self.url}/", headers, body, self._world.faults)
+            if not action.startswith(_READS):
+                self._ticker.touch()
+        return action, answer
 
 
 _SERVICES: Mapping[str, Callable[[World], BaseResponse]] = {
@@ -188,6 +213,7 @@ _SERVICES: Mapping[str, Callable[[World], BaseResponse]] = {
     "ssm": lambda _: SimpleSystemManagerResponse(),
 }
 
+_READS = ("Describe", "Get")
 _NO_SERVICE = Refusal(400, "UnknownService", f"The local AWS has only: {', '.join(_SERVICES)}.")
 _NO_REGION = Refusal(400, "InvalidRegion", "The request is not signed for a region of AWS.")
 _NO_PAGE = Refusal(404, "NotFound", "There is no such page.")

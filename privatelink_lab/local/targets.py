@@ -15,8 +15,11 @@ from moto.elbv2.exceptions import (
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
 from privatelink_lab.local.calls import ElbCall
-from privatelink_lab.local.forwarding import forwards
+from privatelink_lab.local.verdicts import verdict
 from privatelink_lab.local.world import settings_of
+
+_NETWORK = frozenset({"TCP", "UDP", "TCP_UDP", "TLS"})
+"""The protocols of target groups of network load balancers."""
 
 
 class Targets(ElbCall):
@@ -28,6 +31,8 @@ class Targets(ElbCall):
         if found is None:
             made: Any = super().create_target_group().result
             found = made["TargetGroups"][0]
+            if found.protocol in _NETWORK and found.health_check_protocol != "TCP" and not self._get_param("Matcher"):
+                found.matcher = {"HttpCode": "200-399"}  # moto has the application balancers' 200
             self.world.asked[found.arn] = settings_of(self)
         elif self.world.asked[found.arn] != settings_of(self):
             raise DuplicateTargetGroupName
@@ -90,45 +95,7 @@ class Targets(ElbCall):
     def _health(self, group: FakeTargetGroup, row: FakeHealthStatus) -> FakeHealthStatus:
         if row.instance_id not in group.targets:
             return row
-        row.status, row.reason, row.description = self._verdict(group, row.instance_id)
+        row.status, row.reason, row.description = verdict(
+            self.world, self.elbv2_backend, self.ec2, group, row.instance_id
+        )
         return row
-
-    def _verdict(self, group: FakeTargetGroup, target: str) -> tuple[str, str | None, str | None]:
-        instance = self.ec2.get_instance_by_id(target) if group.target_type == "instance" else None
-        if group.target_type == "instance" and (instance is None or instance.state != "running"):
-            return "unused", "Target.InvalidState", f"Target is in the {instance.state if instance else 'gone'} state"
-        served = self._served_since(group, instance)
-        if served is None:
-            return "unused", "Target.NotInUse", "Target group is not configured to receive traffic"
-        since = self.world.since
-        begun = [served, since[("registered", group.arn, target)]]
-        begun.append(since.get(("running", target), 0.0))
-        agenda = self.world.agenda
-        if agenda.now() < max(begun) + agenda.clock.delay("target_healthy"):
-            return "initial", "Elb.InitialHealthChecking", "Initial health checks in progress"
-        if ("failing", group.arn, target) in since:
-            return "unhealthy", "Target.FailedHealthChecks", "Health checks failed"
-        return "healthy", None, None
-
-    def _served_since(self, group: FakeTargetGroup, instance: Any) -> float | None:
-        """When a listener of an active balancer first forwarded to the group; None: none does.
-
-        Infinity while the balancer is not active yet. A balancer serves targets in its own zones only.
-        """
-        since = self.world.since
-        moments = [
-            max(since.get(("active", balancer.arn), float("inf")), since[("listening", arn)])
-            for balancer in self.elbv2_backend.load_balancers.values()
-            if instance is None or instance.subnet_id is None or self._zone_of(instance) in zones_of(balancer)
-            for arn, listener in balancer.listeners.items()
-            if forwards(listener, group.arn)
-        ]
-        return min(moments, default=None)
-
-    def _zone_of(self, instance: Any) -> str:
-        return str(self.ec2.get_subnet(instance.subnet_id).availability_zone)
-
-
-def zones_of(balancer: Any) -> set[str]:
-    """The zones that a balancer is in."""
-    return {each.availability_zone for each in balancer.subnets}

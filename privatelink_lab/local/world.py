@@ -14,6 +14,7 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.clock import Agenda
 from privatelink_lab.local.faults import Faults
+from privatelink_lab.local.network.link import NoTraffic, Traffic
 
 Thing = TypeVar("Thing")
 _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
@@ -25,7 +26,9 @@ class World:
 
     `asked` holds the settings under which a named thing was made, by its ARN. `since` holds
     seconds of AWS time, by what became true; `due` those from when on something may be seen or
-    done. `notifications` are kept by account and region, and id.
+    done. `notifications` are kept by account and region, and id. `boots` counts the starts of each
+    instance, `posted` holds its console as of the last post; `visitors` are the subnets that somebody
+    looks around in, with the address that he has there.
     """
 
     agenda: Agenda
@@ -35,6 +38,10 @@ class World:
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
     due: dict[tuple[str, ...], float] = field(default_factory=dict)
     notifications: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
+    traffic: Traffic | NoTraffic = field(default_factory=NoTraffic)
+    boots: dict[str, int] = field(default_factory=dict)
+    posted: dict[str, bytes] = field(default_factory=dict)
+    visitors: dict[str, str] = field(default_factory=dict)
 
     def note(self, *what: str) -> None:
         """Remember that `what` is true from now on, unless it is so already."""

@@ -100,6 +100,15 @@ def add_group(ec2: Any, vpc: str, name: str = "web") -> str:
     return str(ec2.create_security_group(GroupName=name, Description="test", VpcId=vpc)["GroupId"])
 
 
+def web_group(ec2: Any, vpc: str) -> str:
+    """The id of a new security group that lets port 80 in from everywhere in private networks."""
+    group = add_group(ec2, vpc)
+    ranges = [{"CidrIp": "10.0.0.0/8"}]
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": ranges}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    return group
+
+
 def make_balancer(elb: Any, subnet: str, name: str = "nlb") -> str:
     """The ARN of an internal network load balancer, which is provisioning."""
     made = elb.create_load_balancer(Name=name, Type="network", Scheme="internal", Subnets=[subnet])
@@ -141,6 +150,18 @@ def launch(cloud: Cloud, subnet: str, **more: Any) -> str:
     answer = cloud.client("ec2").run_instances(ImageId=cloud.ami, **asked)
     assert answer["Instances"][0]["State"]["Name"] == "pending"
     return str(answer["Instances"][0]["InstanceId"])
+
+
+def serve(lab: Lab, **more: Any) -> tuple[str, str]:
+    """A web server behind the lab's balancer, registered and in service; its id and its target group."""
+    elb = lab.cloud.client("elbv2")
+    group = make_group(elb, lab.vpc, **more)
+    listen(elb, lab.balancer, group)
+    instance = launch(lab.cloud, lab.subnet, SecurityGroupIds=[web_group(lab.ec2, lab.vpc)])
+    lab.cloud.wait(15)
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])
+    lab.cloud.wait(60)
+    return instance, group
 
 
 def instance_state(cloud: Cloud, instance: str) -> str:

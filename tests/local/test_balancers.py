@@ -20,6 +20,7 @@ from .labs import (
     make_group,
     network,
     outcome,
+    web_group,
 )
 
 
@@ -235,7 +236,7 @@ def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
     """Initial until a minute after all is there, then healthy."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
-    instance, group = launch(cloud, subnet), make_group(elb, vpc)
+    instance, group = launch(cloud, subnet, SecurityGroupIds=[web_group(ec2, vpc)]), make_group(elb, vpc)
     cloud.wait(15)
     target = {"TargetGroupArn": group, "Targets": [{"Id": instance}]}
     elb.register_targets(**target)
@@ -255,7 +256,7 @@ def test_a_stopped_target_starts_over(cloud: Cloud) -> None:
     """Target.InvalidState while it is not running, and new checks after it runs again."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
-    instance, group = launch(cloud, subnet), make_group(elb, vpc)
+    instance, group = launch(cloud, subnet, SecurityGroupIds=[web_group(ec2, vpc)]), make_group(elb, vpc)
     listen(elb, make_balancer(elb, subnet), group)
     cloud.wait(15)
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])

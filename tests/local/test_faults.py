@@ -14,7 +14,7 @@ from privatelink_lab.local.client import fault_text, parse_fault
 from privatelink_lab.local.faults import KINDS, Fault, InvalidFault, read_fault
 
 from .clouds import LocalCloud
-from .labs import Lab, code_of, instance_state, launch, listen, make_balancer, make_group, network, outcome
+from .labs import Lab, code_of, instance_state, launch, listen, make_balancer, make_group, network, outcome, web_group
 from .test_balancers import balancer_state, health
 from .test_guard import ask, signed
 
@@ -246,7 +246,7 @@ def test_a_target_that_fails(cloud: LocalCloud) -> None:
     """Unhealthy with Target.FailedHealthChecks, until it is registered anew."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
-    instance, group = launch(cloud, subnet), make_group(elb, vpc)
+    instance, group = launch(cloud, subnet, SecurityGroupIds=[web_group(ec2, vpc)]), make_group(elb, vpc)
     listen(elb, make_balancer(elb, subnet), group)
     cloud.wait(15)
     switch_on(cloud, "target-fails")

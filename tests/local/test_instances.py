@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from .clouds import Cloud
+from privatelink_lab.local.network.link import Ended
+
+from .clouds import Cloud, LocalCloud
 from .labs import add_group, code_of, instance_state, launch, network
+from .traffic import StandIn, follow, picture, stand_in
 
 UNKNOWN = "0123456789abcdef0"
 
@@ -137,3 +140,150 @@ def test_refusals_of_instance_states(cloud: Cloud) -> None:
     assert code_of(ec2.terminate_instances, InstanceIds=[protected]) == "OperationNotPermitted"
     ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": False})
     assert code_of(ec2.terminate_instances, InstanceIds=[f"i-{UNKNOWN}"]) == "InvalidInstanceID.NotFound"
+
+
+# Its console, and what it does to itself.
+
+
+@pytest.fixture
+def traffic(cloud: LocalCloud) -> StandIn:
+    """What the machines write, and how they end."""
+    return stand_in(cloud.aws)
+
+
+def booted(cloud: LocalCloud, **more: Any) -> str:
+    """The id of an instance whose system is up."""
+    instance = launch(cloud, network(cloud.client("ec2"))[1], **more)
+    cloud.wait(60)
+    return instance
+
+
+def boot(cloud: LocalCloud, instance: str) -> int:
+    """How often it has booted, as the network sees it."""
+    return picture(cloud.aws).machines[instance].boot
+
+
+def console(cloud: LocalCloud, instance: str, **asked: Any) -> str | None:
+    """The output in GetConsoleOutput's answer; None where it has none."""
+    output = cloud.client("ec2").get_console_output(InstanceId=instance, **asked).get("Output")
+    return None if output is None else str(output)
+
+
+def test_a_console_without_output_has_none(cloud: LocalCloud) -> None:
+    """An answer without Output, not an empty one."""
+    instance = booted(cloud)
+    assert console(cloud, instance) is None
+    assert console(cloud, instance, Latest=True) is None
+    assert code_of(cloud.client("ec2").get_console_output, InstanceId=f"i-{UNKNOWN}") == "InvalidInstanceID.NotFound"
+
+
+def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, traffic: StandIn) -> None:
+    """Latest shows what was written until now; without it, that comes some minutes after the start."""
+    instance = booted(cloud)
+    traffic.writes = lambda machine: f"{machine} says ä\n".encode()
+    assert console(cloud, instance, Latest=True) == f"{instance} says ä\n"
+    assert console(cloud, instance) is None
+    cloud.wait(134)
+    assert console(cloud, instance) is None
+    cloud.wait(1)
+    assert console(cloud, instance) == f"{instance} says ä\n"
+
+
+@pytest.mark.parametrize("call", ["stop_instances", "terminate_instances", "reboot_instances"])
+def test_a_console_is_posted_at_each_transition(cloud: LocalCloud, traffic: StandIn, call: str) -> None:
+    """After a stop, a reboot and an end it holds what was written until then, also when the machine is no more."""
+    instance = booted(cloud)
+    traffic.writes = lambda _: b"last words"
+    getattr(cloud.client("ec2"), call)(InstanceIds=[instance])
+    traffic.writes = lambda _: b""
+    cloud.wait(30)
+    assert console(cloud, instance) == "last words"
+    assert console(cloud, instance, Latest=True) == "last words"
+
+
+@pytest.mark.contract
+def test_only_nitro_shows_its_console_at_any_time(cloud: Cloud) -> None:
+    """Latest is UnsupportedOperation for a t2; without it, the call goes through."""
+    ec2 = cloud.client("ec2")
+    instance = launch(cloud, network(ec2)[1], InstanceType="t2.micro")
+    assert code_of(ec2.get_console_output, InstanceId=instance, Latest=True) == "UnsupportedOperation"
+    assert ec2.get_console_output(InstanceId=instance)["InstanceId"] == instance
+
+
+@pytest.mark.contract
+def test_what_does_not_run_cannot_be_rebooted(cloud: Cloud) -> None:
+    """A reboot leaves an instance running; one that ends is IncorrectInstanceState."""
+    ec2 = cloud.client("ec2")
+    instance = launch(cloud, network(ec2)[1])
+    cloud.until(lambda: instance_state(cloud, instance), "running")
+    ec2.reboot_instances(InstanceIds=[instance])
+    assert instance_state(cloud, instance) == "running"
+    ec2.terminate_instances(InstanceIds=[instance])
+    assert code_of(ec2.reboot_instances, InstanceIds=[instance]) == "IncorrectInstanceState"
+
+
+@pytest.mark.parametrize(
+    ("asked", "states"),
+    [
+        ({}, ["stopping", "stopped"]),
+        ({"InstanceInitiatedShutdownBehavior": "stop"}, ["stopping", "stopped"]),
+        ({"InstanceInitiatedShutdownBehavior": "terminate"}, ["shutting-down", "terminated"]),
+    ],
+    ids=["default", "stop", "terminate"],
+)
+def test_an_instance_that_shuts_itself_down(
+    cloud: LocalCloud, traffic: StandIn, asked: dict[str, str], states: list[str]
+) -> None:
+    """`shutdown` inside stops or terminates it, as its InstanceInitiatedShutdownBehavior says."""
+    instance = booted(cloud, **asked)
+    traffic.endings = [Ended(instance, boot(cloud, instance), "power-off")]
+    follow(cloud.aws)
+    seen = [instance_state(cloud, instance)]
+    cloud.wait(30)
+    assert [*seen, instance_state(cloud, instance)] == states
+
+
+def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic: StandIn) -> None:
+    """It stays running, and its system is up again a while later, whatever a shutdown would do to it."""
+    instance = booted(cloud, InstanceInitiatedShutdownBehavior="terminate")
+    traffic.endings = [Ended(instance, boot(cloud, instance), "restart")]
+    follow(cloud.aws)
+    assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 0)
+    cloud.wait(45)
+    assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
+
+
+def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffic: StandIn) -> None:
+    """A crash, an ending of an earlier boot, of a stopped instance, and of one that nobody knows."""
+    instance = booted(cloud)
+    cloud.client("ec2").reboot_instances(InstanceIds=[instance])
+    cloud.wait(45)
+    traffic.endings = [
+        Ended(instance, 2, "crash"),
+        Ended(instance, 1, "power-off"),
+        Ended(instance, 1, "restart"),
+        Ended(f"i-{UNKNOWN}", 1, "power-off"),
+        Ended("visitor of subnet-1", 1, "power-off"),
+    ]
+    follow(cloud.aws)
+    assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
+    cloud.client("ec2").stop_instances(InstanceIds=[instance])
+    traffic.endings = [Ended(instance, 2, "power-off"), Ended(instance, 2, "restart")]
+    follow(cloud.aws)
+    assert instance_state(cloud, instance) == "stopping"
+    cloud.wait(30)
+    assert instance_state(cloud, instance) == "stopped"
+
+
+def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandIn) -> None:
+    """A picture goes out after a call and after what became due by itself, and none while all stays as it is."""
+    instance = launch(cloud, network(cloud.client("ec2"))[1])
+    follow(cloud.aws)
+    assert traffic.shown.machines[instance].boot == 0
+    cloud.wait(60)
+    follow(cloud.aws)
+    assert traffic.shown.machines[instance].boot == 1
+    before = traffic.shown
+    cloud.wait(60)
+    follow(cloud.aws)
+    assert traffic.shown is before

@@ -1,0 +1,113 @@
+"""The picture of the network for what the API says: VPCs with their names, and machines."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+
+from privatelink_lab.local.drawing import visitor_name
+from privatelink_lab.local.network.picture import Machine, Picture
+
+from .clouds import LocalCloud
+from .labs import Lab, instance_state, launch, network, serve
+from .traffic import door_of, node_doors, picture
+
+
+def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
+    """VPCs in which nothing is need no network, not even the default ones."""
+    network(cloud.client("ec2"))
+    assert picture(cloud.aws) == Picture()
+
+
+def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: Lab) -> None:
+    """The endpoint's Regional and zonal names and the balancer's do in every VPC; private instance names at home."""
+    instance, _ = serve(lab)
+    endpoint = lab.connect()
+    found = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
+    door = door_of(cloud, endpoint)
+    (node,) = node_doors(cloud, lab.vpc)
+    balancer = cloud.client("elbv2").describe_load_balancers(LoadBalancerArns=[lab.balancer])["LoadBalancers"][0]
+    public = {each["DnsName"]: (door.address,) for each in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
+    assert len(public) == 3
+    row = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    vpcs = picture(cloud.aws).vpcs
+    assert vpcs[found["VpcId"]].names == public
+    assert vpcs[lab.vpc].names == public | {row["PrivateDnsName"]: (row["PrivateIpAddress"],)}
+    lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    cloud.wait(60)
+    assert found["DnsEntries"][0]["DnsName"] not in picture(cloud.aws).vpcs[lab.vpc].names
+
+
+def test_a_vpc_without_dns_support_knows_no_names(cloud: LocalCloud, lab: Lab) -> None:
+    """With enableDnsSupport off: not even its own instances."""
+    serve(lab)
+    lab.ec2.modify_vpc_attribute(VpcId=lab.vpc, EnableDnsSupport={"Value": False})
+    assert picture(cloud.aws).vpcs[lab.vpc].names == {}
+
+
+def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
+    """0 until its system is up and whenever it does not run; one more at each start and reboot; gone at its end."""
+    ec2 = cloud.client("ec2")
+    instance = launch(cloud, network(ec2)[1])
+
+    def boot() -> int:
+        return picture(cloud.aws).machines[instance].boot
+
+    seen = [boot()]
+    for call, seconds in (
+        (None, 15),  # running
+        (None, 45),  # booted
+        (ec2.reboot_instances, 44),
+        (None, 1),
+        (ec2.stop_instances, 30),
+        (ec2.start_instances, 15),
+        (None, 45),
+    ):
+        if call:
+            call(InstanceIds=[instance])
+        cloud.wait(seconds)
+        seen.append(boot())
+    assert seen == [0, 0, 1, 0, 2, 0, 0, 3]
+    ec2.terminate_instances(InstanceIds=[instance])
+    assert boot() == 0
+    cloud.wait(30)
+    assert instance_state(cloud, instance) == "terminated"
+    assert picture(cloud.aws) == Picture()
+
+
+def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) -> None:
+    """What RunInstances and the subnet say; it reaches every block of its VPC."""
+    ec2 = cloud.client("ec2")
+    vpc, subnet = network(ec2)
+    ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")
+    instance = launch(cloud, subnet, PrivateIpAddress="10.0.0.77", UserData="#!/bin/bash\necho hello\n")
+    machine = picture(cloud.aws).machines[instance]
+    assert base64.b64decode(machine.script) == b"#!/bin/bash\necho hello\n"
+    assert replace(machine, script="") == Machine(
+        vpc, "10.0.0.77/24", "10.0.0.1", ("10.0.0.0/16", "10.8.0.0/16"), "ip-10-0-0-77", 0
+    )
+    assert picture(cloud.aws).vpcs[vpc].routers == ("10.0.0.1/24",)
+
+
+def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> None:
+    """Its address is the highest that nobody has, its machine always runs, and all visits share it."""
+    ec2 = cloud.client("ec2")
+    vpc, subnet = network(ec2)
+    launch(cloud, subnet, PrivateIpAddress="10.0.0.254")
+    for _ in range(2):
+        assert cloud.aws._ticker.visit(subnet) is None  # nothing carries it here
+    visitor = picture(cloud.aws).machines[visitor_name(subnet)]
+    assert visitor == Machine(vpc, "10.0.0.253/24", "10.0.0.1", ("10.0.0.0/16",), "ip-10-0-0-253", 1)
+    with pytest.raises(LookupError):
+        cloud.aws._ticker.visit("subnet-0123456789abcdef0")
+
+
+def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: Lab) -> None:
+    """What is drawn is the same after JSON, so that an unchanged picture is known as such."""
+    serve(lab, HealthCheckProtocol="HTTP", HealthCheckPath="/")
+    lab.connect()
+    drawn = picture(cloud.aws)
+    assert drawn.doors
+    assert Picture.read(drawn.as_json()) == drawn == picture(cloud.aws)

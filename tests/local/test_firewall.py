@@ -1,0 +1,149 @@
+"""Security groups as the packets meet them: whom they let in."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from privatelink_lab.local.endpoints import ec2_everywhere
+from privatelink_lab.local.firewall import EVERYBODY, admits, admitted, common
+
+from .clouds import LocalCloud
+from .labs import add_group, launch, network
+
+
+class Group:
+    """A security group in a VPC of its own."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.ec2 = cloud.client("ec2")
+        self.vpc, self.subnet = network(self.ec2)
+        self.id = add_group(self.ec2, self.vpc)
+
+    def allow(self, protocol: str = "tcp", *ports: int, **source: Any) -> None:
+        """One more rule: from everywhere, or from where `source` says."""
+        rule: dict[str, Any] = {"IpProtocol": protocol} | (source or {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]})
+        if ports:
+            rule |= {"FromPort": ports[0], "ToPort": ports[-1]}
+        self.ec2.authorize_security_group_ingress(GroupId=self.id, IpPermissions=[rule])
+
+    def admitted(self, port: int = 80) -> list[str]:
+        """The networks that it lets in to a port."""
+        backend = next(each for each in ec2_everywhere() if self.vpc in each.vpcs)
+        return list(map(str, admitted(backend, [backend.get_security_group_from_id(self.id)], port)))
+
+
+@pytest.fixture
+def group(cloud: LocalCloud) -> Group:
+    """A group that lets nothing in yet."""
+    return Group(cloud)
+
+
+def cidrs(*blocks: str) -> dict[str, Any]:
+    """These blocks as the source of a rule."""
+    return {"IpRanges": [{"CidrIp": each} for each in blocks]}
+
+
+def test_a_new_group_lets_nothing_in(group: Group) -> None:
+    """Without a rule there is no network to come from."""
+    assert group.admitted() == []
+
+
+RULES: tuple[tuple[str, tuple[int, ...], set[int]], ...] = (
+    ("tcp", (80, 80), {80}),
+    ("tcp", (80, 443), {80, 81, 443}),
+    ("6", (80, 80), {80}),
+    ("tcp", (0, 65535), {79, 80, 81, 443, 444}),
+    ("-1", (), {79, 80, 81, 443, 444}),
+    ("udp", (80, 80), set()),
+    ("17", (80, 80), set()),
+    ("icmp", (-1, -1), set()),
+)
+
+
+def test_a_rule_is_about_its_protocol_and_ports(cloud: LocalCloud) -> None:
+    """TCP gets in at the ports of TCP rules, both ends included, and everywhere by a rule about all protocols."""
+    for protocol, ports, open_ports in RULES:
+        group = Group(cloud)
+        group.allow(protocol, *ports)
+        seen = {port for port in (79, 80, 81, 443, 444) if group.admitted(port)}
+        assert seen == open_ports, (protocol, ports)
+
+
+def test_a_rule_names_networks(group: Group) -> None:
+    """All blocks of all rules count; an address is in when one of them has it."""
+    group.allow("tcp", 80, **cidrs("10.0.0.0/24", "192.0.2.7/32"))
+    group.allow("tcp", 80, 90, **cidrs("10.1.0.0/16"))
+    assert group.admitted() == ["10.0.0.0/24", "192.0.2.7/32", "10.1.0.0/16"]
+    assert group.admitted(90) == ["10.1.0.0/16"]
+
+
+def test_a_rule_for_ipv6_lets_no_ipv4_in(group: Group) -> None:
+    """`::/0` is not everybody."""
+    group.allow("tcp", 80, Ipv6Ranges=[{"CidrIpv6": "::/0"}])
+    assert group.admitted() == []
+
+
+def test_a_revoked_rule_lets_nobody_in(group: Group) -> None:
+    """What RevokeSecurityGroupIngress takes away is shut at once."""
+    group.allow("tcp", 80)
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80} | cidrs("0.0.0.0/0")
+    group.ec2.revoke_security_group_ingress(GroupId=group.id, IpPermissions=[rule])
+    assert group.admitted() == []
+
+
+def test_a_rule_that_names_a_group_means_who_has_it_now(cloud: LocalCloud, group: Group) -> None:
+    """The private addresses of its interfaces, as long as they have that group; nobody while there are none."""
+    clients = add_group(group.ec2, group.vpc, "clients")
+    group.allow("tcp", 80, UserIdGroupPairs=[{"GroupId": clients}])
+    assert group.admitted() == []
+    instance = launch(cloud, group.subnet, SecurityGroupIds=[clients], PrivateIpAddress="10.0.0.9")
+    assert group.admitted() == ["10.0.0.9/32"]
+    cloud.wait(15)
+    group.ec2.modify_instance_attribute(InstanceId=instance, Groups=[group.id])
+    assert group.admitted() == []
+
+
+def test_a_group_that_names_itself(cloud: LocalCloud, group: Group) -> None:
+    """Its members reach each other, and only they."""
+    group.allow("-1", UserIdGroupPairs=[{"GroupId": group.id}])
+    launch(cloud, group.subnet, SecurityGroupIds=[group.id], PrivateIpAddress="10.0.0.9")
+    launch(cloud, group.subnet, PrivateIpAddress="10.0.0.10")
+    assert group.admitted() == ["10.0.0.9/32"]
+
+
+def networks(*blocks: str) -> list[IPv4Network]:
+    """These blocks."""
+    return [IPv4Network(each) for each in blocks]
+
+
+def test_an_address_is_in_when_one_network_has_it() -> None:
+    """The first and last address belong to a network; without a network nobody is in."""
+    both = networks("10.0.0.0/24", "10.2.0.0/16")
+    assert [admits(both, each) for each in ("10.0.0.0", "10.0.0.255", "10.2.9.9")] == [True] * 3
+    assert [admits(both, each) for each in ("10.0.1.0", "9.255.255.255", "10.3.0.0")] == [False] * 3
+    assert not admits([], "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("some", "others", "both"),
+    [
+        (["10.0.0.0/16"], ["10.0.1.0/24"], ["10.0.1.0/24"]),
+        (["10.0.1.0/24"], ["10.0.0.0/16"], ["10.0.1.0/24"]),
+        (["10.0.0.0/16"], ["10.0.0.0/16"], ["10.0.0.0/16"]),
+        (["10.0.0.0/24"], ["10.0.1.0/24"], []),
+        (["10.0.0.0/16", "10.1.0.0/16"], ["10.0.1.0/24", "10.1.0.0/16"], ["10.0.1.0/24", "10.1.0.0/16"]),
+        (["10.0.0.0/16", "10.0.0.0/8"], ["10.0.1.0/24"], ["10.0.1.0/24"]),
+        ([], ["0.0.0.0/0"], []),
+    ],
+)
+def test_what_two_lists_have_in_common(some: list[str], others: list[str], both: list[str]) -> None:
+    """Of two networks that overlap the smaller one, each once; nothing where they do not."""
+    assert common(networks(*some), networks(*others)) == networks(*both)
+
+
+def test_everybody_leaves_the_other_list_as_it_is() -> None:
+    """A balancer without groups takes nothing away from what the endpoint's groups say."""
+    assert common(networks("10.1.0.0/16", "192.0.2.0/24"), [EVERYBODY]) == networks("10.1.0.0/16", "192.0.2.0/24")
