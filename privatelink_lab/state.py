@@ -13,9 +13,9 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from privatelink_lab.errors import StateError
 
@@ -99,6 +99,10 @@ class State:
         del data["path"]
         write_private(self.path, json.dumps(data, indent=1) + "\n")
 
+    def apart(self) -> State:
+        """The same, to work with and not to write."""
+        return replace(self, path=None)
+
     def archive(self) -> None:
         """Remove the file of a lab that is gone; its timeline stays as `<lab>.last.json`."""
         if self.path is None:
@@ -180,24 +184,44 @@ def write_private(path: Path, text: str) -> None:
 def locked(folder: Path, lab: str) -> Iterator[None]:
     """Hold the lab's lock; raises StateError naming who holds it. The kernel frees it when a process dies."""
     path = path_of(folder, lab).with_suffix(".lock")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StateError(f"The lock file {path} cannot be opened: {error.strerror}.") from None
-    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = file.read().strip() or "another process"
-            raise StateError(
-                f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
-            ) from None
-        except OSError as error:  # a file system without locks, as some network mounts
-            raise StateError(
-                f"The lock file {path} cannot be locked: {error.strerror}.", hint="Keep the config on a local disk."
-            ) from None
+    file = _lock(path)
+    while not _is_file_of(path, file):  # its holder has just removed it: there is a newer one, or none
+        file.close()
+        file = _lock(path)
+    with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"The lock file {path} cannot be opened: {error.strerror}.") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            holder = file.read().strip() or "another process"
+        raise StateError(
+            f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
+        ) from None
+    except OSError as error:  # a file system without locks, as some network mounts
+        file.close()
+        raise StateError(
+            f"The lock file {path} cannot be locked: {error.strerror}.", hint="Keep the config on a local disk."
+        ) from None
+    return file
+
+
+def _is_file_of(path: Path, file: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False

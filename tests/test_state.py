@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,13 +198,33 @@ def test_a_live_process_holds_the_lock_and_a_dead_one_does_not(tmp_path: Path) -
 
 
 def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
-    """One run after the other takes the lock, also when one of them failed; the name in it is the last holder's."""
+    """One run after the other takes the lock, also when one of them failed; nothing stays of it."""
+    lock = path_in(tmp_path).with_suffix(".lock")
     with pytest.raises(ZeroDivisionError), state.locked(tmp_path, "test"):
         raise ZeroDivisionError
     with state.locked(tmp_path, "test"), pytest.raises(StateError), state.locked(tmp_path, "test"):
         pass
-    text = path_in(tmp_path).with_suffix(".lock").read_text(encoding="utf-8")
+    with state.locked(tmp_path, "test"):
+        text = lock.read_text(encoding="utf-8")
     assert re.fullmatch(rf"process {os.getpid()} since \d\d:\d\d:\d\d\n", text)
+    assert not lock.exists()
+
+
+def test_a_lock_that_its_holder_has_just_removed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs never hold two files of one name: who locked the removed one opens again."""
+    lock, found = path_in(tmp_path).with_suffix(".lock"), []
+    real = fcntl.flock
+
+    def remove_first(file: Any, how: int) -> None:
+        real(file, how)
+        found.append(lock.stat().st_ino)
+        if len(found) == 1:
+            lock.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with state.locked(tmp_path, "test"):
+        assert lock.exists()
+    assert len(found) == 2
 
 
 def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
