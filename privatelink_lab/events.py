@@ -90,6 +90,25 @@ class Rejected(Event):
 
 
 @dataclass(frozen=True)
+class Verified(Event):
+    """What came back to a consumer from its endpoint; `hop` names what is broken, None where nothing is.
+
+    The times are milliseconds: p50, max, and those of each request in order.
+    """
+
+    event: ClassVar[str] = "verified"
+    consumer: str
+    ok: bool
+    address: str | None
+    status: int | None
+    body: str | None
+    connect_ms: dict[str, Any] | None
+    total_ms: dict[str, Any] | None
+    hop: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
 class Summary(Event):
     """The last event of every run; `result` holds what the command reports."""
 

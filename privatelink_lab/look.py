@@ -32,7 +32,7 @@ TAGGED = {
 }
 BALANCED = ("load-balancer", "target-group")
 KINDS = (*TAGGED, *BALANCED)
-CONSUMER_KINDS = ("vpc", "subnet", "security-group", "vpc-endpoint")  # all that a consumer's account ever holds
+CONSUMER_KINDS = ("vpc", "subnet", "security-group", "instance", "vpc-endpoint")  # all that a consumer ever has
 
 
 class Once:

@@ -25,8 +25,8 @@ def status(lab: Lab, seen: Survey) -> dict[str, Any]:
         "lab": lab.config.lab,
         "place": place(lab),
         "usd_per_hour": cost,
-        "since": lab.state.since or _since(seen),
-        "usd_so_far": _so_far(lab.state.since or _since(seen), cost),
+        "since": lab.state.since or seen.since,
+        "usd_so_far": _so_far(lab.state.since or seen.since, cost),
         "resources": rows,
     }
 
@@ -66,10 +66,6 @@ def _cost_of(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Fo
         for one in several
     ]
     return prices.in_region(prices.hourly(costs), lab.provider.region)
-
-
-def _since(seen: Survey) -> str:
-    return min((since for _, since in seen.look.makers()), default="")
 
 
 def _so_far(since: str, usd_per_hour: float | None) -> float | None:
@@ -162,7 +158,8 @@ def _next(lab: Lab, run: Built) -> list[str]:
     held = [run.settled[key][0].id for key in run.settled if key.endswith("/acceptance") and _held(run, key)]
     admit = [f"plab accept {' '.join(held)}"] if held else []
     mend = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
-    return list(dict.fromkeys([*admit, *mend, "plab status", "plab connections", "plab down"]))
+    prove = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
+    return list(dict.fromkeys([*admit, *mend, *prove, "plab status", "plab connections", "plab down"]))
 
 
 def _held(run: Built, key: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from privatelink_lab import aws, config, state, waits
 from privatelink_lab.config import Config
-from privatelink_lab.errors import StateError, UsageError
+from privatelink_lab.errors import PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import FOLDER, Party, State
@@ -139,6 +139,16 @@ class Session:
         if self.server:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
         return f"lab {self.config.lab} in account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
+
+    def refuse_without_traffic(self) -> None:
+        """Raise PlabError when the lab lives on a local AWS that carries no packets."""
+        if self.server is None:
+            return
+        from privatelink_lab.local import client
+
+        why_not = client.about(self.server)["why_not"]
+        if why_not:
+            raise PlabError(f"The local AWS carries no traffic. {why_not}", hint="see `plab local status`")
 
     def stop_server_if_idle(self) -> None:
         """Stop the local server that `up` started, once nothing is left in it."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from privatelink_lab.cli import plab
 from privatelink_lab.config import Config, default_config, load
-from privatelink_lab.events import Accepted, Failed, Finished, Rejected, Started, Summary, Waiting
+from privatelink_lab.events import Accepted, Failed, Finished, Rejected, Started, Summary, Verified, Waiting
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_the_example_is_the_defaults() -> None:
 
 def test_every_event_key_is_in_the_readme() -> None:
     """The event table of the README has every event and every key of it."""
-    for event in (Started, Waiting, Finished, Failed, Accepted, Rejected, Summary):
+    for event in (Started, Waiting, Finished, Failed, Accepted, Rejected, Verified, Summary):
         assert f"`{event.event}`" in README
         for field in fields(event):
             assert f"`{field.name}`" in README or field.name == "result", f"{event.event}.{field.name}"

@@ -10,7 +10,7 @@ import pytest
 
 from privatelink_lab import events
 from privatelink_lab.errors import AccountError, AwsError, ConfigError, LostAnswer, PlabError
-from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Waiting
+from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Verified, Waiting
 from privatelink_lab.ui.lines import JsonLines, PlainLines, Silence
 from privatelink_lab.ui.live import print_table
 from privatelink_lab.ui.screen import Screen
@@ -72,6 +72,7 @@ def test_silence_says_nothing() -> None:
 
 # JSON: the contract.
 
+TIMES = {"p50": 0.4, "max": 0.5, "each": [0.3, 0.5]}
 ERROR_KEYS = ["code", "message", "request_id", "hint"]
 CONTRACT: list[tuple[Event, list[str]]] = [
     (Started(KEY, STEP, "create"), ["event", "key", "step", "action", "id"]),
@@ -85,6 +86,10 @@ CONTRACT: list[tuple[Event, list[str]]] = [
     (
         Rejected("vpce-1", "123456789012", None, "rejected"),
         ["event", "endpoint", "owner", "consumer", "state"],
+    ),
+    (
+        Verified("acme", True, "10.1.0.4", 200, "Hello", TIMES, TIMES, None, "1 of 1 requests"),
+        ["event", "consumer", "ok", "address", "status", "body", "connect_ms", "total_ms", "hop", "detail"],
     ),
     (Summary("up", 0, {}), ["event", "command", "exit_code"]),
     (Summary("up", 1, {"lab": "test"}, REFUSED), ["event", "command", "exit_code", "error", "lab"]),
@@ -117,7 +122,7 @@ def test_every_event_is_in_the_contract() -> None:
 def test_the_names_of_the_events_are_frozen() -> None:
     """The words that a program switches on."""
     names = list(dict.fromkeys(event.event for event, _ in CONTRACT))
-    assert names == ["started", "waiting", "finished", "failed", "accepted", "rejected", "summary"]
+    assert names == ["started", "waiting", "finished", "failed", "accepted", "rejected", "verified", "summary"]
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,29 @@ def status(options: Options) -> int:
     return command.status(options)
 
 
+@plab.command()
+@click.argument("consumers", nargs=-1, metavar="[CONSUMER]...")
+@click.option("--requests", type=click.IntRange(1, 100), default=10, show_default=True, help="How many to send.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 600),
+    default=120.0,
+    show_default=True,
+    help="Seconds that the first answer may take; DNS can trail an endpoint by a minute.",
+)
+@lab_options()
+def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeout: float) -> int:
+    """Prove the path: HTTP requests from inside each consumer's VPC.
+
+    A small instance is started in the consumer's subnet, asks the endpoint's DNS name for the page, and is removed; it
+    needs no internet and no SSM, and costs less than a cent. Exit code 0 only if the web server's message came back
+    every time; otherwise it says which hop is broken as far as AWS can tell.
+    """
+    from privatelink_lab.commands import verify as command
+
+    return command.verify(options, consumers=consumers, requests=requests, timeout=timeout)
+
+
 plab.add_command(local)
 
 

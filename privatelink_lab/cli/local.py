@@ -32,7 +32,7 @@ JSON_OF_LOCAL = click.option("--json", is_flag=True, envvar="PLAB_JSON", help="P
 
 @click.group()
 def local() -> None:
-    """The local AWS of this folder: start, stop, status, faults, logs.
+    """The local AWS of this folder: start, stop, status, faults, logs, shell.
 
     `plab up --local` starts it by itself. It listens on 127.0.0.1 only and answers only to its own random keys; the AWS
     CLI or Terraform can use it with the export lines that `plab local status` prints.
@@ -109,6 +109,23 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
     if faults and off:
         raise UsageError("Faults and --off exclude each other.", hint="see `plab local faults --help`")
     return command.faults(_folder(config), faults, off=off, json=json)
+
+
+@local.command("shell", context_settings={"allow_interspersed_args": False})
+@click.argument("party", metavar="PROVIDER_OR_CONSUMER")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
+@CONFIG_OF_LOCAL
+def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) -> int:
+    """Open a shell, or run one command, inside the VPC of `provider` or of a consumer.
+
+    The endpoint's DNS name answers there, once the connection is accepted; the web server's own address does not,
+    except to the provider. Options stand before PROVIDER_OR_CONSUMER, all that follows is the command's.
+    """
+    from privatelink_lab.commands.shell import shell
+    from privatelink_lab.commands.work import guarded
+    from privatelink_lab.session import Options
+
+    return guarded(shell, Options(config, local=True, quiet=True), party=party, words=command)
 
 
 @local.command("logs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch
@@ -55,14 +54,17 @@ def _running(folder: Path) -> client.LocalServer:
 
 
 def _print_server(screen: Screen, server: client.LocalServer) -> None:
-    faults: list[dict[str, Any]] = client.about(server)["faults"]
+    about = client.about(server)
     if screen.json:
         keys = ("url", "pid", "speed", "slow", "access_key_id", "secret_access_key")
-        screen.data({key: getattr(server, key) for key in keys} | {"faults": faults})
+        screen.data(
+            {key: getattr(server, key) for key in keys} | {key: about[key] for key in ("faults", "traffic", "why_not")}
+        )
         return
     screen.out(server.exports().rstrip())
     screen.say(f"# {server.url}, process {server.pid}, {server.pace}")
-    for each in faults:
+    screen.say("# traffic: yes" if about["traffic"] else f"# traffic: no. {about['why_not']}")
+    for each in about["faults"]:
         screen.say(f"# fault: {client.fault_text(each)}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
-from privatelink_lab import engine, prices, report, state
+from privatelink_lab import engine, prices, report, state, waits
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
@@ -48,7 +48,8 @@ def _fail(command: str, options: Options, error: PlabError) -> int:
 
 
 def _no_lab(command: str, options: Options, lab: str) -> int:
-    """The local server that held the lab is gone: nothing is left, and that is fine."""
+    """The local server that held the lab is gone: nothing is left, which is fine unless it was to be seen at work."""
+    code = 1 if command in {"verify", "shell"} else 0
     screen = Screen(json=options.json, quiet=options.quiet)
     screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
@@ -61,25 +62,32 @@ def _no_lab(command: str, options: Options, lab: str) -> int:
             "down": {"deleted": {}, "left": []},
             "accept": {"accepted": []},
             "reject": {"rejected": []},
+            "verify": {"verified": [], "broken": {}},
         }
-        screen.tell(Summary(command, 0, place | results.get(command, {})))
-    return 0
+        screen.tell(Summary(command, code, place | results.get(command, {})))
+    return code
 
 
 class Work:
-    """A session with its screen, lock and lab, for the length of one command."""
+    """A session with its screen, lock and lab, for the length of one command.
 
-    def __init__(self, options: Options, command: str, *, writes: bool = False, starts: bool = False) -> None:
+    A command that `starts` a lab may start a local AWS; one that `writes` the state locks it, and so does one that
+    only `locks`.
+    """
+
+    def __init__(
+        self, options: Options, command: str, *, writes: bool = False, starts: bool = False, locks: bool = False
+    ) -> None:
         self.screen = Screen(json=options.json, quiet=options.quiet)
         self.session: Session = open_session(options, self.screen)
-        self.command, self._writes, self._starts = command, writes, starts
+        self.command, self._writes, self._starts, self._locks = command, writes, starts, writes or locks
         self._stack = ExitStack()
         self.lab: Lab
 
     def __enter__(self) -> Self:
         self._stack.callback(self.screen.close_board)
         try:
-            if self._writes:
+            if self._locks:
                 self._stack.enter_context(state.locked(self.session.folder, self.session.config.lab))
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
@@ -99,6 +107,12 @@ class Work:
         planned = engine.planned(self.lab, STEPS).values()
         local = [(LOCAL_STEP, "local")] if self.session.options.local else []
         return [*local, *((r.step, r.key) for r in planned if r.create)]
+
+    def begin_anew(self) -> None:
+        """After an interrupt: the lab on a clock that runs again, to clean up."""
+        before, self.session.clock = self.lab.state, waits.RealClock()
+        self.lab = self.session.lab()
+        self.lab.state = before
 
     def finish(self, result: dict[str, Any], exit_code: int, error: PlabError | None = None) -> int:
         """Close the board and, with --json, the stream of events."""

@@ -6,9 +6,10 @@ bears the lab's tag. Waits overlap, so the total is the longest chain and not th
 steps come in as data.
 """
 
+from privatelink_lab.engine.built import Built
 from privatelink_lab.engine.survey import Survey, know_maker, look_at, planned, survey
 from privatelink_lab.engine.teardown import Removed, down, needed_by
-from privatelink_lab.engine.up import Built, up
+from privatelink_lab.engine.up import make, up
 
 __all__ = [
     "Built",
@@ -17,6 +18,7 @@ __all__ = [
     "down",
     "know_maker",
     "look_at",
+    "make",
     "needed_by",
     "planned",
     "survey",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,8 +31,13 @@ def in_parallel(items: Sequence[Item], call: Callable[[Item], Result]) -> list[R
 
     if len(items) <= 1:
         return [attempt(item) for item in items]
-    with ThreadPoolExecutor(max_workers=min(WORKERS, len(items))) as pool:
-        return list(pool.map(attempt, items))
+    return list(_pool().map(attempt, items))
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """One for all looks: starting threads anew for each of them took longer than the calls. Not to be nested."""
+    return ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="aws")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,11 @@ class Survey:
     errors: dict[str, PlabError]
     unseen: dict[str, PlabError]  # what may hold something of ours and could not be looked at
     look: Look
+
+    @property
+    def since(self) -> str:
+        """When the lab began, by the oldest tag that was seen; '' for no lab."""
+        return min((since for _, since in self.look.makers()), default="")
 
     def existing(self) -> dict[str, tuple[Found, ...]]:
         """The keys of which something is there."""
@@ -62,14 +73,19 @@ def look_at(
     return Look(lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled)
 
 
-def survey(lab: Lab, steps: Sequence[Step]) -> Survey:
-    """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know."""
-    named = planned(lab, steps)
+def survey(lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None) -> Survey:
+    """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know.
+
+    `more` are resources that no step plans, and that are to be looked at as well.
+    """
+    named = planned(lab, steps) | dict(more or {})
     look = look_at(lab, named)
     forgotten, unseen = _forgotten(lab, steps, named, look)
     resources = named | forgotten
     look = look.with_resources(resources)
     answers = dict(zip(resources, in_parallel(list(resources), look.found), strict=True))
+    for key in [key for key in forgotten if not answers[key]]:  # an instance keeps its tags for an hour after its end
+        del resources[key], answers[key]
     found = {key: answer for key, answer in answers.items() if not isinstance(answer, PlabError)}
     errors = {key: answer for key, answer in answers.items() if isinstance(answer, PlabError)}
     return Survey(resources, found, errors, unseen, look)

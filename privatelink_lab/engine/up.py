@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from privatelink_lab import waits
-from privatelink_lab.engine.survey import in_parallel, know_maker, look_at, planned
+from privatelink_lab.engine.built import Built
+from privatelink_lab.engine.survey import Survey, in_parallel, know_maker, look_at, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Failed, Finished, Started, Waiting
 from privatelink_lab.lab import Lab
@@ -14,28 +14,6 @@ from privatelink_lab.look import Look
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 
 RESEND = 10.0  # seconds before a mend goes out again while describes still show the old
-
-
-@dataclass
-class Built:
-    """How an `up` ended, by key."""
-
-    resources: dict[str, Resource]
-    settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)
-    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what the last look at each key saw
-    failed: dict[str, PlabError] = field(default_factory=dict)
-    blocked: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every goal is ready or held, else 1."""
-        return 1 if self.failed or self.blocked else 0
-
-    def shows(self, key: str, name: str) -> str | None:
-        """What `find` reported under `name` for a settled key."""
-        found = self.settled.get(key)
-        return found[0].shows.get(name) if found else None
 
 
 def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
@@ -54,12 +32,30 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
         lab.state.save()
 
 
+def make(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
+    """Make just these, on top of what a survey found READY; returns how each key ended. Raises Interrupted."""
+    standing = {
+        key: found
+        for key, found in seen.found.items()
+        if found and found[0].phase is Phase.READY and key not in resources
+    }
+    run = _Up(lab, resources, standing=standing)
+    return waits.until(run.tick, clock=lab.clock, waited=run.waited)
+
+
 class _Up:
-    def __init__(self, lab: Lab, resources: dict[str, Resource], *, adopt: bool) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        resources: dict[str, Resource],
+        *,
+        adopt: bool = False,
+        standing: dict[str, tuple[Found, ...]] | None = None,
+    ) -> None:
         self.lab, self.resources = lab, resources
-        self.built = Built(resources)
-        self.adopt, self.known = adopt, False
-        self.phases: dict[str, Phase | None] = {}  # None: missing
+        self.built = Built(resources, settled=dict(standing or {}))
+        self.adopt, self.known = adopt, standing is not None  # who saw what stands knows whose it is
+        self.phases: dict[str, Phase | None] = dict.fromkeys(self.built.settled, Phase.READY)  # None: missing
         self.details: dict[str, str] = {}
         self.mended: dict[str, float] = {}
         self.refused_until: dict[str, float] = {}  # when a call that AWS did not take yet may go again
@@ -193,8 +189,10 @@ class _Up:
                 self.built.blocked.append(key)
 
     def _lost(self, key: str) -> bool:
-        lost = self.built.failed.keys() | set(self.built.blocked)
-        return bool(lost & {*self.resources[key].needs, *self.resources[key].awaits})
+        """Whether something that it needs or awaits has failed; or does not stand, and nobody is making it (`make`)."""
+        resource, lost = self.resources[key], self.built.failed.keys() | set(self.built.blocked)
+        at_hand = self.resources.keys() | self.built.settled.keys()
+        return bool(lost & {*resource.needs, *resource.awaits}) or not at_hand >= set(resource.needs)
 
     def _changed(self, key: str) -> None:
         self.changed = self.lab.clock.now()

@@ -6,31 +6,17 @@ It holds no data: when the config asks for another page or type, `up` terminates
 from __future__ import annotations
 
 import base64
-import re
-from typing import Any
 
 from privatelink_lab import prices
-from privatelink_lab.aws import Account
 from privatelink_lab.config import PROVIDER
-from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row, tags
 from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token, spec_of
+from privatelink_lab.steps.instance import GONE, STATES, STOPPED, launch, terminate
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
 GROUP = "provider/security-group"
-IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
-STOPPED = "stopped"
-STATES = {
-    "pending": Phase.PENDING,
-    "running": Phase.READY,
-    "stopping": Phase.PENDING,
-    STOPPED: Phase.DRIFTED,
-    "shutting-down": Phase.LEAVING,
-}
-GONE = "terminated"  # stays visible for about an hour
-
 # A per-boot script of cloud-init serves the page again after every boot, without systemd, and restarts the server when
 # it dies. The page has a folder of its own: user data runs in /, and http.server serves the folder it is told.
 USER_DATA = """\
@@ -59,14 +45,6 @@ def user_data(message: str, port: int) -> str:
     return USER_DATA.format(message=base64.b64encode(message.encode()).decode(), port=port)
 
 
-def architecture(instance_type: str) -> str:
-    """`arm64` for Graviton types (a `g` right after the generation: t4g, c7gn, x2gd; and a1), else `x86_64`.
-
-    AWS's naming rule for instance types; an image of the other architecture is refused by RunInstances.
-    """
-    return "arm64" if re.match(r"(a1|[a-z]+\d+g[a-z]*)\.", instance_type) else "x86_64"
-
-
 def _spec(lab: Lab) -> str:
     server = lab.config.provider.web_server
     return spec_of(type=server.instance_type, user_data=user_data(server.message, server.port))
@@ -87,56 +65,15 @@ def _found(lab: Lab, row: Row) -> Found:
 
 def _create(lab: Lab, look: Look, token: Token) -> str:
     server = lab.config.provider.web_server
-    kinds = ("instance", "volume", "network-interface")
-    request: dict[str, Any] = {
-        "ImageId": _image(lab, server.instance_type),
-        "InstanceType": server.instance_type,
-        "MinCount": 1,
-        "MaxCount": 1,
-        "UserData": user_data(server.message, server.port),
-        "NetworkInterfaces": [
-            {
-                "DeviceIndex": 0,
-                "SubnetId": subnet_ids(lab, look, PROVIDER)[0],
-                "Groups": [look.id(GROUP)],
-                "AssociatePublicIpAddress": False,
-                "DeleteOnTermination": True,
-            }
-        ],
-        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": "/dev/xvda",
-                "Ebs": {
-                    "Encrypted": True,
-                    "VolumeType": "gp3",
-                    "VolumeSize": prices.ROOT_VOLUME_GIB,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-    }
-    specifications = [s for kind in kinds for s in lab.tag_specifications(kind, KEY, _spec(lab))]
-    started = lab.provider.ec2.run_instances(
-        **request, ClientToken=token.of(**request), TagSpecifications=specifications
+    return launch(
+        lab,
+        KEY,
+        token,
+        subnet=subnet_ids(lab, look, PROVIDER)[0],
+        group=look.id(GROUP),
+        user_data=user_data(server.message, server.port),
+        spec=_spec(lab),
     )
-    return started["Instances"][0]["InstanceId"]
-
-
-def _image(lab: Lab, instance_type: str) -> str:
-    name = IMAGE.format(architecture=architecture(instance_type))
-
-    def ask() -> str:
-        try:
-            return lab.provider.ssm.get_parameter(Name=name)["Parameter"]["Value"]
-        except AwsError as error:
-            if error.code != "ParameterNotFound":
-                raise
-            raise PlabError(
-                f"{lab.provider.region} has no Amazon Linux 2023 image under {name}.", hint="Choose another region."
-            ) from None
-
-    return lab.facts.get(("image", name), ask)
 
 
 def _mend(lab: Lab, look: Look, found: Found) -> None:
@@ -145,11 +82,6 @@ def _mend(lab: Lab, look: Look, found: Found) -> None:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
     else:
         lab.provider.ec2.terminate_instances(InstanceIds=[found.id])
-
-
-def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    account.ec2.terminate_instances(InstanceIds=list(ids))
-    return {}
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
@@ -161,7 +93,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
             find=_find,
             create=_create,
             mend=_mend,
-            delete=_delete,
+            delete=terminate,
             patience=Patience(600, SPREADS),
             usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
         ),

@@ -1,0 +1,98 @@
+"""What the lab's instances have in common: how they are launched, in which states they are, how they end.
+
+They stand in private subnets without a public address, hold no data, and go with their volume and interface.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from privatelink_lab import prices
+from privatelink_lab.aws import Account
+from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Phase, Token
+
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+STOPPED = "stopped"
+STATES = {
+    "pending": Phase.PENDING,
+    "running": Phase.READY,
+    "stopping": Phase.PENDING,
+    STOPPED: Phase.DRIFTED,
+    "shutting-down": Phase.LEAVING,
+}
+GONE = "terminated"  # stays visible for about an hour
+
+
+def launch(
+    lab: Lab, key: str, token: Token, *, subnet: str, group: str | None, user_data: str, spec: str = "", **more: Any
+) -> str:
+    """Start an instance of the config's type in the account of the key's party; returns its id.
+
+    `more` goes into the request as it is.
+    """
+    account, type_ = lab.account(key.partition("/")[0]), lab.config.provider.web_server.instance_type
+    request: dict[str, Any] = more | {
+        "ImageId": _image(lab, account, type_),
+        "InstanceType": type_,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "UserData": user_data,
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "SubnetId": subnet,
+                "Groups": [group],
+                "AssociatePublicIpAddress": False,
+                "DeleteOnTermination": True,
+            }
+        ],
+        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/xvda",
+                "Ebs": {
+                    "Encrypted": True,
+                    "VolumeType": "gp3",
+                    "VolumeSize": prices.ROOT_VOLUME_GIB,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+    }
+    kinds = ("instance", "volume", "network-interface")
+    specifications = [s for kind in kinds for s in lab.tag_specifications(kind, key, spec)]
+    started = account.ec2.run_instances(**request, ClientToken=token.of(**request), TagSpecifications=specifications)
+    return started["Instances"][0]["InstanceId"]
+
+
+def terminate(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
+    """Start the end of instances; no refusals by id, since one bad id refuses the whole call."""
+    account.ec2.terminate_instances(InstanceIds=list(ids))
+    return {}
+
+
+def architecture(instance_type: str) -> str:
+    """`arm64` for Graviton types (a `g` right after the generation: t4g, c7gn, x2gd; and a1), else `x86_64`.
+
+    AWS's naming rule for instance types; an image of the other architecture is refused by RunInstances.
+    """
+    return "arm64" if re.match(r"(a1|[a-z]+\d+g[a-z]*)\.", instance_type) else "x86_64"
+
+
+def _image(lab: Lab, account: Account, instance_type: str) -> str:
+    name = IMAGE.format(architecture=architecture(instance_type))
+
+    def ask() -> str:
+        try:
+            return account.ssm.get_parameter(Name=name)["Parameter"]["Value"]
+        except AwsError as error:
+            if error.code != "ParameterNotFound":
+                raise
+            raise PlabError(
+                f"{account.region} has no Amazon Linux 2023 image under {name}.", hint="Choose another region."
+            ) from None
+
+    return lab.facts.get(("image", account.region, name), ask)

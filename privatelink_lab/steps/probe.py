@@ -1,0 +1,200 @@
+"""The probe: a small instance in a consumer's subnet that asks the endpoint for the page, and writes what it saw.
+
+No step of `up`: `plab verify` makes one, reads its console with EC2 calls alone (no internet, no SSM, no public
+address), and removes it. One that was left behind is found by its tag, and ends itself after a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from privatelink_lab import prices
+from privatelink_lab.errors import AwsError
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look, Row
+from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.steps.consumer_endpoint import endpoint_key
+from privatelink_lab.steps.instance import GONE, STATES, launch, terminate
+from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
+
+NAME = "probe"
+MARK = "PLAB-PROBE"  # begins each line of a report on the console, where others write too
+LIFETIME = 15  # minutes until a forgotten probe ends itself
+USER_DATA = """\
+#!/bin/bash
+shutdown -h +{lifetime}
+python3 - {settings} > /dev/console 2>&1 <<'END'
+import base64, hashlib, json, socket, sys, time
+
+asked = json.loads(base64.b64decode(sys.argv[1]))
+
+def say(**what):
+    print({mark!r}, json.dumps(what), flush=True)
+
+def ask(address):
+    began = time.monotonic()
+    with socket.create_connection((address, asked["port"]), timeout=3) as there:
+        connected = time.monotonic()
+        there.sendall("GET / HTTP/1.0\\r\\nHost: {{}}\\r\\n\\r\\n".format(asked["name"]).encode())
+        answer = b""
+        while more := there.recv(65536):
+            answer += more
+    ended = time.monotonic()
+    head, _, body = answer.partition(b"\\r\\n\\r\\n")
+    status = int(head.split()[1])
+    return dict(
+        address=address,
+        status=status,
+        digest=hashlib.sha256(body).hexdigest(),
+        body=body[:160].decode("utf-8", "replace"),
+        connect_ms=round(1000 * (connected - began), 2),
+        total_ms=round(1000 * (ended - began), 2),
+    )
+
+answered, said, end = 0, "", time.monotonic() + asked["seconds"]
+while answered < asked["requests"] and (answered or time.monotonic() < end):
+    try:
+        address = socket.gethostbyname(asked["name"])
+    except OSError as error:
+        problem = dict(problem="dns", detail=str(error))
+    else:
+        try:
+            say(**ask(address))
+            answered += 1
+            continue
+        except (OSError, ValueError, IndexError) as error:
+            problem = dict(problem="no answer", address=address, detail=str(error) or type(error).__name__)
+    if problem != said:
+        say(**problem)
+        said = problem
+    if answered:
+        answered += 1
+    time.sleep(0.2)
+say(end=True)
+END
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a probe is to do: so many requests, and so many seconds of patience for the first answer.
+
+    `run` is new for each `verify`, so that no token of an earlier one brings back an instance that has ended.
+    """
+
+    requests: int
+    seconds: float
+    run: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a probe has written so far: one row per answer, what stood in the way last, and whether it is done."""
+
+    answers: tuple[dict[str, Any], ...] = ()
+    problem: str = ""
+    detail: str = ""
+    ended: bool = False
+
+
+def probe_key(consumer: str) -> str:
+    """The key of a consumer's probe."""
+    return f"{consumer}/{NAME}"
+
+
+def user_data(name: str, port: int, asked: Asked) -> str:
+    """The shell script of the probe; everything that varies reaches the shell as base64 only."""
+    settings = {"name": name, "port": port, "requests": asked.requests, "seconds": asked.seconds, "run": asked.run}
+    encoded = base64.b64encode(json.dumps(settings).encode()).decode()
+    return USER_DATA.format(lifetime=LIFETIME, settings=encoded, mark=MARK)
+
+
+def read_report(console: str) -> Report:
+    """The report in a console's output; lines of others, and broken ones, are passed over."""
+    answers: list[dict[str, Any]] = []
+    problem = detail = ""
+    ended = False
+    for line in console.splitlines():
+        row = _read_row(line)
+        if "status" in row:
+            answers.append(row)
+        elif "problem" in row:
+            problem, detail = str(row["problem"]), str(row.get("detail", ""))
+        ended = ended or "end" in row
+    return Report(tuple(answers), problem, detail, ended)
+
+
+def _read_row(line: str) -> dict[str, Any]:
+    _, mark, rest = line.partition(f"{MARK} ")
+    try:
+        row = json.loads(rest) if mark else {}
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def probe(lab: Lab, consumer: str, asked: Asked | None = None) -> Resource:
+    """The probe of a consumer, READY with its report in `console`; without `asked` it can only be found and ended."""
+    key = probe_key(consumer)
+
+    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
+        rows = look.keyed(lab.account(consumer), "instance", key)
+        return tuple(_found(lab, look, consumer, row) for row in rows if row["State"]["Name"] != GONE)
+
+    def create(lab: Lab, look: Look, token: Token) -> str:
+        assert asked is not None  # noqa: S101 (who wants one made says what it is to do)
+        name = look.found(endpoint_key(consumer))[0].shows["dns_name"]
+        return launch(
+            lab,
+            key,
+            token,
+            subnet=subnet_ids(lab, look, consumer)[0],
+            group=look.id(f"{consumer}/security-group"),  # it lets everything out
+            user_data=user_data(name, lab.config.provider.web_server.port, asked),
+            InstanceInitiatedShutdownBehavior="terminate",
+        )
+
+    return Resource(
+        key=key,
+        noun="probe",
+        needs=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], f"{consumer}/security-group"),
+        find=find,
+        create=create,
+        delete=terminate,
+        patience=Patience(900, SPREADS),
+        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
+    ).in_step(NAME)
+
+
+def _found(lab: Lab, look: Look, consumer: str, row: Row) -> Found:
+    id_, state = row["InstanceId"], row["State"]["Name"]
+    phase = STATES.get(state, Phase.FAILED)
+    if phase is not Phase.READY:
+        return Found(id_, Phase.FAILED if phase is Phase.DRIFTED else phase, state)
+    console = look.of_parent(lab.account(consumer), "console", id_, lambda: _console(lab, consumer, id_))
+    report = read_report(console)
+    if report.ended:
+        return Found(id_, Phase.READY, f"{len(report.answers)} answers", {"console": console})
+    return Found(id_, Phase.PENDING, report.problem if not report.answers and report.problem else "at work")
+
+
+def _console(lab: Lab, consumer: str, instance: str) -> str:
+    """What the instance has written until now; types without Nitro show it only minutes later."""
+    ec2 = lab.account(consumer).ec2
+    try:
+        return ec2.get_console_output(InstanceId=instance, Latest=True).get("Output", "")
+    except AwsError as error:
+        if error.code != "UnsupportedOperation":
+            raise
+    return ec2.get_console_output(InstanceId=instance).get("Output", "")
+
+
+def _revive(lab: Lab, key: str) -> Resource | None:
+    consumer, _, rest = key.partition("/")
+    return probe(lab, consumer) if rest == NAME else None
+
+
+STEP = Step(NAME, lambda _: (), _revive)

@@ -1,0 +1,302 @@
+"""What `plab verify` makes of a probe's words and of what AWS shows: the verdict, and the hop that is broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Cloud, VirtualClock, config_of
+
+from privatelink_lab import admission, engine, verification
+from privatelink_lab.aws import Account
+from privatelink_lab.engine import Built, Survey
+from privatelink_lab.errors import AwsError
+from privatelink_lab.events import Verified
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look
+from privatelink_lab.resource import Found, Phase
+from privatelink_lab.state import Party, State
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.probe import MARK, Report, read_report
+
+MESSAGE = config_of().provider.web_server.message
+DIGEST = hashlib.sha256(MESSAGE.encode()).hexdigest()
+
+
+def answer(number: int = 0, **other: Any) -> dict[str, Any]:
+    """What a probe writes about one answer; the first ones are the slowest."""
+    times = {"connect_ms": 9.0 - number, "total_ms": 19.0 - number}
+    return {"address": "10.1.0.4", "status": 200, "digest": DIGEST, "body": MESSAGE} | times | other
+
+
+def line(**row: Any) -> str:
+    """One line of a probe."""
+    return f"{MARK} {json.dumps(row)}\n"
+
+
+# The report.
+
+
+def test_a_whole_report() -> None:
+    """One row per answer, in order, and the end."""
+    rows = [answer(number) for number in range(3)]
+    told = read_report("".join(line(**row) for row in rows) + line(end=True))
+    assert told == Report(tuple(rows), ended=True)
+
+
+def test_a_console_has_other_lines_too() -> None:
+    """The kernel writes before, between and in front of the probe's lines, with carriage returns."""
+    console = (
+        "[    0.000000] Linux version 6.1\r\n"
+        f"[   12.345678] cloud-init[1234]: {line(**answer())}"
+        "PLAB-WEB-SERVER-STARTED\r\n\r\n"
+        f"{MARK}\r\n"
+        f"[   13.000000] random: crng done\r\n{line(end=True)}".replace("\n", "\r\n")
+    )
+    assert read_report(console) == Report((answer(),), ended=True)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        f'{MARK} {{"status": 200, "dig',
+        f"{MARK} not JSON",
+        f"{MARK} [1, 2]",
+        f"{MARK} 7",
+        f'{MARK}{{"end": true}}',
+        f"python3 - <<'END' # {MARK}",
+        '{"end": true}',
+    ],
+)
+def test_what_is_no_line_of_a_probe_is_passed_over(broken: str) -> None:
+    """Half a line, other JSON, and words about a probe say nothing; the lines around them count."""
+    assert read_report(broken) == Report()
+    assert read_report(f"{broken}\n{line(**answer())}") == Report((answer(),))
+
+
+def test_the_last_problem_counts() -> None:
+    """Names that did not resolve at first, then an address that did not answer; without an end it goes on."""
+    dns, silent = line(problem="dns", detail="Name or service not known"), line(problem="no answer", detail="timed out")
+    assert read_report(dns) == Report(problem="dns", detail="Name or service not known")
+    assert read_report(dns + silent) == Report(problem="no answer", detail="timed out")
+    assert read_report(dns + silent + line(end=True)).ended
+    assert read_report(line(problem="no answer")).detail == ""
+
+
+def test_an_empty_console_says_nothing_yet() -> None:
+    """Before it has booted there is no report."""
+    assert read_report("") == Report()
+
+
+# The hop.
+
+
+@pytest.fixture
+def built(cloud: Cloud, lab: Lab) -> Built:
+    """A whole lab."""
+    result = cloud.up(lab)
+    assert result.exit_code == 0
+    return result
+
+
+def look(cloud: Cloud, lab: Lab) -> Survey:
+    """What `verify` sees a while later."""
+    cloud.clock.sleep(60)
+    return engine.survey(cloud.lab(lab.config, lab.state), STEPS)
+
+
+def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
+    """Take a party's rule away by hand."""
+    group = built.settled[f"{party}/security-group"][0].id
+    rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": cidr}
+    cloud.account().ec2.revoke_security_group_ingress(GroupId=group, **rule)
+
+
+def revoke_endpoints_rule(cloud: Cloud, built: Built) -> None:
+    """Nobody may reach the endpoint."""
+    revoke(cloud, built, "acme", "10.1.0.0/16")
+
+
+def revoke_targets_rule(cloud: Cloud, built: Built) -> None:
+    """The balancer may not reach the web server."""
+    revoke(cloud, built, "provider", "10.0.0.0/24")
+
+
+def require_no_acceptance(cloud: Cloud, built: Built) -> None:
+    """The service is not as the config says."""
+    service = built.settled["provider/endpoint-service"][0].id
+    cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
+
+
+def stop_crossing_zones(cloud: Cloud, built: Built) -> None:
+    """The balancer is not as `up` made it."""
+    off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
+    arn = built.settled["provider/nlb"][0].id
+    cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
+
+
+def delete_listener(cloud: Cloud, built: Built) -> None:
+    """The balancer listens no more."""
+    cloud.account().elbv2.delete_listener(ListenerArn=built.settled["provider/nlb/listener"][0].id)
+
+
+def stop_web_server(cloud: Cloud, built: Built) -> None:
+    """The instance is stopped."""
+    cloud.account().ec2.stop_instances(InstanceIds=[built.settled["provider/web-server"][0].id])
+
+
+def deregister(cloud: Cloud, built: Built) -> None:
+    """The target group is empty."""
+    group = built.settled["provider/target-group"][0].id
+    target: Any = {"Id": built.settled["provider/web-server"][0].id}
+    cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
+
+
+def delete_endpoint(cloud: Cloud, built: Built) -> None:
+    """The consumer's endpoint goes."""
+    cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[built.settled["acme/endpoint"][0].id])
+
+
+BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
+    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # seldom stops a packet: blamed last
+    (require_no_acceptance, "service", "provider/endpoint-service: acceptance required is false"),
+    (deregister, "target", "provider/target-group/registration: missing"),
+    (revoke_targets_rule, "target security group", "provider/security-group/ingress: missing"),
+    (stop_web_server, "web server", "provider/web-server: stopped"),
+    (delete_listener, "listener", "provider/nlb/listener: missing"),
+    (revoke_endpoints_rule, "endpoint security group", "acme/security-group/ingress: missing"),
+    (delete_endpoint, "endpoint", "acme/endpoint: not there"),
+)
+
+
+def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """One thing after the other changed by hand, against the way of a packet: each time the first one explains it."""
+    silent = Report(problem="no answer", detail="timed out", ended=True)
+    for breaks, hop, words in BREAKS:
+        breaks(cloud, built)
+        found = verification.verdict(lab, look(cloud, lab), "acme", silent, 10)
+        assert found == verification.broken("acme", hop, words)
+    nothing = dict.fromkeys(("address", "status", "body", "connect_ms", "total_ms"))
+    assert (
+        found.as_json() == {"event": "verified", "consumer": "acme", "ok": False, "hop": hop, "detail": words} | nothing
+    )
+
+
+def test_a_target_that_nobody_may_check_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Without its group's rule the web server fails its health checks, as AWS shows."""
+    revoke_targets_rule(cloud, built)
+    found = look(cloud, lab).found["provider/target-group/registration"]
+    assert [one.detail for one in found] == ["unhealthy (Target.FailedHealthChecks)"]
+
+
+def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
+    """Where all is in place and the server does not answer, the target is the hop."""
+    cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
+    assert cloud.up(lab).exit_code == 1
+    hop = verification.hop_of(look(cloud, lab), "acme", "timed out")
+    assert hop == ("target", "provider/target-group/registration: unhealthy (Target.FailedHealthChecks)")
+
+
+def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """`closed` says so before any probe, and so does the verdict of one that was at work meanwhile."""
+    assert verification.closed(look(cloud, lab), "acme") is None
+    admission.reject(lab, STEPS, admission.connections(lab, STEPS))
+    shut = verification.closed(look(cloud, lab), "acme")
+    assert shut is not None
+    assert (shut.ok, shut.hop) == (False, "endpoint")
+    assert shut.detail == "acme/endpoint: was rejected; plab never re-admits what somebody rejected"
+
+
+def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """An endpoint that was deleted meanwhile resolves no more: the hop is the endpoint, not `dns`."""
+    delete_endpoint(cloud, built)
+    report = Report(problem="dns", detail="Name or service not known", ended=True)
+    assert verification.verdict(lab, look(cloud, lab), "acme", report, 10).hop == "endpoint"
+
+
+def test_what_could_not_be_looked_at_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, it is the error."""
+    cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
+    hop, words = verification.hop_of(look(cloud, lab), "acme", "timed out")
+    assert hop == "path"
+    assert words.startswith("timed out; not all of it could be looked at: provider/target-group/registration: Describe")
+    cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
+    with pytest.raises(AwsError, match="UnauthorizedOperation"):
+        verification.closed(look(cloud, lab), "acme")
+
+
+def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
+    """It is pendingAcceptance, which lets nothing pass."""
+    lab = cloud.lab(config_of({"name": "acme", "accept": "manual"}))
+    cloud.up(lab)
+    assert verification.closed(look(cloud, lab), "acme") == verification.broken(
+        "acme", "endpoint", "acme/endpoint: pendingAcceptance"
+    )
+
+
+# The verdict.
+
+
+@pytest.fixture
+def whole() -> Callable[..., Verified]:
+    """The verdict on a report about 3 requests, in a lab in which AWS shows nothing wrong."""
+
+    def unasked(_: Party) -> Account:
+        pytest.fail("a verdict asks AWS nothing")
+
+    lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
+    keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in verification.HOPS)]
+    found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
+    seen = Survey({}, found, {}, {}, Look("test", {}, {}, lambda *_: ()))
+    return lambda *rows, **more: verification.verdict(lab, seen, "acme", Report(rows, **more), 3)
+
+
+def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
+    """Median and maximum of the times, and each of them in order."""
+    found = whole(answer(0), answer(1), answer(2), ended=True)
+    assert (found.ok, found.hop, found.detail) == (True, None, "3 of 3 requests")
+    assert (found.address, found.status, found.body) == ("10.1.0.4", 200, MESSAGE)
+    assert found.connect_ms == {"p50": 8.0, "max": 9.0, "each": [9.0, 8.0, 7.0]}
+    assert found.total_ms == {"p50": 18.0, "max": 19.0, "each": [19.0, 18.0, 17.0]}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"digest": "0" * 64, "body": "Goodbye"}, "it answered 200 with 'Goodbye'"),
+        ({"status": 503, "body": "busy"}, "it answered 503 with 'busy'"),
+    ],
+    ids=["body", "status"],
+)
+def test_another_page_is_the_web_servers(whole: Callable[..., Verified], other: dict[str, Any], words: str) -> None:
+    """One wrong body or status among good ones: the way is open, and what serves is not what the config says."""
+    found = whole(answer(0), answer(1, **other), answer(2), ended=True)
+    assert (found.ok, found.hop, found.detail) == (False, "web server", words)
+    assert (found.address, found.status, found.body) == ("10.1.0.4", other.get("status", 200), other["body"])
+    assert (found.connect_ms, found.total_ms) == (None, None)
+
+
+def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
+    """Where AWS shows nothing wrong, the path is named, with what was lost and where to look."""
+    found = whole(answer(0), problem="no answer", detail="timed out", ended=True)
+    assert (found.ok, found.hop, found.address) == (False, "path", "10.1.0.4")
+    assert found.detail.startswith("2 of 3 requests got no answer; AWS shows nothing wrong: look at network ACLs")
+
+
+@pytest.mark.parametrize(
+    ("report", "hop", "words"),
+    [
+        ({"problem": "dns", "detail": "Name or service not known"}, "dns", "Name or service not known"),
+        ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows nothing wrong"),
+        ({}, "path", "no answer; AWS shows nothing wrong"),
+    ],
+    ids=["dns", "silence", "nothing said"],
+)
+def test_no_answer_at_all(whole: Callable[..., Verified], report: dict[str, str], hop: str, words: str) -> None:
+    """A name that does not resolve is `dns`; silence with all in place is `path`."""
+    found = whole(**report, ended=True)
+    assert (found.ok, found.hop) == (False, hop)
+    assert found.detail.startswith(words)
