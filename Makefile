@@ -1,14 +1,14 @@
-# make demo, make test, make strict, make check: each sets up .venv by itself (Python 3.11 or newer).
+# make demo, make test, make strict, make check, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test strict check format clean
+.PHONY: demo test strict check format bench-packets clean
 
 demo: .venv/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
 
 test: .venv/ready
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 strict: .venv/ready
 	$(BIN)/pytest -n auto --ignore tests/local --fault not-found,seconds=1 --fault unavailable,seconds=2
@@ -23,6 +23,9 @@ check: .venv/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-packets: .venv/ready
+	@$(BIN)/python benchmarks/packets.py
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plab needs Python 3.11 or newer; say make PYTHON=python3.11"; exit 1; }

@@ -1,0 +1,1 @@
+"""Measurements that are run by hand, of what only a clock can say."""
