@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on the local AWS, in a scratch folder: up, status, a manual accept, down and its receipt.
+# The main job on the local AWS, in a scratch folder: up, silence, accept, the page, reject, silence, down and its receipt.
 set -eu
 folder=$(mktemp -d)
 trap 'cd "$folder" && plab local stop >/dev/null 2>&1; rm -rf "$folder"' EXIT
@@ -10,17 +10,50 @@ run() {
   "$@"
 }
 
+# The page, as a program inside the consumer's VPC gets it; fails after two seconds of silence.
+cat > page.py <<'END'
+import sys, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())
+except OSError as error:
+    sys.exit(f"no answer: {error}")
+END
+page() {
+  plab local shell acme python3 -c "$(cat page.py)" "http://$name/"
+}
+
 cat > plab.yaml <<'END'
 lab: demo
 region: us-east-1
 consumers:
   - name: acme
-    accept: manual     # the provider decides by hand
+    vpc: {cidr: 10.0.0.0/16}   # the provider's own addresses: where peering fails
+    accept: manual             # the provider decides by hand
 END
 
-run plab up --local
+run plab up --local > built
+cat built
+name=$(sed -n 's/^ *acme .* //p' built)
 run plab status
 run plab connections
+endpoint=$(plab connections | sed -n 's/^\(vpce-[0-9a-f]*\).*/\1/p')
+traffic=$(plab local status --json | grep -c '"traffic": true' || true)
+
+silence() {
+  [ "$traffic" = 1 ] || return 0
+  printf '\n$ GET http://%s/ from inside the VPC of acme\n' "$name"
+  if page; then echo "The endpoint answers although $1."; exit 1; fi
+}
+
+silence "nobody has accepted it"
 run plab accept --all -y
+if [ "$traffic" = 1 ]; then
+  run plab verify
+  page | grep -q 'Hello World from provider VPC'
+else
+  run plab verify || echo "This machine allows no packets; the rest goes on."
+fi
 run plab up --local -q
+run plab reject -y "$endpoint"
+silence "it was rejected"
 run plab down -y

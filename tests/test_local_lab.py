@@ -80,8 +80,6 @@ def test_a_dead_server_means_that_everything_is_gone(folder: Folder) -> None:
     folder.run("up", "--local", "-q")
     os.kill(folder.server()["pid"], signal.SIGKILL)
     assert json.loads(folder.run("status", "--json"))["resources"] == []
-    folder.run("up", "--local", "-q")
-    os.kill(folder.server()["pid"], signal.SIGKILL)
     folder.run("down", "-y")
     folder.run("local", "start", "--speed", "0")
     assert "is up in the local AWS" in folder.run("up", "--local")

@@ -1,0 +1,1 @@
+"""Tests with real packets, in namespaces that they make themselves."""
