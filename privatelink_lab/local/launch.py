@@ -83,6 +83,7 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     environment = {"PATH": boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
+    words += ["setpriv", "--bounding-set", "-sys_admin,-sys_module,-sys_rawio", "--"]  # as in boot: mounts stay
     os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
 
 

@@ -12,6 +12,7 @@ from privatelink_lab.local.world import World
 
 LOG = logging.getLogger(__name__)
 TICK = 0.05  # seconds between two looks at what is due
+REDRAWN = 20  # ticks after which the picture is drawn anyway: targets become healthy with time alone
 VISITS = 100  # looks for a visitor's machine, a TICK apart
 
 
@@ -22,6 +23,7 @@ class Ticker:
         self._world = world
         self._lock = lock
         self._has_changed = True
+        self._ticks = 0
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="local-aws-ticker", daemon=True)
 
@@ -78,6 +80,7 @@ class Ticker:
             if instance := find_instance(each.machine):
                 ended_by_itself(self._world, instance, each)
         self.settle()
-        if self._has_changed:
+        self._ticks += 1
+        if self._has_changed or self._ticks % REDRAWN == 0:
             self._has_changed = False
             self._world.traffic.show(draw(self._world))

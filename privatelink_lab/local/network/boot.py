@@ -110,7 +110,7 @@ def _build(plan: Plan, root: Path) -> None:
     if prefix.parts[1] not in SYSTEM:
         (root / plan.prefix.lstrip("/")).mkdir(parents=True, exist_ok=True)
         _show(prefix, root / plan.prefix.lstrip("/"))
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
     _settings(plan, root / "etc")
     _processes(root / "proc")

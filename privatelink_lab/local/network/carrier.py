@@ -60,8 +60,8 @@ class Carrier:
         await self._drop_machines(picture.machines)
         for gone in self._networks.keys() - picture.vpcs.keys():
             self._networks.pop(gone).close()
-            (self._scratch / "hosts" / gone).unlink()
-            self._names.pop(gone)
+            (self._scratch / "hosts" / gone).unlink(missing_ok=True)
+            self._names.pop(gone, None)
         for key, vpc in picture.vpcs.items():
             doors = (each for each in picture.doors.values() if each.vpc == key)
             await _try(f"network {key}", self._be_network(key, vpc, doors))
@@ -93,8 +93,8 @@ class Carrier:
         for key, running in list(self._machines.items()):
             wanted = machines.get(key)
             if wanted is None:
-                await running.remove()
-                del self._machines[key]
+                del self._machines[key]  # first: what cannot be removed must not be tried for ever
+                await _try(f"end of machine {key}", running.remove())
             elif running.boot and running.boot != wanted.boot:
                 await running.stop()
 

@@ -78,6 +78,8 @@ def _refuse(control: socket.socket, why: str) -> None:
 def _carry(control: socket.socket) -> None:
     scratch = _step("a mount", _make_scratch)
     _step("a fresh /proc", lambda: kernel.mount("proc", "/proc", "proc"))
+    # Or user data could become root of a namespace of its own, with all that it has been denied here.
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
     _raise_limit()
 
     import asyncio

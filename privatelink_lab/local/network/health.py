@@ -37,17 +37,17 @@ async def watch(check: Check, namespace: int, report: Report) -> None:
 
 async def _is_well(check: Check, namespace: int) -> bool:
     """Whether the target takes a connection, and answers as it should where HTTP is asked for."""
-    with inside(namespace):
-        there = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with there:
-        try:
+    try:
+        with inside(namespace):
+            there = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with there:
             async with asyncio.timeout(check.timeout):
                 there.bind((check.target.source, 0))
                 address = (check.target.address, check.target.port)
                 await asyncio.get_running_loop().sock_connect(there, address)
                 return check.path is None or await _answers_well(there, check.path, check.codes)
-        except (OSError, TimeoutError):
-            return False
+    except (OSError, TimeoutError):
+        return False
 
 
 async def _answers_well(there: socket.socket, path: str, codes: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import queue
 import socket
@@ -70,6 +71,7 @@ class Traffic:
         self._consoles: dict[str, bytes] = {}
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._answers: dict[int, queue.SimpleQueue[int | None]] = {}
+        self._numbers = itertools.count(1)
         self._known = threading.Event()
         self._lock = threading.Lock()
         self._here, there = socket.socketpair()
@@ -131,7 +133,7 @@ class Traffic:
 
     def pid_namespace(self, machine: str) -> int | None:
         """The number of a running machine's PID namespace; None when there is none, or no answer within ANSWER."""
-        number, answer = id(object()), queue.SimpleQueue[int | None]()
+        number, answer = next(self._numbers), queue.SimpleQueue[int | None]()
         self._answers[number] = answer
         try:
             self._send(find=machine, ask=number)

@@ -75,6 +75,8 @@ class Relay:
 
     async def connect(self, onwards: asyncio.Protocol) -> None:
         """Go on to the next target; raises OSError or TimeoutError when it does not answer."""
+        if not self.door.connected:  # it knocked before a reject and was not answered yet
+            raise ConnectionRefusedError
         target = self._next()
         there = _socket(self._namespace(target.vpc))
         try:
@@ -222,7 +224,8 @@ class Flow(Side):
             self.reset()
             return
         self.other = onwards
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing() or not self._relay.door.connected:
+            self.reset()
             onwards.reset()
             return
         super().data_received(self._early)
