@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
@@ -23,18 +23,9 @@ def node_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
     """One door per TCP listener and node of each balancer that is up."""
     for balancer, listener in _listeners(backend):
         for node in nodes_of(backend, balancer):
-            port = int(listener.port)
-            yield (
-                f"{node.id} {port}",
-                Door(
-                    vpc=node.subnet.vpc_id,
-                    address=str(node.private_ip_address),
-                    port=port,
-                    admits=_texts(_balancer_admits(backend, balancer, node, port)),
-                    connected=True,
-                    targets=tuple(_targets(world, backend, balancer, listener, node)),
-                ),
-            )
+            networks = _balancer_admits(backend, balancer, node, int(listener.port))
+            targets = _targets(world, backend, balancer, listener, node)
+            yield _door(node, listener, networks, targets, connected=True)
 
 
 def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
@@ -60,17 +51,23 @@ def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: 
         networks = admitted(backend, interface.group_set, port)
         if balancer.enforcement == "on":
             networks = common(networks, _balancer_admits(provider, balancer, nodes[0], port))
-        yield (
-            f"{interface.id} {port}",
-            Door(
-                vpc=endpoint.vpc_id,
-                address=str(interface.private_ip_address),
-                port=port,
-                admits=_texts(networks),
-                connected=endpoint.connected,
-                targets=tuple(_targets(world, provider, balancer, listener, nodes[0])),
-            ),
-        )
+        targets = _targets(world, provider, balancer, listener, nodes[0])
+        yield _door(interface, listener, networks, targets, connected=endpoint.connected)
+
+
+def _door(
+    interface: Any, listener: Any, networks: list[IPv4Network], targets: Iterable[Target], *, connected: bool
+) -> tuple[str, Door]:
+    """The port of a listener on a network interface, by its name."""
+    door = Door(
+        vpc=interface.subnet.vpc_id,
+        address=str(interface.private_ip_address),
+        port=int(listener.port),
+        admits=tuple(dict.fromkeys(map(str, networks))),
+        connected=connected,
+        targets=tuple(targets),
+    )
+    return f"{interface.id} {door.port}", door
 
 
 def _listeners(backend: Any) -> Iterator[tuple[Any, Any]]:
@@ -86,10 +83,6 @@ def _balancer_admits(backend: Any, balancer: Any, node: Any, port: int) -> list[
     return admitted(backend, node.group_set, port) if balancer.security_groups else [EVERYBODY]
 
 
-def _texts(networks: list[IPv4Network]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(str, networks)))
-
-
 # Targets.
 
 
@@ -103,7 +96,7 @@ def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any
                 continue
             if instance and not crosses and zone_of(backend, instance) != node.subnet.availability_zone:
                 continue
-            if instance and not is_reached(backend, instance, target["Port"], [str(node.private_ip_address)]):
+            if not _is_let_in(backend, instance, target["Port"], node):
                 continue
             yield _target(group, target, instance, node)
 
@@ -139,7 +132,7 @@ def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
                 continue
             for balancer, _ in serving(elbv2, backend, group, instance):
                 port = check_port(group, target)
-                nodes = [each for each in nodes_of(backend, balancer) if _may_check(backend, instance, port, each)]
+                nodes = [each for each in nodes_of(backend, balancer) if _is_let_in(backend, instance, port, each)]
                 if balancer.state == "active" and nodes:
                     yield (
                         check_name(group, target["Id"]),
@@ -148,7 +141,8 @@ def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
                     break
 
 
-def _may_check(backend: Any, instance: Any, port: int, node: Any) -> bool:
+def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
+    """Whether a target's groups let a node in; one that is no instance has none here."""
     return instance is None or is_reached(backend, instance, port, [str(node.private_ip_address)])
 
 

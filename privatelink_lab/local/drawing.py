@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from typing import Any
 
 from privatelink_lab.local.doors import checks, endpoint_doors, node_doors
@@ -39,7 +40,7 @@ def free_address(subnet: Any) -> str:
     """The highest address of a subnet that nobody has; it is not reserved."""
     taken = {str(each.private_ip_address) for each in interfaces_in(subnet.ec2_backend, subnet.id)}
     for number in range(int(subnet.cidr.broadcast_address) - 1, int(subnet.cidr.network_address) + 3, -1):
-        if (address := str(type(subnet.cidr.network_address)(number))) not in taken:
+        if (address := str(IPv4Address(number))) not in taken:
             return address
     return str(subnet.cidr.broadcast_address - 1)
 

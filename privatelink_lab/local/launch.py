@@ -20,7 +20,6 @@ from typing import NoReturn
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local.client import LocalServer, Pace, forget, log_path, running, server_path
-from privatelink_lab.local.network import boot
 
 READY = 60.0  # seconds that a new server may take to be ready
 PARTING = 10.0  # seconds between SIGTERM and SIGKILL
@@ -76,6 +75,8 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
 
     Raises PlabError without util-linux's nsenter.
     """
+    from privatelink_lab.local.network import boot, kernel
+
     nsenter = shutil.which("nsenter")
     if nsenter is None:
         raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
@@ -83,7 +84,8 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     environment = {"PATH": boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
-    words += ["setpriv", "--bounding-set", "-sys_admin,-sys_module,-sys_rawio", "--"]  # as in boot: mounts stay
+    given_up = ",".join(f"-{name}" for name in kernel.GIVEN_UP)  # nsenter would give them back
+    words += ["setpriv", "--bounding-set", given_up, "--"]
     os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
 
 

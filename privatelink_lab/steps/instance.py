@@ -33,39 +33,38 @@ def launch(
 
     `more` goes into the request as it is.
     """
-    account, type_ = lab.account(key.partition("/")[0]), lab.config.provider.web_server.instance_type
-    request: dict[str, Any] = more | {
-        "ImageId": _image(lab, account, type_),
-        "InstanceType": type_,
-        "MinCount": 1,
-        "MaxCount": 1,
-        "UserData": user_data,
-        "NetworkInterfaces": [
-            {
-                "DeviceIndex": 0,
-                "SubnetId": subnet,
-                "Groups": [group],
-                "AssociatePublicIpAddress": False,
-                "DeleteOnTermination": True,
-            }
-        ],
-        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": "/dev/xvda",
-                "Ebs": {
-                    "Encrypted": True,
-                    "VolumeType": "gp3",
-                    "VolumeSize": prices.ROOT_VOLUME_GIB,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-    }
+    account = lab.account(key.partition("/")[0])
+    request = more | _request(lab, account, subnet, group) | {"UserData": user_data}
     kinds = ("instance", "volume", "network-interface")
     specifications = [s for kind in kinds for s in lab.tag_specifications(kind, key, spec)]
     started = account.ec2.run_instances(**request, ClientToken=token.of(**request), TagSpecifications=specifications)
     return started["Instances"][0]["InstanceId"]
+
+
+def _request(lab: Lab, account: Account, subnet: str, group: str | None) -> dict[str, Any]:
+    type_ = lab.config.provider.web_server.instance_type
+    interface = {
+        "DeviceIndex": 0,
+        "SubnetId": subnet,
+        "Groups": [group],
+        "AssociatePublicIpAddress": False,
+        "DeleteOnTermination": True,
+    }
+    volume = {
+        "Encrypted": True,
+        "VolumeType": "gp3",
+        "VolumeSize": prices.ROOT_VOLUME_GIB,
+        "DeleteOnTermination": True,
+    }
+    return {
+        "ImageId": _image(lab, account, type_),
+        "InstanceType": type_,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "NetworkInterfaces": [interface],
+        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": volume}],
+    }
 
 
 def terminate(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:

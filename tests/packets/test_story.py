@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
+from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch
 
 from .processes import alive, descendants
@@ -129,17 +129,11 @@ def test_a_broken_hop_is_named(user: User) -> None:
     user.plab("up", "--local", "-q")
     server = client.running(user.folder / ".plab")
     assert server is not None
-    ec2 = boto3.client(
-        "ec2",
-        endpoint_url=server.url,
-        region_name="us-east-1",
-        aws_access_key_id=server.access_key_id,
-        aws_secret_access_key=server.secret_access_key,
-    )
+    address = Address(server.url, server.access_key_id, server.secret_access_key)
+    ec2 = connect(profile=None, role_arn=None, region="us-east-1", address=address).ec2
     tag: list[Any] = [{"Name": "tag:plab:key", "Values": ["provider/security-group"]}]
     [group] = ec2.describe_security_groups(Filters=tag)["SecurityGroups"]
     ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
-    ec2.close()
     verified = user.data("verify", "one", "--timeout", "1", code=1)
     found = next(each for each in verified if each["event"] == "verified")
     assert (found["ok"], found["hop"]) == (False, "target security group")

@@ -85,7 +85,7 @@ def main() -> None:
     _build(plan, Path(plan.root))
     kernel.change_root(plan.root)
     # Without these nobody inside can undo a mount, also where the user is the host's root.
-    kernel.give_up((kernel.CAP_SYS_ADMIN, kernel.CAP_SYS_MODULE, kernel.CAP_SYS_RAWIO))
+    kernel.give_up(kernel.GIVEN_UP.values())
     os.setsid()
     console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY)
     null = os.open("/dev/null", os.O_RDWR)

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,9 +62,8 @@ class NoTraffic:
 class Traffic:
     """The packets of one local AWS. `why_not` says why there are none, '' while there are; `process` carries them."""
 
-    def __init__(self, log: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(self) -> None:
         self.why_not = "The network is starting."
-        self._log = log
         self._shown: Picture | None = None
         self._health: dict[str, str] = {}
         self._consoles: dict[str, bytes] = {}

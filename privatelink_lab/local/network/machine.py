@@ -25,8 +25,6 @@ _WAYS = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # how reboot(2) en
 _PACKAGE = Path(__file__).parents[3]
 _BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from privatelink_lab.local.network import boot; boot.main()"
 
-Told = Callable[[str], None]
-
 
 class RunningMachine:
     """A machine that is in the picture: `disk` and console outlive its boots."""
@@ -52,18 +50,7 @@ class RunningMachine:
 
     def start(self, machine: Machine, network: int, *, root: Path, hosts: Path) -> None:
         """Boot it into a network namespace, whose descriptor is closed here."""
-        plan = Plan(
-            network=network,
-            root=str(root),
-            disk=str(self._folder / "disk"),
-            console=str(self._folder / "console"),
-            hosts=str(hosts),
-            power=Path(power.__file__).read_text(encoding="utf-8"),
-            host_name=machine.host_name,
-            script=machine.script,
-            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # that of no venv
-            prefix=os.path.realpath(sys.base_prefix),
-        )
+        plan = self._plan(machine, network, root=root, hosts=hosts)
         try:
             with children_in_new_pid_namespace():
                 process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
@@ -83,6 +70,20 @@ class RunningMachine:
         self.boot, self._process = machine.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
         self._watch(process, cast("IO[bytes]", process.stdout))
+
+    def _plan(self, machine: Machine, network: int, *, root: Path, hosts: Path) -> Plan:
+        return Plan(
+            network=network,
+            root=str(root),
+            disk=str(self._folder / "disk"),
+            console=str(self._folder / "console"),
+            hosts=str(hosts),
+            power=Path(power.__file__).read_text(encoding="utf-8"),
+            host_name=machine.host_name,
+            script=machine.script,
+            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # that of no venv
+            prefix=os.path.realpath(sys.base_prefix),
+        )
 
     @property
     def pid(self) -> int | None:

@@ -60,11 +60,6 @@ class Relay:
         self._server.close()
         self._cut()
 
-    @property
-    def flows(self) -> int:
-        """How many flow now."""
-        return len(self._flows)
-
     def begin(self, flow: Flow) -> None:
         """A client is there."""
         self._flows.add(flow)
