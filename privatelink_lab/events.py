@@ -93,13 +93,14 @@ class Rejected(Event):
 class Verified(Event):
     """What came back to a consumer from its endpoint; `hop` names what is broken, None where nothing is.
 
-    The times are milliseconds: p50, max, and those of each request in order.
+    `addresses` are those that answered: one in each zone of the endpoint. The times are milliseconds: p50, max, and
+    those of each request in order.
     """
 
     event: ClassVar[str] = "verified"
     consumer: str
     ok: bool
-    address: str | None
+    addresses: list[str]
     status: int | None
     body: str | None
     connect_ms: dict[str, Any] | None

@@ -24,17 +24,15 @@ HOPS = (
     ("target", "provider/target-group/registration"),
 )
 SETTINGS = frozenset({"service", "balancer"})  # where a drifted setting seldom stops a packet: blamed last
+OK = 200
 ENDPOINT, DNS, PATH, WEB_SERVER = "endpoint", "dns", "path", "web server"
 
 
 def closed(seen: Survey, consumer: str) -> Verified | None:
-    """The verdict on an endpoint that lets nothing pass; None for one that is available.
-
-    Raises the PlabError that kept us from looking at it: what could not be seen is not gone.
-    """
+    """The verdict on an endpoint that lets nothing pass, or that could not be looked at; None for an available one."""
     key = endpoint_key(consumer)
     if key in seen.errors:
-        raise seen.errors[key]
+        return broken(consumer, ENDPOINT, f"{key} could not be looked at: {seen.errors[key]}")
     found = seen.found.get(key, ())
     if found and found[0].phase is Phase.READY:
         return None
@@ -42,18 +40,19 @@ def closed(seen: Survey, consumer: str) -> Verified | None:
     return broken(consumer, ENDPOINT, f"{key}: {state}")
 
 
-def verdict(lab: Lab, seen: Survey, consumer: str, report: Report, requests: int) -> Verified:
-    """What a probe's report says, with a look at AWS from after it where it is bad."""
+def verdict(lab: Lab, seen: Survey, consumer: str, report: Report) -> Verified:
+    """What the report of a probe that has ended says, with a look at AWS from after it where it is bad."""
     wanted = hashlib.sha256(lab.config.provider.web_server.message.encode()).hexdigest()
-    good = [row for row in report.answers if row["status"] == 200 and row["digest"] == wanted]  # noqa: PLR2004  # OK
-    if len(good) == requests:
+    good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
+    if good and len(good) == report.tries:
         return _well(consumer, good)
-    if report.answers and len(good) < len(report.answers):
+    if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
-        return broken(consumer, WEB_SERVER, f"it answered {other['status']} with {other['body']!r}", other)
-    if report.answers:
-        lost = requests - len(good)
-        return broken(consumer, *hop_of(seen, consumer, f"{lost} of {requests} requests got no answer"), good[0])
+        words = f"it answered {other['status']} with" if other["status"] else "what answers speaks no HTTP:"
+        return broken(consumer, WEB_SERVER, f"{words} {other['body']!r}", other)
+    if good:
+        lost = f"{report.tries - len(good)} of {report.tries} requests got no answer ({report.detail})"
+        return broken(consumer, *hop_of(seen, consumer, lost), good[0])
     if report.problem == DNS and closed(seen, consumer) is None:  # the names go with the endpoint
         return broken(consumer, DNS, report.detail)
     return broken(consumer, *hop_of(seen, consumer, report.detail or "no answer"))
@@ -88,7 +87,7 @@ def broken(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = No
     return Verified(
         consumer,
         ok=False,
-        address=row.get("address"),
+        addresses=[row["address"]] if row else [],
         status=row.get("status"),
         body=row.get("body"),
         connect_ms=None,
@@ -102,7 +101,7 @@ def _well(consumer: str, rows: list[dict[str, Any]]) -> Verified:
     return Verified(
         consumer,
         ok=True,
-        address=rows[0]["address"],
+        addresses=sorted({row["address"] for row in rows}),
         status=rows[0]["status"],
         body=rows[0]["body"],
         connect_ms=_times([row["connect_ms"] for row in rows]),

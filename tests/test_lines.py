@@ -88,8 +88,8 @@ CONTRACT: list[tuple[Event, list[str]]] = [
         ["event", "endpoint", "owner", "consumer", "state"],
     ),
     (
-        Verified("acme", True, "10.1.0.4", 200, "Hello", TIMES, TIMES, None, "1 of 1 requests"),
-        ["event", "consumer", "ok", "address", "status", "body", "connect_ms", "total_ms", "hop", "detail"],
+        Verified("acme", True, ["10.1.0.4"], 200, "Hello", TIMES, TIMES, None, "1 of 1 requests"),
+        ["event", "consumer", "ok", "addresses", "status", "body", "connect_ms", "total_ms", "hop", "detail"],
     ),
     (Summary("up", 0, {}), ["event", "command", "exit_code"]),
     (Summary("up", 1, {"lab": "test"}, REFUSED), ["event", "command", "exit_code", "error", "lab"]),

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import json
-from collections.abc import Callable
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,14 +19,13 @@ from conftest import Cloud, VirtualClock, config_of
 from privatelink_lab import admission, engine, verification
 from privatelink_lab.aws import Account
 from privatelink_lab.engine import Built, Survey
-from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Phase
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.probe import MARK, Report, read_report
+from privatelink_lab.steps.probe import MARK, Asked, Report, read_report, user_data
 
 MESSAGE = config_of().provider.web_server.message
 DIGEST = hashlib.sha256(MESSAGE.encode()).hexdigest()
@@ -43,8 +48,8 @@ def line(**row: Any) -> str:
 def test_a_whole_report() -> None:
     """One row per answer, in order, and the end."""
     rows = [answer(number) for number in range(3)]
-    told = read_report("".join(line(**row) for row in rows) + line(end=True))
-    assert told == Report(tuple(rows), ended=True)
+    told = read_report("".join(line(**row) for row in rows) + line(end=True, tries=3))
+    assert told == Report(tuple(rows), ended=True, tries=3)
 
 
 def test_a_console_has_other_lines_too() -> None:
@@ -54,9 +59,9 @@ def test_a_console_has_other_lines_too() -> None:
         f"[   12.345678] cloud-init[1234]: {line(**answer())}"
         "PLAB-WEB-SERVER-STARTED\r\n\r\n"
         f"{MARK}\r\n"
-        f"[   13.000000] random: crng done\r\n{line(end=True)}".replace("\n", "\r\n")
+        f"[   13.000000] random: crng done\r\n{line(end=True, tries=3)}".replace("\n", "\r\n")
     )
-    assert read_report(console) == Report((answer(),), ended=True)
+    assert read_report(console) == Report((answer(),), ended=True, tries=3)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +87,104 @@ def test_the_last_problem_counts() -> None:
     dns, silent = line(problem="dns", detail="Name or service not known"), line(problem="no answer", detail="timed out")
     assert read_report(dns) == Report(problem="dns", detail="Name or service not known")
     assert read_report(dns + silent) == Report(problem="no answer", detail="timed out")
-    assert read_report(dns + silent + line(end=True)).ended
+    assert read_report(dns + silent + line(end=True, tries=3)).ended
     assert read_report(line(problem="no answer")).detail == ""
 
 
 def test_an_empty_console_says_nothing_yet() -> None:
     """Before it has booted there is no report."""
     assert read_report("") == Report()
+
+
+def test_a_body_is_written_once_and_counts_for_all() -> None:
+    """A hundred long answers fit the console: only the first of the same has its body."""
+    rows = [answer(number) for number in range(3)]
+    written = [rows[0], *({name: each for name, each in row.items() if name != "body"} for row in rows[1:])]
+    assert read_report("".join(line(**row) for row in written)).answers == tuple(rows)
+
+
+# The probe's own words.
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """A page of 160 letters that take four bytes each."""
+
+    def do_GET(self) -> None:
+        """The same to everybody."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(("\U0001f600" * 160).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(address: str, port: int = 0, page: type[socketserver.BaseRequestHandler] = Page) -> Iterator[int]:
+    """The port of a server at that address."""
+    with socketserver.ThreadingTCPServer((address, port), page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield int(server.server_address[1])
+        server.shutdown()
+        thread.join()
+
+
+def probed(port: int, requests: int, *addresses: str) -> tuple[str, Report]:
+    """What a probe writes whose endpoint has these addresses."""
+    script = user_data("endpoint.example", port, Asked(requests, 1, "run"))
+    settings, _, program = script.partition("python3 - ")[2].partition("<<'END'\n")
+    names = f"""
+import socket
+ask_system = socket.getaddrinfo
+def resolve(name, *more):
+    each = {addresses!r} if name == "endpoint.example" else (name,)
+    return [row for address in each for row in ask_system(address, *more)]
+socket.getaddrinfo = resolve
+"""
+    command = [sys.executable, "-c", names + program.removesuffix("END\n"), settings.split()[0]]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return said, read_report(said)
+
+
+def test_a_hundred_long_answers_fit_a_console() -> None:
+    """EC2 keeps 64 KiB: every request is told, and what came."""
+    with serving("127.0.0.1") as port:
+        said, told = probed(port, 100, "127.0.0.1")
+    assert len(said.encode()) < 40000
+    assert (told.tries, len(told.answers), told.ended) == (100, 100, True)
+    assert {row["body"] for row in told.answers} == {"\U0001f600" * 40}  # 160 bytes of it
+
+
+def test_every_address_is_asked() -> None:
+    """An endpoint has one in each zone: with one request there are two, and a silent zone is no success."""
+    with serving("127.0.0.1") as port, serving("127.0.0.2", port):
+        _, told = probed(port, 1, "127.0.0.1", "127.0.0.2")
+        assert {row["address"] for row in told.answers} == {"127.0.0.1", "127.0.0.2"}
+    with serving("127.0.0.2") as port:
+        _, told = probed(port, 4, "127.0.0.1", "127.0.0.2")
+    assert (told.tries, len(told.answers)) == (4, 2)
+    assert told.detail == "127.0.0.1 [Errno 111] Connection refused"
+
+
+def test_what_speaks_no_http_is_shown() -> None:
+    """An SSH server behind the port: status 0, and its words; one that closes at once is no answer."""
+
+    class Ssh(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+            self.request.sendall(b"SSH-2.0-OpenSSH_9.6")
+
+    class Mute(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1000)
+
+    with serving("127.0.0.1", page=Ssh) as port:
+        _, told = probed(port, 2, "127.0.0.1")
+    assert [(row["status"], row["body"]) for row in told.answers] == [(0, "SSH-2.0-OpenSSH_9.6")] * 2
+    with serving("127.0.0.1", page=Mute) as port:
+        _, told = probed(port, 2, "127.0.0.1")
+    assert (told.answers, told.detail) == ((), "127.0.0.1 the connection was closed without a word")
 
 
 # The hop.
@@ -177,9 +273,9 @@ def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> 
     silent = Report(problem="no answer", detail="timed out", ended=True)
     for breaks, hop, words in BREAKS:
         breaks(cloud, built)
-        found = verification.verdict(lab, look(cloud, lab), "acme", silent, 10)
+        found = verification.verdict(lab, look(cloud, lab), "acme", silent)
         assert found == verification.broken("acme", hop, words)
-    nothing = dict.fromkeys(("address", "status", "body", "connect_ms", "total_ms"))
+    nothing: dict[str, Any] = {"addresses": []} | dict.fromkeys(("status", "body", "connect_ms", "total_ms"))
     assert (
         found.as_json() == {"event": "verified", "consumer": "acme", "ok": False, "hop": hop, "detail": words} | nothing
     )
@@ -214,18 +310,19 @@ def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> N
     """An endpoint that was deleted meanwhile resolves no more: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
     report = Report(problem="dns", detail="Name or service not known", ended=True)
-    assert verification.verdict(lab, look(cloud, lab), "acme", report, 10).hop == "endpoint"
+    assert verification.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
 
 
 def test_what_could_not_be_looked_at_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, it is the error."""
+    """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, the verdict does."""
     cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
     hop, words = verification.hop_of(look(cloud, lab), "acme", "timed out")
     assert hop == "path"
     assert words.startswith("timed out; not all of it could be looked at: provider/target-group/registration: Describe")
     cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
-    with pytest.raises(AwsError, match="UnauthorizedOperation"):
-        verification.closed(look(cloud, lab), "acme")
+    unseen = verification.closed(look(cloud, lab), "acme")
+    assert unseen is not None
+    assert unseen.detail.startswith("acme/endpoint could not be looked at: DescribeVpcEndpoints")
 
 
 def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
@@ -242,7 +339,7 @@ def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
 
 @pytest.fixture
 def whole() -> Callable[..., Verified]:
-    """The verdict on a report about 3 requests, in a lab in which AWS shows nothing wrong."""
+    """The verdict on a report, in a lab in which AWS shows nothing wrong."""
 
     def unasked(_: Party) -> Account:
         pytest.fail("a verdict asks AWS nothing")
@@ -251,14 +348,14 @@ def whole() -> Callable[..., Verified]:
     keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in verification.HOPS)]
     found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
     seen = Survey({}, found, {}, {}, Look("test", {}, {}, lambda *_: ()))
-    return lambda *rows, **more: verification.verdict(lab, seen, "acme", Report(rows, **more), 3)
+    return lambda *rows, **more: verification.verdict(lab, seen, "acme", Report(rows, **more))
 
 
 def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
     """Median and maximum of the times, and each of them in order."""
-    found = whole(answer(0), answer(1), answer(2), ended=True)
+    found = whole(answer(0), answer(1), answer(2), ended=True, tries=3)
     assert (found.ok, found.hop, found.detail) == (True, None, "3 of 3 requests")
-    assert (found.address, found.status, found.body) == ("10.1.0.4", 200, MESSAGE)
+    assert (found.addresses, found.status, found.body) == (["10.1.0.4"], 200, MESSAGE)
     assert found.connect_ms == {"p50": 8.0, "max": 9.0, "each": [9.0, 8.0, 7.0]}
     assert found.total_ms == {"p50": 18.0, "max": 19.0, "each": [19.0, 18.0, 17.0]}
 
@@ -268,22 +365,24 @@ def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
     [
         ({"digest": "0" * 64, "body": "Goodbye"}, "it answered 200 with 'Goodbye'"),
         ({"status": 503, "body": "busy"}, "it answered 503 with 'busy'"),
+        ({"status": 0, "body": "SSH-2.0"}, "what answers speaks no HTTP: 'SSH-2.0'"),
     ],
-    ids=["body", "status"],
+    ids=["body", "status", "no HTTP"],
 )
 def test_another_page_is_the_web_servers(whole: Callable[..., Verified], other: dict[str, Any], words: str) -> None:
     """One wrong body or status among good ones: the way is open, and what serves is not what the config says."""
-    found = whole(answer(0), answer(1, **other), answer(2), ended=True)
+    found = whole(answer(0), answer(1, **other), answer(2), ended=True, tries=3)
     assert (found.ok, found.hop, found.detail) == (False, "web server", words)
-    assert (found.address, found.status, found.body) == ("10.1.0.4", other.get("status", 200), other["body"])
+    assert (found.addresses, found.status, found.body) == (["10.1.0.4"], other.get("status", 200), other["body"])
     assert (found.connect_ms, found.total_ms) == (None, None)
 
 
 def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
     """Where AWS shows nothing wrong, the path is named, with what was lost and where to look."""
-    found = whole(answer(0), problem="no answer", detail="timed out", ended=True)
-    assert (found.ok, found.hop, found.address) == (False, "path", "10.1.0.4")
-    assert found.detail.startswith("2 of 3 requests got no answer; AWS shows nothing wrong: look at network ACLs")
+    found = whole(answer(0), problem="no answer", detail="10.1.1.4 timed out", ended=True, tries=3)
+    assert (found.ok, found.hop, found.addresses) == (False, "path", ["10.1.0.4"])
+    lost = "2 of 3 requests got no answer (10.1.1.4 timed out)"
+    assert found.detail.startswith(f"{lost}; AWS shows nothing wrong: look at network ACLs")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def report(*, requests: int = 10, message: str = MESSAGE) -> bytes:
         "connect_ms": 1.5,
         "total_ms": 4.25,
     }
-    rows = [row] * requests + [{"end": True}]
+    rows = [row, *[row | {"connect_ms": 1.5}] * (requests - 1), {"end": True, "tries": requests}]
     return "".join(f"[   12.5] cloud-init: {MARK} {json.dumps(each)}\r\n" for each in rows).encode()
 
 
@@ -72,7 +72,7 @@ def leave_probe(cloud: Cloud) -> None:
     """What a `verify` leaves behind that is killed after RunInstances."""
     lab = cloud.lab()
     seen = engine.survey(lab, STEPS)
-    lab.state.since = seen.since
+    engine.know_maker(lab, seen.look, adopt=False)
     resource = probe(lab, "acme", ASKED)
     assert resource.create is not None
     resource.create(lab, seen.look, Token(lab.config.lab, KEY, 0))
@@ -134,7 +134,7 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
         "event": "verified",
         "consumer": "acme",
         "ok": True,
-        "address": "10.1.0.4",
+        "addresses": ["10.1.0.4"],
         "status": 200,
         "body": MESSAGE,
         "connect_ms": {"p50": 1.5, "max": 1.5, "each": [1.5] * 10},
@@ -230,6 +230,48 @@ def test_ctrl_c_removes_the_probe(lab: Cloud, traffic: StandIn, run: Run) -> Non
     assert "verified" not in [row["event"] for row in ran.json]
     assert lab.changes() == ["RunInstances", "TerminateInstances"]
     assert lab.aws.inventory() == before
+
+
+def test_a_second_ctrl_c_says_that_a_probe_may_be_left(lab: Cloud, traffic: StandIn, run: Run) -> None:
+    """Ctrl-C while it is removed: exit 130, with what is left and who ends it; the next `down` does."""
+    interrupts = iter((False, True, True))  # when it is posted, while the probe is at work, while it is removed
+
+    def interrupt(_: str) -> bytes:
+        if next(interrupts, False):
+            os.kill(os.getpid(), signal.SIGINT)
+        return b""
+
+    traffic.writes = interrupt
+    ran = run("verify")
+    assert ran.code == 130
+    assert "Stopped; a probe may be left, which ends itself within a quarter of an hour." in ran.err
+    assert "Hint: plab verify or plab down removes it at once." in ran.err
+    assert states(lab) == ["running"]
+    assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
+
+
+def test_somebody_elses_lab_is_not_verified(
+    lab: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lab of that name was made by another, and there is no state of it here: no probe is put into his VPC."""
+    (tmp_path / ".plab" / "test.json").unlink()
+    monkeypatch.setattr("privatelink_lab.lab.getpass.getuser", lambda: "other")
+    ran = run("verify")
+    assert ran.code == 1
+    assert "belongs to " in ran.err
+    assert lab.changes() == []
+
+
+def test_another_consumers_leftover_is_removed_too(at_cloud: Cloud, traffic: StandIn, run: Run, tmp_path: Path) -> None:
+    """A `verify` of one consumer also ends the probe that a killed one left with the other."""
+    with (tmp_path / "plab.yaml").open("a") as file:
+        file.write(SECOND)
+    run("up", "-q")
+    leave_probe(at_cloud)
+    at_cloud.calls()
+    assert run("verify", "beta").code == 0
+    assert at_cloud.changes() == ["TerminateInstances", "RunInstances", "TerminateInstances"]
+    assert states(at_cloud) == ["terminated"]
 
 
 def test_a_probe_that_cannot_be_started(lab: Cloud, run: Run) -> None:

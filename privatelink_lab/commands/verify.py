@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from privatelink_lab import engine, verification
 from privatelink_lab.commands.work import Work, warn_of
@@ -14,6 +14,7 @@ from privatelink_lab.events import Verified
 from privatelink_lab.resource import Resource
 from privatelink_lab.session import Options, interruptible
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import Asked, probe, probe_key, read_report
 
 
@@ -47,58 +48,78 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(work: Work, consumers: list[Consumer], asked: Asked) -> list[Verified]:
+def _verify(work: Work, chosen: list[Consumer], asked: Asked) -> list[Verified]:
     """One verdict per consumer; those whose endpoint lets nothing pass need no probe."""
-    probes = {each.name: probe(work.lab, each.name, asked) for each in consumers}
-    seen = _survey(work, probes)
-    for each in probes.values():
-        if each.key in seen.errors:
-            raise seen.errors[each.key]
-    work.lab.state.since = work.lab.state.since or seen.since  # or the probes would look like somebody else's lab
-    shut = {name: bad for name in probes if (bad := verification.closed(seen, name))}
+    everywhere = [probe(work.lab, each.name, asked) for each in work.session.config.consumers]
+    seen = engine.survey(work.lab, STEPS, _by_key(everywhere))
+    engine.know_maker(work.lab, seen.look, adopt=False)
+    _refuse_unseen(seen, [each.key for each in everywhere])
+    _refuse_unseen(seen, [endpoint_key(each.name) for each in chosen])
+    left = [each for each in everywhere if seen.found.get(each.key)]
+    if left:  # of a `verify` that was killed
+        _remove(work, left)
+    shut = {each.name: bad for each in chosen if (bad := verification.closed(seen, each.name))}
     for bad in shut.values():
         work.lab.emit(bad)
-    rest = {name: each for name, each in probes.items() if name not in shut}
-    if rest:
+    names = [each.name for each in chosen if each.name not in shut]
+    if names:
         work.session.refuse_without_traffic()
-    return [*shut.values(), *(_probe(work, rest, seen, asked) if rest else [])]
+    return [*shut.values(), *(_probe(work, names, seen, asked) if names else [])]
 
 
-def _survey(work: Work, probes: Mapping[str, Resource]) -> Survey:
-    return engine.survey(work.lab, STEPS, {each.key: each for each in probes.values()})
+def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
+    """Raise the error of the first key when none of them could be looked at: nothing can be said then."""
+    if all(key in seen.errors for key in keys):
+        raise seen.errors[keys[0]]
 
 
-def _probe(work: Work, probes: Mapping[str, Resource], seen: Survey, asked: Asked) -> list[Verified]:
+def _by_key(probes: Sequence[Resource]) -> dict[str, Resource]:
+    return {each.key: each for each in probes}
+
+
+def _probe(work: Work, consumers: list[str], seen: Survey, asked: Asked) -> list[Verified]:
     """Make the probes, read what they saw, and remove them whatever happens."""
-    if any(seen.found.get(each.key) for each in probes.values()):  # of a `verify` that was killed
-        _remove(work, probes)
-    work.screen.open_board([(each.step, each.key) for each in probes.values()])
+    probes = [probe(work.lab, each, asked) for each in consumers]
+    work.screen.open_board([(each.step, each.key) for each in probes])
     try:
         with interruptible(work.lab):
-            built = engine.make(work.lab, {each.key: each for each in probes.values()}, seen)
-        after = _survey(work, probes)
-        return [_judge(work, built, after, name, asked) for name in probes]
+            built = engine.make(work.lab, _by_key(probes), seen)
+            after = engine.survey(work.lab, STEPS, _by_key(probes))
+            work.lab.check_interrupted()
+        found = [_judge(work, built, after, name) for name in consumers]
     except Interrupted:
         work.begin_anew()
-        raise Interrupted("Stopped; the probes are removed.", hint="plab verify begins anew.") from None
-    finally:
         _remove(work, probes)
+        raise Interrupted("Stopped; the probes are removed.", hint="plab verify begins anew.") from None
+    except BaseException:
+        _remove(work, probes)
+        raise
+    _remove(work, probes)
+    return found
 
 
-def _judge(work: Work, built: Built, after: Survey, consumer: str, asked: Asked) -> Verified:
+def _judge(work: Work, built: Built, after: Survey, consumer: str) -> Verified:
     key = probe_key(consumer)
     if key in built.failed:
         found = verification.broken(consumer, "probe", str(built.failed[key]))
     else:
         report = read_report(built.shows(key, "console") or "")
-        found = verification.verdict(work.lab, after, consumer, report, asked.requests)
+        found = verification.verdict(work.lab, after, consumer, report)
     work.lab.emit(found)
     return found
 
 
-def _remove(work: Work, probes: Mapping[str, Resource]) -> None:
+def _remove(work: Work, probes: Sequence[Resource]) -> None:
+    """End the probes; raises Interrupted, with what is left, when somebody asks to stop that too."""
     with interruptible(work.lab):
-        removed = engine.down(work.lab, STEPS, _survey(work, probes), only={each.key for each in probes.values()})
+        try:
+            seen = engine.survey(work.lab, STEPS, _by_key(probes))
+            removed = engine.down(work.lab, STEPS, seen, only={each.key for each in probes})
+        except Interrupted:
+            raise Interrupted(
+                "Stopped; a probe may be left, which ends itself within a quarter of an hour.",
+                hint="plab verify or plab down removes it at once.",
+            ) from None
     for key, error in removed.left.items():
         work.screen.warn(f"{key} is left, and ends itself within a quarter of an hour: {error}")
 
@@ -116,7 +137,7 @@ def _words(found: Verified) -> str:
         return f"{found.consumer}: BROKEN at the hop {found.hop}: {found.detail}"
     connect, total = found.connect_ms, found.total_ms
     return (
-        f"{found.consumer}: {found.status} from {found.address}: {found.body}\n"
+        f"{found.consumer}: {found.status} from {', '.join(found.addresses)}: {found.body}\n"
         f"  {found.detail}; connect {connect['p50']:.1f} ms (max {connect['max']:.1f}), "
         f"total {total['p50']:.1f} ms (max {total['max']:.1f})"
     )

@@ -139,7 +139,7 @@ def know_maker(lab: Lab, look: Look, *, adopt: bool) -> None:
         owner, since = others[0]
         raise NotOurs(
             f"The lab {lab.config.lab!r} belongs to {owner}, since {since}, and there is no state of it here.",
-            hint="Choose another `lab:` name, or take it over with --adopt.",
+            hint="Choose another `lab:` name, or take it over: plab up --adopt, plab down --adopt.",
         )
     if makers:
         lab.state.since = makers[0][1]

@@ -14,6 +14,7 @@ from privatelink_lab.look import Look
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 
 RESEND = 10.0  # seconds before a mend goes out again while describes still show the old
+AGAIN = "Run plab up again to wait on, or plab down to give up."
 
 
 def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
@@ -55,6 +56,7 @@ class _Up:
         self.lab, self.resources = lab, resources
         self.built = Built(resources, settled=dict(standing or {}))
         self.adopt, self.known = adopt, standing is not None  # who saw what stands knows whose it is
+        self.later = AGAIN if standing is None else ""
         self.phases: dict[str, Phase | None] = dict.fromkeys(self.built.settled, Phase.READY)  # None: missing
         self.details: dict[str, str] = {}
         self.mended: dict[str, float] = {}
@@ -169,7 +171,7 @@ class _Up:
         if not held and self.lab.clock.now() - since > patience.timeout:
             minutes = patience.timeout / 60
             message = f"{key} is still {detail!r} after {minutes:.0f} minutes."
-            self._fail(key, PlabError(message, hint="Run plab up again to wait on, or plab down to give up."))
+            self._fail(key, PlabError(message, hint=self.later))
 
     def _missing(self, key: str) -> None:
         self.phases[key] = None

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from privatelink_lab.errors import PlabError, UsageError
 
 ANSWER = 5.0  # seconds that a status call may take
+VISIT = 15.0  # seconds that a visitor's machine may take: more than the server waits for it and for an answer
 REGION = "us-east-1"
 STATUS_PATH, FAULTS_PATH, VISIT_PATH = "/_plab/status", "/_plab/faults", "/_plab/visit"
 
@@ -119,7 +120,7 @@ def visit(server: LocalServer, subnet_id: str) -> int:
 
     Raises UsageError when there is no traffic, or no such subnet; PlabError when the server does not answer.
     """
-    return int(_told(server, VISIT_PATH, subnet_id)["pid_namespace"])
+    return int(_told(server, VISIT_PATH, subnet_id, seconds=VISIT)["pid_namespace"])
 
 
 def parse_fault(text: str) -> dict[str, Any]:
@@ -146,9 +147,9 @@ def _read_number(text: str) -> int | float | str:
     return text
 
 
-def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None) -> dict[str, Any]:
+def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
     try:
-        answer = _ask(server, path, body)
+        answer = _ask(server, path, body, seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint="see `plab local logs`") from error
@@ -165,6 +166,9 @@ def forget(folder: Path, token: str) -> None:
         server_path(folder).unlink(missing_ok=True)
 
 
+_NOT_YOURS = "Work in a folder of your own."
+
+
 def _read(folder: Path) -> LocalServer | None:
     path = server_path(folder)
     try:
@@ -174,8 +178,11 @@ def _read(folder: Path) -> LocalServer | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise PlabError(f"{path} cannot be read: {error.strerror}.", hint="remove it") from error
-    if about.st_uid != os.getuid() or about.st_mode & 0o077:
+        hint = "remove it" if folder.stat().st_uid == os.getuid() else _NOT_YOURS
+        raise PlabError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
+    if about.st_uid != os.getuid():
+        raise PlabError(f"{path} is another user's.", hint=_NOT_YOURS)
+    if about.st_mode & 0o077:
         text = f"{path} holds keys, and is not yours alone."
         raise PlabError(text, hint="remove it if you do not know who made it")
     try:
@@ -184,10 +191,10 @@ def _read(folder: Path) -> LocalServer | None:
         raise PlabError(f"{path} is damaged.", hint="remove it") from error
 
 
-def _ask(server: LocalServer, path: str = STATUS_PATH, body: object = None) -> dict[str, Any]:
+def _ask(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
     """What the server answers to a GET, or with a body to a PUT; straight to the address, past every proxy."""
     address = urlsplit(server.url)
-    connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=ANSWER)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=seconds)
     scope = f"{server.access_key_id}/20260101/{REGION}/plab/aws4_request"
     try:
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}

@@ -100,7 +100,9 @@ def _machines(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
 def _visitors(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
     for subnet in all_subnets(backend):
         if subnet.id in world.visitors:
-            yield visitor_name(subnet.id), _machine(backend, subnet, world.visitors[subnet.id], 1)
+            visitor = world.visitors[subnet.id]
+            boot = visitor.boots if visitor.runs else 0
+            yield visitor_name(subnet.id), _machine(backend, subnet, visitor.address, boot)
 
 
 def _machine(backend: Any, subnet: Any, address: str, boot: int, script: str = "") -> Machine:

@@ -55,7 +55,7 @@ class Instances(Ec2Call):
         return ActionResult({"StoppingInstances": self._change("running", "stopping")})
 
     def reboot_instances(self) -> ActionResult:
-        """Nothing; what does not run is `IncorrectInstanceState`."""
+        """Boot running instances anew, and answer nothing; one that does not run is `IncorrectInstanceState`."""
         chosen = self._chosen()
         refuse_states(chosen, {"running", "pending"})
         for instance in chosen:

@@ -86,6 +86,8 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
     given_up = ",".join(f"-{name}" for name in kernel.GIVEN_UP)  # nsenter would give them back
     words += ["setpriv", "--bounding-set", given_up, "--"]
+    kernel.new_keyring()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what our caller has open is not for there
     os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
 
 

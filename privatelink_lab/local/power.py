@@ -76,17 +76,22 @@ def boot_of(world: World, instance: Instance) -> int:
 
 def console_of(world: World, instance: Instance, *, latest: bool) -> bytes:
     """What it wrote to its console: until now, or until the last post, which comes a while after each transition."""
-    if latest or (instance.state == "running" and world.is_due("post", instance.id)):
-        return world.traffic.console(instance.id) or world.posted.get(instance.id, b"")
-    return world.posted.get(instance.id, b"")
+    posted = world.posted.get(instance.id, b"")
+    return world.traffic.console(instance.id) or posted if latest else posted
 
 
 def _boot(world: World, instance: Instance) -> None:
     clock = world.agenda.clock
     world.boots[instance.id] = world.boots.get(instance.id, 0) + 1
     world.put_off(clock.delay("instance_booted"), "boot", instance.id)
-    world.put_off(clock.delay("console_posted"), "post", instance.id)
     world.agenda.after("instance_booted", lambda: None)  # the picture changes then
+    boot = world.boots[instance.id]
+
+    def post() -> None:
+        if boot == boot_of(world, instance):
+            _post_console(world, instance)
+
+    world.agenda.after("console_posted", post)
 
 
 def _post_console(world: World, instance: Instance) -> None:

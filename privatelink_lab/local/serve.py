@@ -19,11 +19,11 @@ from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.front import bind
 from privatelink_lab.local.network.link import Traffic
 
-CHECK = 5.0  # seconds between looks whether local.json still is this server's
+CHECK = 2.0  # seconds between looks whether local.json still is this server's, and the network there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM, or until local.json is gone and nobody can find this server."""
+    """Serve until SIGTERM, until local.json is gone and nobody can find this server, or until the network ends."""
     parser = argparse.ArgumentParser(prog="privatelink_lab.local.serve", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--speed", type=float, default=20.0)
@@ -45,7 +45,8 @@ def serve(folder: Path, pace: Pace) -> None:
 
     path = server_path(folder)
     clock = Clock(pace.speed, slow=pace.slow)
-    with LocalAws(clock, seed=pace.seed, listener=listener, log=say, traffic=traffic.wait()) as aws:
+    network = traffic.wait()
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=say, traffic=network) as aws:
         write(
             path,
             {
@@ -60,7 +61,9 @@ def serve(folder: Path, pace: Pace) -> None:
         )
         say(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
         while not ended.wait(CHECK) and path.exists():
-            continue
+            if network.has_ended():
+                say("the network has ended, and with it everything that ran here; start anew with `plab up --local`")
+                break
         forget(folder, aws.token)
     say("ended")
 

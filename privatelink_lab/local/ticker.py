@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from privatelink_lab.local.drawing import draw, free_address, visitor_name
 from privatelink_lab.local.inventory import find_instance, find_subnet
 from privatelink_lab.local.power import ended_by_itself
-from privatelink_lab.local.world import World
+from privatelink_lab.local.world import Visitor, World
 
 LOG = logging.getLogger(__name__)
 TICK = 0.05  # seconds between two looks at what is due
 REDRAWN = 20  # ticks after which the picture is drawn anyway: targets become healthy with time alone
-VISITS = 100  # looks for a visitor's machine, a TICK apart
+BOOT = 8.0  # seconds that a visitor's machine may take
 
 
 class Ticker:
@@ -56,9 +57,12 @@ class Ticker:
             subnet = find_subnet(subnet_id)
             if subnet is None:
                 raise LookupError(subnet_id)
-            self._world.visitors.setdefault(subnet_id, free_address(subnet))
+            visitor = self._world.visitors.setdefault(subnet_id, Visitor(free_address(subnet)))
+            if not visitor.runs:
+                visitor.runs, visitor.boots = True, visitor.boots + 1
             self.touch()
-        for _ in range(VISITS):
+        end = time.monotonic() + BOOT
+        while time.monotonic() < end:
             if number := self._world.traffic.pid_namespace(visitor_name(subnet_id)):
                 return number
             if self._world.traffic.why_not or self._is_over.wait(TICK):
@@ -79,6 +83,9 @@ class Ticker:
             self.touch()
             if instance := find_instance(each.machine):
                 ended_by_itself(self._world, instance, each)
+            for subnet_id, visitor in self._world.visitors.items():
+                if (visitor_name(subnet_id), visitor.boots) == (each.machine, each.boot):
+                    visitor.runs = False
         self.settle()
         self._ticks += 1
         if self._has_changed or self._ticks % REDRAWN == 0:

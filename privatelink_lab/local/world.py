@@ -21,14 +21,22 @@ _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
 
 
 @dataclass
+class Visitor:
+    """The machine of those who look around in a subnet: it boots when somebody comes and it does not run."""
+
+    address: str
+    boots: int = 0
+    runs: bool = False
+
+
+@dataclass
 class World:
     """One life of the local AWS: its agenda and faults, the tokens it has seen, and since when things are.
 
     `asked` holds the settings under which a named thing was made, by its ARN. `since` holds
     seconds of AWS time, by what became true; `due` those from when on something may be seen or
     done. `notifications` are kept by account and region, and id. `boots` counts the starts of each
-    instance, `posted` holds its console as of the last post; `visitors` are the subnets that somebody
-    looks around in, with the address that he has there.
+    instance, `posted` holds its console as of the last post; `visitors` are kept by their subnets.
     """
 
     agenda: Agenda
@@ -41,7 +49,7 @@ class World:
     traffic: Traffic | NoTraffic = field(default_factory=NoTraffic)
     boots: dict[str, int] = field(default_factory=dict)
     posted: dict[str, bytes] = field(default_factory=dict)
-    visitors: dict[str, str] = field(default_factory=dict)
+    visitors: dict[str, Visitor] = field(default_factory=dict)
 
     def note(self, *what: str) -> None:
         """Remember that `what` is true from now on, unless it is so already."""

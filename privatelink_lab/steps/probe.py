@@ -23,6 +23,7 @@ from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 NAME = "probe"
 MARK = "PLAB-PROBE"  # begins each line of a report on the console, where others write too
 LIFETIME = 15  # minutes until a forgotten probe ends itself
+BODIES, COMPLAINTS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 USER_DATA = """\
 #!/bin/bash
 shutdown -h +{lifetime}
@@ -34,6 +35,11 @@ asked = json.loads(base64.b64decode(sys.argv[1]))
 def say(**what):
     print({mark!r}, json.dumps(what), flush=True)
 
+def complain(**problem):
+    if problem != said[-1] and len(said) < {complaints}:
+        said.append(problem)
+        say(**problem)
+
 def ask(address):
     began = time.monotonic()
     with socket.create_connection((address, asked["port"]), timeout=3) as there:
@@ -43,37 +49,50 @@ def ask(address):
         while more := there.recv(65536):
             answer += more
     ended = time.monotonic()
+    if not answer:
+        raise OSError("the connection was closed without a word")
     head, _, body = answer.partition(b"\\r\\n\\r\\n")
-    status = int(head.split()[1])
-    return dict(
+    words = head.split()
+    is_http = len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
+    body = body if is_http else answer
+    digest = hashlib.sha256(body).hexdigest()
+    row = dict(
         address=address,
-        status=status,
-        digest=hashlib.sha256(body).hexdigest(),
-        body=body[:160].decode("utf-8", "replace"),
+        status=int(words[1]) if is_http else 0,
+        digest=digest,
         connect_ms=round(1000 * (connected - began), 2),
         total_ms=round(1000 * (ended - began), 2),
     )
+    if digest not in bodies and len(bodies) < {bodies}:
+        bodies.add(digest)
+        row["body"] = body[:160].decode("utf-8", "ignore")
+    say(**row)
 
-answered, said, end = 0, "", time.monotonic() + asked["seconds"]
-while answered < asked["requests"] and (answered or time.monotonic() < end):
+def attempt(turn):
     try:
-        address = socket.gethostbyname(asked["name"])
+        rows = socket.getaddrinfo(asked["name"], asked["port"], socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
-        problem = dict(problem="dns", detail=str(error))
-    else:
-        try:
-            say(**ask(address))
-            answered += 1
-            continue
-        except (OSError, ValueError, IndexError) as error:
-            problem = dict(problem="no answer", address=address, detail=str(error) or type(error).__name__)
-    if problem != said:
-        say(**problem)
-        said = problem
-    if answered:
-        answered += 1
-    time.sleep(0.2)
-say(end=True)
+        complain(problem="dns", detail=str(error))
+        return 0
+    addresses = sorted({{row[4][0] for row in rows}})
+    address = addresses[turn % len(addresses)]
+    try:
+        ask(address)
+    except OSError as error:
+        complain(problem="no answer", address=address, detail=str(error) or type(error).__name__)
+        return 0
+    return len(addresses)
+
+said, bodies = [None], set()
+turn, tries, wanted, end = 0, 0, asked["requests"], time.monotonic() + asked["seconds"]
+while tries < wanted and (tries or time.monotonic() < end):
+    addresses = attempt(turn)
+    turn += 1
+    if addresses or tries:
+        tries, wanted = tries + 1, max(wanted, addresses)
+    if not addresses:
+        time.sleep(0.2)
+say(end=True, tries=tries)
 END
 """
 
@@ -92,12 +111,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Report:
-    """What a probe has written so far: one row per answer, what stood in the way last, and whether it is done."""
+    """What a probe has written so far: one row per answer, what stood in the way last, and whether it is done.
+
+    `tries` counts its requests from the first answer on; it asks each address of the endpoint in turn.
+    """
 
     answers: tuple[dict[str, Any], ...] = ()
     problem: str = ""
     detail: str = ""
     ended: bool = False
+    tries: int = 0
 
 
 def probe_key(consumer: str) -> str:
@@ -109,22 +132,25 @@ def user_data(name: str, port: int, asked: Asked) -> str:
     """The shell script of the probe; everything that varies reaches the shell as base64 only."""
     settings = {"name": name, "port": port, "requests": asked.requests, "seconds": asked.seconds, "run": asked.run}
     encoded = base64.b64encode(json.dumps(settings).encode()).decode()
-    return USER_DATA.format(lifetime=LIFETIME, settings=encoded, mark=MARK)
+    return USER_DATA.format(lifetime=LIFETIME, settings=encoded, mark=MARK, bodies=BODIES, complaints=COMPLAINTS)
 
 
 def read_report(console: str) -> Report:
     """The report in a console's output; lines of others, and broken ones, are passed over."""
     answers: list[dict[str, Any]] = []
     problem = detail = ""
-    ended = False
+    bodies: dict[str, str] = {}  # by digest: each is written out once
+    ended, tries = False, 0
     for line in console.splitlines():
         row = _read_row(line)
         if "status" in row:
-            answers.append(row)
+            body = bodies.setdefault(row["digest"], row.get("body", ""))
+            answers.append(row | {"body": body})
         elif "problem" in row:
-            problem, detail = str(row["problem"]), str(row.get("detail", ""))
-        ended = ended or "end" in row
-    return Report(tuple(answers), problem, detail, ended)
+            problem, detail = str(row["problem"]), " ".join(filter(None, (row.get("address"), row.get("detail"))))
+        elif "end" in row:
+            ended, tries = True, row["tries"]
+    return Report(tuple(answers), problem, detail, ended, tries)
 
 
 def _read_row(line: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from privatelink_lab.local.drawing import visitor_name
+from privatelink_lab.local.network.link import Ended
 from privatelink_lab.local.network.picture import Machine, Picture
+from privatelink_lab.local.ticker import REDRAWN
 
 from .clouds import LocalCloud
 from .labs import Lab, instance_state, launch, network, serve
-from .traffic import door_of, node_doors, picture
+from .traffic import door_of, follow, node_doors, picture, stand_in
 
 
 def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
@@ -89,6 +91,30 @@ def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) 
         vpc, "10.0.0.77/24", "10.0.0.1", ("10.0.0.0/16", "10.8.0.0/16"), "ip-10-0-0-77", 0
     )
     assert picture(cloud.aws).vpcs[vpc].routers == ("10.0.0.1/24",)
+
+
+def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: LocalCloud) -> None:
+    """Somebody typed `poweroff` in the shell: nothing runs there until somebody comes again."""
+    traffic = stand_in(cloud.aws)
+    _, subnet = network(cloud.client("ec2"))
+    boots = []
+    for ending in ((), (Ended(visitor_name(subnet), 1, "power-off"),), ()):
+        traffic.endings = list(ending)
+        follow(cloud.aws)
+        if not ending:
+            cloud.aws._ticker.visit(subnet)
+        boots.append(picture(cloud.aws).machines[visitor_name(subnet)].boot)
+    assert boots == [1, 0, 2]
+
+
+def test_the_picture_is_drawn_again_also_when_nobody_calls(cloud: LocalCloud) -> None:
+    """A target becomes healthy with time alone, and then counts for its balancer's doors."""
+    traffic = stand_in(cloud.aws)
+    follow(cloud.aws)
+    before = traffic.shown
+    for _ in range(REDRAWN):
+        follow(cloud.aws)
+    assert traffic.shown is not before
 
 
 def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> None:

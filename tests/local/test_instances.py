@@ -187,6 +187,10 @@ def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, tr
     assert console(cloud, instance) is None
     cloud.wait(1)
     assert console(cloud, instance) == f"{instance} says ä\n"
+    traffic.writes = lambda _: b"more"
+    cloud.wait(600)
+    assert console(cloud, instance) == f"{instance} says ä\n"  # what it writes later is posted at its end
+    assert console(cloud, instance, Latest=True) == "more"
 
 
 @pytest.mark.parametrize("call", ["stop_instances", "terminate_instances", "reboot_instances"])

@@ -130,6 +130,15 @@ def test_a_file_that_others_can_touch_is_refused(folder: Path, mode: int) -> Non
     client.server_path(folder).unlink()
 
 
+def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's local AWS, in his folder: the hint is to go elsewhere."""
+    pretend(folder)
+    monkeypatch.setattr("privatelink_lab.local.client.os.getuid", lambda: 4711)
+    with pytest.raises(PlabError, match="is another user's") as caught:
+        client.running(folder)
+    assert caught.value.hint == "Work in a folder of your own."
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}'])
 def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
     """It says which file and what to do, and removes nothing by itself."""

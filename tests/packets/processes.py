@@ -17,6 +17,12 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def parent(pid: int) -> int:
+    """Who started a process; 0 for one that is gone."""
+    words = _stat(pid)
+    return int(words[1]) if words else 0
+
+
 def alive(pids: set[int]) -> set[int]:
     """Those that still run; one that only waits to be counted does not."""
     return {pid for pid in pids if (words := _stat(pid)) and words[0] != "Z"}

@@ -28,17 +28,18 @@ def test_it_is_root_of_nothing_but_itself(scene: Scene) -> None:
         scene,
         """
         id -u; hostname; ls /proc | grep -c '^[0-9]'
-        for each in /usr/plab-was-here /bin/plab-was-here /etc/hosts /proc/sys/kernel/core_pattern; do
+        for each in /usr/plab-was-here /bin/plab-was-here /etc/hosts /proc/sys/kernel/core_pattern /proc/1/comm; do
           echo x 2>/dev/null >>$each && echo "WROTE $each"
         done
         umount /usr 2>/dev/null && echo UNMOUNTED
         mount -o remount,rw /usr 2>/dev/null && echo REMOUNTED
         mount -t tmpfs none /srv 2>/dev/null && echo MOUNTED
+        unshare --user --map-root-user true 2>/dev/null && echo NESTED
         """,
     )
     assert said.split()[:2] == ["0", "ip-10-0-0-10"]
     assert int(said.split()[2]) < 8
-    assert not {"WROTE", "UNMOUNTED", "REMOUNTED", "MOUNTED"} & set(said.split())
+    assert not {"WROTE", "UNMOUNTED", "REMOUNTED", "MOUNTED", "NESTED"} & set(said.split())
     assert not Path("/usr/plab-was-here").exists()
 
 
@@ -60,6 +61,41 @@ def test_it_sees_no_file_and_no_word_of_the_user(scene: Scene, tmp_path: Path, m
     assert "s3cr3t" not in said
     names = {line.partition("=")[0] for line in said.splitlines() if "=" in line}
     assert names <= {"LANG", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+SESSION_KEYRING = """
+import ctypes, platform
+KEYCTL, GET_KEYRING_ID, SESSION = 250 if platform.machine() == "x86_64" else 219, 0, -3
+number = ctypes.CDLL(None).syscall(KEYCTL, GET_KEYRING_ID, SESSION, 1)
+"""
+
+
+def test_it_does_not_see_the_keys_of_the_users_session(scene: Scene) -> None:
+    """Tickets and passphrases lie in the session's keyring: an instance has one of its own."""
+    ours: dict[str, int] = {}
+    exec(SESSION_KEYRING, ours)  # noqa: S102  # the same words here and there
+    said = run(scene, f"python3 - <<'END'\n{SESSION_KEYRING}\nprint('keyring', number)\nEND")
+    theirs = int(said.partition("keyring")[2].split()[0])
+    assert theirs == -1 or theirs != ours["number"]
+
+
+def test_a_full_disk_is_its_own_matter(scene: Scene) -> None:
+    """Who fills his disk is told so, and the next machine boots and writes."""
+    said = run(scene, "head -c 1G /dev/zero > /srv/full || echo FULL")
+    assert "FULL" in said
+    assert "WRITTEN" in run(scene, "head -c 1M /dev/zero > /srv/file && echo WRITTEN")
+
+
+def test_scripts_that_cannot_be_prepared_are_said(scene: Scene) -> None:
+    """The folder of the per-boot scripts was put out of the way: the next boot says what is wrong."""
+    name = scene.add(
+        PROVIDER, "10.0.0.10", bash("cd /var/lib/cloud/scripts; rmdir per-boot; touch per-boot; echo ok > /dev/console")
+    )
+    scene.show()
+    scene.says(name, "ok")
+    scene.machines[name] = replace(scene.machines[name], boot=2)
+    scene.show()
+    scene.says(name, "the scripts could not be prepared: File exists")
 
 
 def test_nothing_outside_its_vpc_answers(scene: Scene) -> None:

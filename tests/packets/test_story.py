@@ -16,8 +16,9 @@ import pytest
 
 from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch
+from privatelink_lab.local.network import kernel
 
-from .processes import alive, descendants
+from .processes import alive, descendants, parent
 from .scenes import until
 
 SPEED = "200"
@@ -103,7 +104,7 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
     user.plab("accept", "--all", "-y")
     rows = [each for each in user.data("verify") if each["event"] == "verified"]
     assert [each["body"] for each in rows] == ["Hello World from provider VPC"] * 2
-    assert {each["address"].rpartition(".")[0] for each in rows} == {"10.0.0"}
+    assert {address.rpartition(".")[0] for each in rows for address in each["addresses"]} == {"10.0.0"}
 
     held = user.start("local", "shell", "two", "python3", "-c", HOLD, names["two"])
     assert held.stdout is not None
@@ -151,6 +152,44 @@ def test_a_killed_server_takes_everything_along(user: User) -> None:
     assert Path("/proc/self/mounts").read_text() == mounts
     assert "exit_code" in user.data("down", "-y")[-1]
     assert not client.server_path(user.folder / ".plab").exists()
+
+
+def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
+    """What an instance gave up a shell has not either, nor the caller's open files; off means off until a new visit."""
+    user.plab("up", "--local", "-q")
+    words = "mount -o remount,rw /usr 2>/dev/null && echo REMOUNTED; ls /proc/self/fd; grep CapBnd /proc/self/status"
+    with (user.folder / "secret").open("w+") as secret:
+        command = [str(PLAB), "local", "shell", "one", "sh", "-c", words]
+        shell = subprocess.run(
+            command, cwd=user.folder, capture_output=True, text=True, timeout=60, check=True, pass_fds=[secret.fileno()]
+        )
+    *descriptors, _, bounding = shell.stdout.split()
+    assert [each for each in descriptors if each.isdigit()] == descriptors
+    assert len(descriptors) == 4  # three and the one that `ls` reads the folder by
+    assert not int(bounding, 16) & sum(1 << each for each in kernel.GIVEN_UP.values())
+    user.start("local", "shell", "one", "poweroff").communicate(timeout=60)
+
+    def visits_again() -> bool:
+        visit = user.start("local", "shell", "one", "true")
+        visit.communicate(timeout=60)
+        return visit.returncode == 0
+
+    until(visits_again, "visit after a power-off")
+
+
+def test_the_local_aws_ends_with_its_network(user: User) -> None:
+    """The carrier is killed (out of memory, say): the log says so, and the next command what to do."""
+    user.plab("up", "--local", "-q")
+    server = client.running(user.folder / ".plab")
+    assert server is not None
+    carrier = next(each for each in descendants(server.pid) - {server.pid} if parent(each) == server.pid)
+    os.kill(carrier, signal.SIGKILL)
+    until(lambda: not alive({server.pid}), "end of the server")
+    assert "the network has ended" in client.log_path(user.folder / ".plab").read_text()
+    done = user.start("status")
+    assert done.communicate(timeout=60)[1].endswith("everything that was in it is gone. Next: plab up --local\n")
+    user.plab("up", "--local", "-q")
+    user.plab("verify", "one")
 
 
 def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:

@@ -41,8 +41,7 @@ SETTINGS = (  # of /etc: what programs need, and nothing that is secret or about
 )
 DISK = ("home", "opt", "root", "srv", "var")  # these outlive a stop and a start
 DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-READ_ONLY_PROC = ("bus", "fs", "irq", "sys")
-HIDDEN_PROC = ("kcore", "keys", "kmsg", "sched_debug", "sysrq-trigger", "timer_list")
+HIDDEN_PROC = ("kallsyms", "kcore", "key-users", "keys", "kmsg", "sched_debug", "sysrq-trigger", "timer_list")
 USERS = "root:x:0:0:root:/root:/bin/bash\n"
 GROUPS = "root:x:0:\n"
 LOOKUP = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
@@ -151,13 +150,10 @@ def _processes(proc: Path) -> None:
     """Its own processes; the system's switches cannot be moved, for the host's root is root here too."""
     proc.mkdir()
     kernel.mount("proc", proc, "proc", kernel.NOSUID | kernel.NODEV)
-    for name in READ_ONLY_PROC:
-        if (proc / name).exists():
-            kernel.bind(proc / name, proc / name)
-            kernel.protect(proc / name)
     for name in HIDDEN_PROC:
         if (proc / name).exists():
             kernel.bind("/dev/null", proc / name)
+    kernel.protect(proc)
 
 
 def _devices(plan: Plan, dev: Path) -> None:
@@ -185,12 +181,11 @@ def _programs(plan: Plan, folder: Path) -> None:
 
 def _run_scripts(plan: Plan) -> None:
     """As cloud-init: the user data once, at the first boot, and what lies in per-boot at each boot before it."""
-    PER_BOOT.mkdir(parents=True, exist_ok=True)
-    scripts = sorted(each for each in PER_BOOT.iterdir() if os.access(each, os.X_OK))
-    if not BOOTED.exists():
-        BOOTED.parent.mkdir(parents=True, exist_ok=True)
-        BOOTED.touch()  # before it runs: what is cut short does not run again
-        scripts += _user_data(base64.b64decode(plan.script))
+    try:
+        scripts = _scripts(plan)
+    except OSError as error:  # a full disk
+        _say(f"the scripts could not be prepared: {error.strerror}")
+        return
     environment = {"PATH": PATH, "LANG": "C.UTF-8"}
     for each in scripts:
         try:
@@ -199,6 +194,16 @@ def _run_scripts(plan: Plan) -> None:
                 _say(f"{each} ended with exit code {done.returncode}")
         except OSError as error:
             _say(f"{each} could not be run: {error.strerror}")
+
+
+def _scripts(plan: Plan) -> list[Path]:
+    PER_BOOT.mkdir(parents=True, exist_ok=True)
+    scripts = sorted(each for each in PER_BOOT.iterdir() if os.access(each, os.X_OK))
+    if not BOOTED.exists():
+        BOOTED.parent.mkdir(parents=True, exist_ok=True)
+        BOOTED.touch()  # before it runs: what is cut short does not run again
+        scripts += _user_data(base64.b64decode(plan.script))
+    return scripts
 
 
 def _user_data(script: bytes) -> list[Path]:

@@ -12,7 +12,8 @@ import base64
 import json
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from privatelink_lab.local.network.relay import Relay
 from privatelink_lab.local.network.wiring import Network
 
 LOG = logging.getLogger(__name__)
+AGAIN = 1.0  # seconds until what could not be made is tried again
 LONGEST = 1 << 26  # bytes of one line: a picture of some 100,000 things
 
 
@@ -38,6 +40,7 @@ class Carrier:
         self._machines: dict[str, RunningMachine] = {}
         self._checks: dict[str, tuple[Check, asyncio.Task[None]]] = {}
         self._verdicts: dict[str, str] = {}
+        self._failed: dict[str, Exception] = {}  # of the last picture
         (scratch / "hosts").mkdir()
         (scratch / "machines").mkdir()
         (scratch / "root").mkdir()
@@ -53,8 +56,25 @@ class Carrier:
             return None
         return Path(f"/proc/{running.pid}/ns/pid").stat().st_ino
 
-    async def become(self, picture: Picture) -> None:
-        """Make it real: first what goes, then what comes. What cannot be made is logged and tried with the next."""
+    async def become(self, picture: Picture) -> bool:
+        """Make it real: first what goes, then what comes; whether all of it is. What cannot be made is logged once."""
+        failed, self._failed = self._failed, {}
+        await self._try("what goes", self._drop(picture))
+        await self._try("what comes", self._make(picture))
+        for what in self._failed.keys() - failed.keys():
+            LOG.error("%s could not be made", what, exc_info=self._failed[what])
+        return not self._failed
+
+    async def _try(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """One thing that fails does not keep the others from being made."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001
+            self._failed[what] = error
+
+    # What goes.
+
+    async def _drop(self, picture: Picture) -> None:
         await self._drop_doors(picture.doors)
         self._drop_checks(picture.checks)
         await self._drop_machines(picture.machines)
@@ -62,18 +82,6 @@ class Carrier:
             self._networks.pop(gone).close()
             (self._scratch / "hosts" / gone).unlink(missing_ok=True)
             self._names.pop(gone, None)
-        for key, vpc in picture.vpcs.items():
-            doors = (each for each in picture.doors.values() if each.vpc == key)
-            await _try(f"network {key}", self._be_network(key, vpc, doors))
-        for key, door in picture.doors.items():
-            await _try(f"door {key}", self._be_door(key, door))
-        for key, machine in picture.machines.items():
-            await _try(f"machine {key}", self._be_machine(key, machine))
-        for key, check in picture.checks.items():
-            if key not in self._checks and check.target.vpc in self._networks:
-                self._checks[key] = check, asyncio.get_running_loop().create_task(self._watch(key, check))
-
-    # What goes.
 
     async def _drop_doors(self, doors: Mapping[str, Door]) -> None:
         for key in list(self._relays):
@@ -94,23 +102,39 @@ class Carrier:
             wanted = machines.get(key)
             if wanted is None:
                 del self._machines[key]  # first: what cannot be removed must not be tried for ever
-                await _try(f"end of machine {key}", running.remove())
+                await self._try(f"end of machine {key}", running.remove())
             elif running.boot and running.boot != wanted.boot:
                 await running.stop()
 
     # What comes.
 
+    async def _make(self, picture: Picture) -> None:
+        for key, vpc in picture.vpcs.items():
+            doors = (each for each in picture.doors.values() if each.vpc == key)
+            await self._try(f"network {key}", self._be_network(key, vpc, doors))
+        for key, door in picture.doors.items():
+            await self._try(f"door {key}", self._be_door(key, door))
+        for key, machine in picture.machines.items():
+            await self._try(f"machine {key}", self._be_machine(key, machine))
+        for key, check in picture.checks.items():
+            if key not in self._checks and check.target.vpc in self._networks:
+                self._checks[key] = check, asyncio.get_running_loop().create_task(self._watch(key, check))
+
     async def _be_network(self, key: str, vpc: Vpc, doors: Iterable[Door]) -> None:
         if key not in self._networks:
             network = Network()
-            await network.open()
-            (self._scratch / "hosts" / key).touch()
+            try:
+                await network.open()
+                (self._scratch / "hosts" / key).touch()
+            except BaseException:
+                network.close()
+                raise
             self._networks[key] = network
         await self._networks[key].hold({*vpc.routers, *(f"{each.address}/32" for each in doors)})
         if self._names.get(key) != vpc.names:
-            self._names[key] = vpc.names
             # In place: a file that is put over the old one would not be seen through the mounts of it.
             (self._scratch / "hosts" / key).write_text(hosts_file(vpc.names))
+            self._names[key] = vpc.names
 
     async def _be_door(self, key: str, door: Door) -> None:
         if key in self._relays:
@@ -152,13 +176,6 @@ def hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _try(what: str, work: Any) -> None:
-    try:
-        await work
-    except Exception:
-        LOG.exception("%s could not be made", what)
-
-
 async def carry(scratch: Path, control: socket.socket) -> None:
     """Serve the control socket until it ends."""
     reader, writer = await asyncio.open_connection(sock=control, limit=LONGEST)
@@ -176,9 +193,11 @@ async def carry(scratch: Path, control: socket.socket) -> None:
 
 
 async def _paint(carrier: Carrier, pictures: asyncio.Queue[Picture]) -> None:
-    """One picture after the other; of those that came meanwhile only the last."""
+    """One picture after the other, of those that came meanwhile only the last; and that one again until it is real."""
+    picture, is_real = Picture(), True
     while True:
-        picture = await pictures.get()
+        with suppress(TimeoutError):
+            picture = await asyncio.wait_for(pictures.get(), None if is_real else AGAIN)
         while not pictures.empty():
             picture = pictures.get_nowait()
-        await _try("the picture", carrier.become(picture))
+        is_real = await carrier.become(picture)

@@ -21,7 +21,7 @@ from privatelink_lab.local.network import kernel
 
 Result = TypeVar("Result")
 
-SIZE = "1g"  # of all disks together; it is memory
+SIZE = "64m"  # of hosts files and consoles; each disk has its own size
 PLACES = ("/mnt", "/media", "/srv", "/opt", "/tmp")  # noqa: S108  # for a mount that nobody else sees
 
 
@@ -76,6 +76,7 @@ def _refuse(control: socket.socket, why: str) -> None:
 
 
 def _carry(control: socket.socket) -> None:
+    kernel.new_keyring()
     scratch = _step("a mount", _make_scratch)
     _step("a fresh /proc", lambda: kernel.mount("proc", "/proc", "proc"))
     # Or user data could become root of a namespace of its own, with all that it has been denied here.

@@ -8,7 +8,7 @@ import platform
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -19,6 +19,8 @@ _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PIVOT_ROOT = 155 if platform.machine() == "x86_64" else 41  # 41 on arm64 and all that came later
 _MOUNT_SETATTR = 442
+_KEYCTL = 250 if platform.machine() == "x86_64" else 219
+_JOIN_SESSION_KEYRING = 1
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
 GIVEN_UP = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17}  # capabilities that nobody in a machine has
 _CAPABILITY_VERSION, _WORD = 0x20080522, 0xFFFFFFFF
@@ -127,6 +129,17 @@ def change_root(root: str | Path) -> None:
     _call("syscall", _PIVOT_ROOT, b".", b".")
     _call("umount2", b".", _DETACH)
     os.chdir("/")
+
+
+def unmount(target: str | Path) -> None:
+    """Take a mount away; who still looks into it keeps it until he ends."""
+    _call("umount2", os.fsencode(target), _DETACH)
+
+
+def new_keyring() -> None:
+    """Leave the session's keyring, where the host keeps keys and tickets, for an empty one."""
+    with suppress(OSError):  # a system, or a container, without keyrings shows none either
+        _call("syscall", _KEYCTL, _JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent(signal_number: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import logging
 import queue
 import socket
 import subprocess
@@ -16,9 +17,11 @@ from typing import Any
 
 from privatelink_lab.local.network.picture import Picture
 
+LOG = logging.getLogger(__name__)
 READY = 20.0  # seconds that the carrier may take to be ready
 ANSWER = 5.0  # seconds that it may take to answer
 PARTING = 5.0  # seconds that it may take to end
+ENDED = "The network has ended."
 KEPT = 65536  # bytes of console output that EC2 keeps
 
 
@@ -57,6 +60,10 @@ class NoTraffic:
 
     def pid_namespace(self, _: str) -> int | None:
         """None ever."""
+
+    def has_ended(self) -> bool:
+        """It never was there."""
+        return False
 
 
 class Traffic:
@@ -141,15 +148,22 @@ class Traffic:
         finally:
             del self._answers[number]
 
+    def has_ended(self) -> bool:
+        """Whether it was there, and is no more: nothing that ran in it will come back."""
+        return self.why_not == ENDED
+
     def _send(self, **what: object) -> None:
         with suppress(OSError):  # it has ended, which `_listen` says
             self._here.sendall(json.dumps(what).encode() + b"\n")
 
     def _listen(self) -> None:
-        with suppress(OSError), self._here.makefile("rb") as lines:
-            for line in lines:
-                self._hear(json.loads(line))
-        self.why_not = self.why_not if self._known.is_set() and self.why_not else "The network has ended."
+        try:
+            with suppress(OSError), self._here.makefile("rb") as lines:
+                for line in lines:
+                    self._hear(json.loads(line))
+        except (ValueError, LookupError):
+            LOG.exception("the network said what nobody understands")
+        self.why_not = self.why_not if self._known.is_set() and self.why_not else ENDED
         self._known.set()
 
     def _hear(self, heard: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +14,11 @@ from typing import IO, cast
 
 from privatelink_lab.local.network import power
 from privatelink_lab.local.network.boot import DISK, Plan
-from privatelink_lab.local.network.kernel import children_in_new_pid_namespace
+from privatelink_lab.local.network.kernel import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
 from privatelink_lab.local.network.picture import Machine
 
 POWER_OFF, RESTART, CRASH = "power-off", "restart", "crash"
+DISK_SIZE = "256m"  # of each machine; it is memory
 CHUNK = 65536  # bytes of console output that are read at once
 PAUSE = 0.05  # seconds between two reads: a script that never stops writing must not fill our time
 _WAYS = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # how reboot(2) ends a PID namespace
@@ -36,7 +36,9 @@ class RunningMachine:
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
+        self._pause: asyncio.TimerHandle | None = None
         (folder / "disk").mkdir(parents=True)
+        mount("tmpfs", folder / "disk", "tmpfs", NOSUID | NODEV, f"size={DISK_SIZE},mode=755")
         for name in DISK:
             (folder / "disk" / name).mkdir()
         for path, to in (("var/run", "/run"), ("var/lock", "/run/lock")):
@@ -100,9 +102,14 @@ class RunningMachine:
     async def remove(self) -> None:
         """Stop it and throw its disk away."""
         await self.stop()
+        if self._pause:
+            self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._console)
         os.close(self._console)
-        shutil.rmtree(self._folder)
+        (self._folder / "console").unlink()
+        unmount(self._folder / "disk")
+        (self._folder / "disk").rmdir()
+        self._folder.rmdir()
 
     def _watch(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
         loop, end = asyncio.get_running_loop(), os.pidfd_open(process.pid)
@@ -131,8 +138,4 @@ class RunningMachine:
         except BlockingIOError:
             return
         loop.remove_reader(self._console)
-        loop.call_later(PAUSE, self._listen)
-
-    def _listen(self) -> None:
-        if self._folder.exists():
-            asyncio.get_running_loop().add_reader(self._console, self._read)
+        self._pause = loop.call_later(PAUSE, loop.add_reader, self._console, self._read)

@@ -34,10 +34,14 @@ class Relay:
         self._flows: set[Flow] = set()
         self._server: asyncio.Server
         self._listener = _socket(namespace(door.vpc))
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((door.address, door.port))
+        try:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind((door.address, door.port))
+            self._filter(door)
+        except OSError:
+            self._listener.close()  # or the address would be taken when this is tried again
+            raise
         self.door = door
-        self._filter()
 
     async def open(self) -> None:
         """Listen."""
@@ -49,9 +53,10 @@ class Relay:
 
         Established flows outlive a change of security group rules, as tracked connections do on AWS.
         """
-        before, self.door = self.door, door
+        before = self.door
         if (before.admits, before.connected, not before.targets) != (door.admits, door.connected, not door.targets):
-            self._filter()
+            self._filter(door)
+        self.door = door
         if not door.connected:
             self._cut()
 
@@ -92,9 +97,9 @@ class Relay:
             raise ConnectionRefusedError
         return targets[next(self._turn) % len(targets)]
 
-    def _filter(self) -> None:
-        opened = self.door.connected and self.door.targets
-        networks = (IPv4Network(each) for each in self.door.admits) if opened else ()
+    def _filter(self, door: Door) -> None:
+        opened = door.connected and door.targets
+        networks = (IPv4Network(each) for each in door.admits) if opened else ()
         admit_only(self._listener, collapse_addresses(networks))
 
     def _cut(self) -> None:
@@ -216,8 +221,10 @@ class Flow(Side):
         try:
             await self._relay.connect(onwards)
         except (OSError, TimeoutError, LookupError):  # the last: the target's VPC has just gone
-            self.reset()
             return
+        finally:
+            if onwards.transport is None:
+                self.reset()
         self.other = onwards
         if self.transport is None or self.transport.is_closing() or not self._relay.door.connected:
             self.reset()
