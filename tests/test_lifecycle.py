@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conftest import Cloud, config_of
 
+from privatelink_lab import engine
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.clock import DELAYS
+from privatelink_lab.resource import Found, Phase
+from privatelink_lab.steps.vpc import provider_zones
 
 
 def test_up_ends_with_healthy_targets_and_an_available_endpoint(cloud: Cloud, lab: Lab) -> None:
@@ -130,3 +135,10 @@ def test_waits_overlap_and_each_kind_is_asked_once_a_tick(real_pace_cloud: Cloud
     assert calls.count("CreateVpcEndpoint") <= 2 * 16  # ten seconds of 503: AWS's bucket for it is small
     waves = 20  # looks that follow a wave of creates at once, without a sleep between
     assert calls.count("DescribeVpcEndpoints") <= real_pace_cloud.clock.sleeps + waves
+
+
+def test_a_zone_is_known_by_the_number_of_its_subnet(lab: Lab) -> None:
+    """AWS shows the second subnet before the first: a consumer's second one follows it into its zone all the same."""
+    two = {"provider/subnet-2": (Found("subnet-2", Phase.READY, shows={"zone": "use1-az2"}),)}
+    wide = replace(lab, config=config_of(provider={"zones": 2}))
+    assert provider_zones(wide, engine.look_at(wide, {}, settled=two)) == {2: "use1-az2"}

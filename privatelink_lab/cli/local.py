@@ -113,7 +113,7 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
 
 @local.command("shell", context_settings={"allow_interspersed_args": False})
 @click.argument("party", metavar="PROVIDER_OR_CONSUMER")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @CONFIG_OF_LOCAL
 def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) -> int:
     """Open a shell, or run one command, inside the VPC of `provider` or of a consumer.
@@ -125,7 +125,8 @@ def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) ->
     from privatelink_lab.commands.work import guarded
     from privatelink_lab.session import Options
 
-    return guarded(shell, Options(config, local=True, quiet=True), party=party, words=command)
+    words = command[1:] if command[:1] == ("--",) else command
+    return guarded(shell, Options(config, local=True, quiet=True), party=party, words=words)
 
 
 @local.command("logs")

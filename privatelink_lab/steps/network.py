@@ -6,6 +6,7 @@ The main route table serves private subnets, so nothing else is made: no gateway
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from privatelink_lab.aws import Account, each
 from privatelink_lab.config import PROVIDER, Vpc
@@ -58,10 +59,10 @@ def _subnet(lab: Lab, party: str, number: int, cidr: str | None) -> Resource:
 
     def find(lab: Lab, look: Look) -> tuple[Found, ...]:
         rows = look.keyed(lab.account(party), "subnet", key)
-        return tuple(_as_asked(row, "SubnetId", "CidrBlock", cidr) for row in rows)
+        return tuple(_subnet_found(row, cidr) for row in rows)
 
     def create(lab: Lab, look: Look, token: Token) -> str:
-        zone = _free_zone(lab, look, number) if party == PROVIDER else provider_zones(lab, look)[number - 1]
+        zone = _free_zone(lab, look, number) if party == PROVIDER else provider_zones(lab, look)[number]
         subnet = lab.account(party).ec2.create_subnet(
             VpcId=vpc_id(lab, look, party),
             CidrBlock=cidr or "",
@@ -74,6 +75,10 @@ def _subnet(lab: Lab, party: str, number: int, cidr: str | None) -> Resource:
     return Resource(key, "subnet", needs, find, create, delete=_delete_subnets, patience=DELETED_LAST)
 
 
+def _subnet_found(row: Row, cidr: str | None) -> Found:
+    return replace(_as_asked(row, "SubnetId", "CidrBlock", cidr), shows={"zone": row["AvailabilityZoneId"]})
+
+
 def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return each(ids, lambda id_: account.ec2.delete_subnet(SubnetId=id_))
 
@@ -83,7 +88,7 @@ def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 
 def _free_zone(lab: Lab, look: Look, number: int) -> str:
     """The zone for one missing subnet: the first by id that offers the instance type and has none of ours yet."""
-    taken = provider_zones(lab, look)
+    taken = provider_zones(lab, look).values()
     wanted = reused_consumer_zones(lab)  # an endpoint can only be in zones that the service has
     offered = sorted(_offered_zones(lab), key=lambda zone: (zone not in wanted, zone))
     free = [zone for zone in offered if zone not in taken]

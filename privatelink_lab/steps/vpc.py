@@ -43,12 +43,13 @@ def subnet_ids(lab: Lab, look: Look, party: str) -> list[str]:
     return [id_ for key in subnet_keys(lab, party) if (id_ := look.id(key))]
 
 
-def provider_zones(lab: Lab, look: Look) -> list[str]:
-    """The zone ids of the provider's subnets, in order: the zones that the service has."""
+def provider_zones(lab: Lab, look: Look) -> dict[int, str]:
+    """The zone ids of the provider's subnets that are there, by their numbers: the zones that the service has."""
     if lab.config.provider.vpc.reused:
-        return [row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)]
-    rows = {row["SubnetId"]: row["AvailabilityZoneId"] for row in look.rows(lab.provider, "subnet")}
-    return [rows[id_] for id_ in subnet_ids(lab, look, PROVIDER) if id_ in rows]
+        rows = reused_subnets(lab, PROVIDER)
+        return {number: row["AvailabilityZoneId"] for number, row in enumerate(rows, start=1)}
+    subnets = {number: look.found(key) for number, key in enumerate(subnet_keys(lab, PROVIDER), start=1)}
+    return {number: found[0].shows["zone"] for number, found in subnets.items() if found}
 
 
 def reused_subnets(lab: Lab, party: str) -> Rows:

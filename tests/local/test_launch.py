@@ -137,6 +137,8 @@ def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch:
     with pytest.raises(PlabError, match="is another user's") as caught:
         client.running(folder)
     assert caught.value.hint == "Work in a folder of your own."
+    monkeypatch.undo()
+    client.server_path(folder).unlink()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}'])

@@ -159,7 +159,7 @@ def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
     user.plab("up", "--local", "-q")
     words = "mount -o remount,rw /usr 2>/dev/null && echo REMOUNTED; ls /proc/self/fd; grep CapBnd /proc/self/status"
     with (user.folder / "secret").open("w+") as secret:
-        command = [str(PLAB), "local", "shell", "one", "sh", "-c", words]
+        command = [str(PLAB), "local", "shell", "one", "--", "sh", "-c", words]
         shell = subprocess.run(
             command, cwd=user.folder, capture_output=True, text=True, timeout=60, check=True, pass_fds=[secret.fileno()]
         )

@@ -140,6 +140,7 @@ def _settings(plan: Plan, etc: Path) -> None:
     (etc / "passwd").write_text(USERS)
     (etc / "group").write_text(GROUPS)
     (etc / "nsswitch.conf").write_text(LOOKUP)
+    (etc / "host.conf").write_text("multi on\n")  # a name may have several addresses: an endpoint's has one per zone
     (etc / "hostname").write_text(f"{plan.host_name}\n")
     (etc / "hosts").touch()
     kernel.bind(plan.hosts, etc / "hosts")
