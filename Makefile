@@ -1,8 +1,8 @@
-# make demo, make test, make strict, make check, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
+# make demo, make test, make strict, make sweep, make audit, make check, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test strict check format bench-packets clean
+.PHONY: demo test strict sweep audit check format bench-packets clean
 
 demo: .venv/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
@@ -14,6 +14,14 @@ strict: .venv/ready
 	$(BIN)/pytest -n auto --ignore tests/local --fault not-found,seconds=1 --fault unavailable,seconds=2
 	$(BIN)/pytest -n auto --ignore tests/local --speed 200 --fault not-found,seconds=100 --fault unavailable,seconds=200
 	$(BIN)/pytest -n auto --moto tests/local
+
+sweep: .venv/ready
+	$(BIN)/pytest -n auto --sweep tests/sweep
+
+audit: .venv/ready
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --strict --skip-editable --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 check: .venv/ready
 	$(BIN)/ruff check .

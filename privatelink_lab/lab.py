@@ -49,6 +49,8 @@ class Lab:
         default_factory=lambda: Once(keep_errors=False)
     )  # what is read once a run: zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
+    is_new: bool = False  # it began with this run, as far as AWS shows
+    own_only: bool = False  # look past what another maker of the same lab has made
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
     _found_in: dict[str, aws.Account] = field(default_factory=dict)
     _before: dict[str, Party] = field(default_factory=dict)
@@ -151,6 +153,7 @@ class Lab:
 
     def begin(self) -> None:
         """Note when the lab began, if it has not yet; to the millisecond, since it tells two makers apart."""
+        self.is_new = not self.state.since
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.state.since = self.state.since or now
 

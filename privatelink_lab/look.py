@@ -72,7 +72,10 @@ class Once:
 
 
 class Look:
-    """What AWS says in one tick about one lab. `settled` keys are taken as found earlier in this run."""
+    """What AWS says in one tick about one lab. `settled` keys are taken as found earlier in this run.
+
+    With `since`, only what the maker made who began then is the lab's own.
+    """
 
     def __init__(
         self,
@@ -83,8 +86,10 @@ class Look:
         *,
         settled: Mapping[str, tuple[Found, ...]] | None = None,
         once: Once | None = None,
+        since: str | None = None,
     ) -> None:
         self._lab = lab
+        self._since = since
         self._names = names
         self._resources = resources
         self._find = find
@@ -93,7 +98,9 @@ class Look:
 
     def with_resources(self, resources: Mapping[str, Resource]) -> Look:
         """The same snapshot, asked about other resources."""
-        return Look(self._lab, self._names, resources, self._find, settled=self._settled, once=self._once)
+        return Look(
+            self._lab, self._names, resources, self._find, settled=self._settled, once=self._once, since=self._since
+        )
 
     # What the lab's own keys are.
 
@@ -113,7 +120,10 @@ class Look:
     # Rows by kind.
 
     def rows(self, account: Account, kind: str) -> Rows:
-        """All rows of a kind in TAGGED or BALANCED that bear the lab's tag (or, balanced, its name)."""
+        """All rows of a kind in TAGGED or BALANCED that bear the lab's tag (or, balanced, its name).
+
+        Not those of what is over: a terminated instance is shown for an hour, a deleted endpoint for a while.
+        """
         fetch = self._balanced if kind in BALANCED else self._tagged
         return self._once.get((kind, account.id, account.region), lambda: fetch(account, kind))
 
@@ -122,8 +132,9 @@ class Look:
         return tuple(row for row in self.rows(account, kind) if self.owns(row) and tags(row).get("plab:key") == key)
 
     def owns(self, row: Row) -> bool:
-        """Whether a row bears this lab's tag; a name alone proves nothing."""
-        return tags(row).get("plab:lab") == self._lab
+        """Whether a row bears this lab's tag, and its maker's where one was named; a name alone proves nothing."""
+        found = tags(row)
+        return found.get("plab:lab") == self._lab and self._since in {None, found.get("plab:since")}
 
     def refuse_namesake(self, account: Account, kind: str, noun: str) -> None:
         """Raise NotOurs when something of that kind has the lab's name and not its tag.
@@ -141,7 +152,7 @@ class Look:
         rows = account.pages("ec2", operation, result, Filters=[{"Name": "tag:plab:lab", "Values": [self._lab]}])
         if kind == "instance":
             rows = [instance for reservation in rows for instance in reservation["Instances"]]
-        return tuple(rows)
+        return tuple(row for row in rows if not _is_over(row))
 
     def _balanced(self, account: Account, kind: str) -> Rows:
         """ELBv2 has no tag filter: the deterministic name finds the row, its tags say whose it is."""
@@ -177,6 +188,12 @@ class Look:
             for row in rows
             if self.owns(row)
         }
+
+
+def _is_over(row: Row) -> bool:
+    state = row.get("State") or row.get("ServiceState") or ""
+    name = state["Name"] if isinstance(state, dict) else state
+    return str(name).lower() in {"terminated", "deleted"}
 
 
 def _tags_of(account: Account, arn: str) -> Any:

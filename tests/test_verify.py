@@ -232,21 +232,29 @@ def test_ctrl_c_removes_the_probe(lab: Cloud, traffic: StandIn, run: Run) -> Non
     assert lab.aws.inventory() == before
 
 
-def test_a_second_ctrl_c_says_that_a_probe_may_be_left(lab: Cloud, traffic: StandIn, run: Run) -> None:
+def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
+    lab: Cloud, traffic: StandIn, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C while it is removed: exit 130, with what is left and who ends it; the next `down` does."""
-    interrupts = iter((False, True, True))  # when it is posted, while the probe is at work, while it is removed
+    remove = engine.down
 
     def interrupt(_: str) -> bytes:
-        if next(interrupts, False):
-            os.kill(os.getpid(), signal.SIGINT)
+        traffic.writes = lambda _: b""
+        os.kill(os.getpid(), signal.SIGINT)
         return b""
 
+    def remove_interrupted(*words: Any, **more: Any) -> engine.Removed:
+        os.kill(os.getpid(), signal.SIGINT)
+        return remove(*words, **more)
+
     traffic.writes = interrupt
+    monkeypatch.setattr(engine, "down", remove_interrupted)
     ran = run("verify")
     assert ran.code == 130
     assert "Stopped; a probe may be left, which ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
     assert states(lab) == ["running"]
+    monkeypatch.setattr(engine, "down", remove)
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
 
 

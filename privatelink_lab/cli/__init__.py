@@ -52,18 +52,31 @@ def _show(error: PlabError) -> None:
         click.echo(f"Hint: {error.hint}", err=True)
 
 
+BY_NAME = click.option("--lab", metavar="NAME", help="The lab of that name, found by its tags alone: without a config.")
+
+
 def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of every command that works on a lab; `asks` adds --yes."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(
-            *, config: Path | None, local: bool, json: bool, quiet: bool, verbose: bool, yes: bool = False, **rest: Any
+            *,
+            config: Path | None,
+            local: bool,
+            json: bool,
+            quiet: bool,
+            verbose: bool,
+            yes: bool = False,
+            lab: str | None = None,
+            **rest: Any,
         ) -> Any:
             from privatelink_lab.commands.work import guarded
             from privatelink_lab.session import Options
 
-            return guarded(command, Options(config, local, json, quiet, verbose, yes), **rest)
+            if config and lab:
+                raise UsageError("--config and --lab exclude each other.", hint="The config names its lab.")
+            return guarded(command, Options(config, local, json, quiet, verbose, yes, lab), **rest)
 
         for option in reversed(_common(asks=asks)):
             run = option(run)
@@ -145,6 +158,7 @@ def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool
 @plab.command()
 @click.option("--force", is_flag=True, help="Also reject connections of other accounts to the service.")
 @click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Delete a lab that somebody else's plab made.")
+@BY_NAME
 @lab_options(asks=True)
 def down(options: Options, *, force: bool, adopt: bool) -> int:
     """Delete everything that bears the lab's tag, in reverse, and prove it.
@@ -195,6 +209,7 @@ def connections(options: Options) -> int:
 
 
 @plab.command()
+@BY_NAME
 @lab_options()
 def status(options: Options) -> int:
     """Show what exists, in which state, and what it costs per hour.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, report
 from privatelink_lab.commands.work import Ask, Work, cost_words, counted
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
+from privatelink_lab.resource import Found
 from privatelink_lab.session import Options, interruptible
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
@@ -45,8 +47,8 @@ def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
 
 def _consents(work: Work, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
     foreign = seen.found.get(FOREIGN, ())
-    if foreign and not force:
-        _refuse_foreign(work, foreign)
+    if foreign and not force and not _consents_to_cut(work, foreign, ask):
+        return False
     if work.session.options.yes:
         return True
     counts: dict[str, int] = {}
@@ -57,14 +59,15 @@ def _consents(work: Work, seen: Survey, keys: list[str], *, force: bool, ask: As
     return ask("Delete all of it?")
 
 
-def _refuse_foreign(work: Work, foreign: Iterable[Any]) -> None:
-    rows = list(foreign)
-    for found in rows:
+def _consents_to_cut(work: Work, foreign: Sequence[Found], ask: Ask) -> bool:
+    """Whether the person at the terminal lets go of somebody else's connections; --yes alone does not say so."""
+    for found in foreign:
         work.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
-    raise PlabError(
-        f"{len(rows)} connections of other accounts use the service; deleting it cuts them. Nothing was touched.",
-        hint="Tell their owners, then: plab down --force",
-    )
+    text = f"{len(foreign)} connections of other accounts use the service; deleting it cuts them."
+    if work.session.options.yes or not sys.stdin.isatty():
+        raise PlabError(f"{text} Nothing was touched.", hint="Tell their owners, then: plab down --force")
+    work.screen.warn(text)
+    return ask("Have their owners been told? Reject them all?")
 
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, report
-from privatelink_lab.commands.work import Work, cost_words, warn_of
+from privatelink_lab.commands.work import Work, cost_words, counted, warn_of
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Survey
-from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.errors import PlabError, UsageError, Yielded
 from privatelink_lab.session import Options, interruptible
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
@@ -25,7 +25,10 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         with interruptible(work.lab):
             if replace:
                 _replace(work, replace, adopt=adopt)
-            built = engine.up(work.lab, STEPS, adopt=adopt)
+            try:
+                built = engine.up(work.lab, STEPS, adopt=adopt)
+            except Yielded as met:
+                raise _withdrawn(work, met) from None
         result = report.built(work.lab, built)
         if options.config:
             result["next"] = [f"{command} -c {options.config}" for command in result["next"]]
@@ -36,6 +39,16 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         if not work.screen.json:
             _print_built(work.screen, work.session.config, result, ok=code == 0)
         return code
+
+
+def _withdrawn(work: Work, met: Yielded) -> Yielded:
+    """The error that says whose lab it is, after what this run had made is gone; with what is not."""
+    receipt = engine.withdraw(work.lab, STEPS)
+    if not receipt.left:
+        work.session.state.archive()
+    left = "".join(f" {key} is left: {each}" for key, each in receipt.left.items())
+    deleted = counted(report.removed(work.lab, receipt, None)["deleted"])
+    return Yielded(f"{met} What this run had made is deleted again: {deleted}.{left}", hint=met.hint)
 
 
 def _dry_run(work: Work, replace: Sequence[str]) -> int:

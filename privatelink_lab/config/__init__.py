@@ -3,7 +3,7 @@
 The only package that knows pydantic (`models`, `load`) and YAML (`source`). Nothing here calls AWS.
 """
 
-from privatelink_lab.config.load import DEFAULT_FILE, load
+from privatelink_lab.config.load import DEFAULT_FILE, load, of_name
 from privatelink_lab.config.models import (
     ACCOUNT_ID,
     DEFAULT_LAB,
@@ -32,4 +32,5 @@ __all__ = [
     "WebServer",
     "default_config",
     "load",
+    "of_name",
 ]

@@ -43,6 +43,15 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     return config
 
 
+def of_name(lab: str) -> Config:
+    """A lab of which only the name is known; raises UsageError for what cannot be one."""
+    try:
+        return Config(lab=lab)
+    except ValidationError as error:
+        text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise UsageError(f"{lab!r} is no lab's name: {text}.", hint="plab status --lab NAME") from None
+
+
 def _explain(source: Source, item: Any) -> str:
     """One of pydantic's errors as `FILE:LINE: path: what`."""
     where: Where = item["loc"]

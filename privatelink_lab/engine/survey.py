@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from privatelink_lab.aws import Account
-from privatelink_lab.errors import NotOurs, PlabError
+from privatelink_lab.errors import NotOurs, PlabError, Yielded
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import BALANCED, CONSUMER_KINDS, KINDS, Look
 from privatelink_lab.resource import Found, Resource, Step
@@ -70,7 +70,10 @@ def look_at(
 ) -> Look:
     """A new look; no call goes out before it is asked."""
     names = dict.fromkeys(BALANCED, lab.name)
-    return Look(lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled)
+    since = lab.state.since if lab.own_only else None
+    return Look(
+        lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled, since=since
+    )
 
 
 def survey(lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None) -> Survey:
@@ -84,8 +87,6 @@ def survey(lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None 
     resources = named | forgotten
     look = look.with_resources(resources)
     answers = dict(zip(resources, in_parallel(list(resources), look.found), strict=True))
-    for key in [key for key in forgotten if not answers[key]]:  # an instance keeps its tags for an hour after its end
-        del resources[key], answers[key]
     found = {key: answer for key, answer in answers.items() if not isinstance(answer, PlabError)}
     errors = {key: answer for key, answer in answers.items() if isinstance(answer, PlabError)}
     return Survey(resources, found, errors, unseen, look)
@@ -142,4 +143,15 @@ def know_maker(lab: Lab, look: Look, *, adopt: bool) -> None:
             hint="Choose another `lab:` name, or take it over: plab up --adopt, plab down --adopt.",
         )
     if makers:
-        lab.state.since = makers[0][1]
+        lab.state.since, lab.is_new = makers[0][1], False
+
+
+def yield_to_earlier(lab: Lab, look: Look) -> None:
+    """Raise Yielded when somebody began this lab earlier: both looked before either had made anything."""
+    ours = (lab.state.since, lab.owner)
+    since, owner = min(((since, owner) for owner, since in look.makers()), default=ours)
+    if (since, owner) < ours and since != lab.state.since:
+        raise Yielded(
+            f"The lab {lab.config.lab!r} belongs to {owner}, who began at {since}, just before this run.",
+            hint="Choose another `lab:` name.",
+        )

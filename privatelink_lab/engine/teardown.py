@@ -41,6 +41,12 @@ def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None
         lab.state.save()
 
 
+def withdraw(lab: Lab, steps: Sequence[Step]) -> Removed:
+    """Delete what this lab's own maker has made, and nothing of the one who began earlier; returns the receipt."""
+    lab.own_only = True
+    return down(lab, steps, survey(lab, steps))
+
+
 def needed_by(resources: Mapping[str, Resource], key: str) -> set[str]:
     """Every key that needs `key`, directly or through others, and `key` itself."""
     after = {key}
@@ -60,7 +66,10 @@ class _Down:
         self.details: dict[str, str] = {}
         self.began: dict[str, float] = {}
         self.sent: dict[str, float] = {}
+        self.in_use: set[str] = set()  # refused because something lives in it, or holds on
+        self.surveyed = lab.clock.now()
         self.tried: set[str] = set()  # keys of this tick: a stale describe must not make us spin
+        self.outage = waits.Outage(lab.clock)
         self.started = self.changed = lab.clock.now()
         self.removed = Removed()
         self._take(seen)
@@ -76,6 +85,8 @@ class _Down:
             self.lab.check_interrupted()
             if not self._open():
                 return self.removed if self._nothing_new() else None
+            if self.in_use and self.only is None and self.lab.clock.now() - self.surveyed >= RESEND:
+                self._survey_again()  # somebody may be building in it
             due = self._due()
             if not due and not self._can_wait():
                 self._give_up()
@@ -107,15 +118,21 @@ class _Down:
 
     def _nothing_new(self) -> bool:
         """The last look: describes may have been late at the first, so only a fresh one can say that all is gone."""
+        self._survey_again()
+        return not self._open()
+
+    def _survey_again(self) -> None:
+        self.surveyed = self.lab.clock.now()
         seen = survey(self.lab, self.steps)
         self.removed.left = {k: error for k, error in self.removed.left.items() if k in self.resources}
         self._take(seen)
-        return not self._open()
 
     def _observe(self) -> None:
         keys = self._open()
         look = look_at(self.lab, self.resources)
-        for key, answer in zip(keys, in_parallel(keys, look.found), strict=True):
+        answers = in_parallel(keys, look.found)
+        self.outage.note(answers)
+        for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, PlabError):
                 self._cannot_look(key, answer)
             elif answer:
@@ -124,9 +141,10 @@ class _Down:
                 self._gone(key)
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
-        if isinstance(error, AwsError) and (waits.is_throttle(error) or isinstance(error, LostAnswer)):
+        out_of_reach = isinstance(error, AwsError) and (waits.had_no_effect(error) or isinstance(error, LostAnswer))
+        if out_of_reach and not self.outage.is_too_long():
             self.found.setdefault(key, ())
-            self._waiting(key, "", error.code)
+            self._waiting(key, "", getattr(error, "code", ""))
         elif isinstance(error, AwsError) and waits.is_gone(error):
             self._gone(key)
         else:
@@ -146,6 +164,7 @@ class _Down:
 
     def _gone(self, key: str) -> None:
         self.found.pop(key, None)
+        self.in_use.discard(key)
         if key not in self.ever:
             return
         resource, ids = self.resources[key], sorted(self.ever.pop(key))
@@ -237,10 +256,12 @@ class _Down:
         errors = [error for error in errors if not (isinstance(error, AwsError) and waits.is_gone(error))]
         if not errors:
             self.sent[key] = self.lab.clock.now()
+            self.in_use.discard(key)
             self._changed()
             return True
         error = errors[0]
-        if isinstance(error, AwsError) and (waits.is_in_use(error) or isinstance(error, LostAnswer)):
+        if isinstance(error, AwsError) and waits.is_in_use(error):
+            self.in_use.add(key)
             self._waiting(key, self._ids(key)[0], error.code)
         else:
             self._leave(key, error)

@@ -27,7 +27,6 @@ STATES = {
     "failed": Phase.FAILED,
     "deleting": Phase.LEAVING,
 }
-GONE = "deleted"  # stays visible for a while
 
 
 def endpoint_key(consumer: str) -> str:
@@ -45,7 +44,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
 
     def find(lab: Lab, look: Look) -> tuple[Found, ...]:
         rows = look.keyed(lab.account(consumer), "vpc-endpoint", key)
-        return tuple(_found(look, row) for row in rows if row["State"].lower() != GONE)
+        return tuple(_found(look, row) for row in rows)
 
     def create(lab: Lab, look: Look, token: Token) -> str:
         request: dict[str, Any] = {

@@ -23,7 +23,6 @@ STATES = {
     "available": Phase.READY,
     "deleting": Phase.LEAVING,
 }
-GONE = "deleted"  # stays visible for a while
 
 
 # The service.
@@ -31,7 +30,7 @@ GONE = "deleted"  # stays visible for a while
 
 def _find_service(lab: Lab, look: Look) -> tuple[Found, ...]:
     rows = look.keyed(lab.provider, "vpc-endpoint-service", KEY)
-    return tuple(_found_service(lab, look, row) for row in rows if row["ServiceState"].lower() != GONE)
+    return tuple(_found_service(lab, look, row) for row in rows)
 
 
 def _found_service(lab: Lab, look: Look, row: Row) -> Found:

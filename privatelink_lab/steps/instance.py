@@ -23,7 +23,6 @@ STATES = {
     STOPPED: Phase.DRIFTED,
     "shutting-down": Phase.LEAVING,
 }
-GONE = "terminated"  # stays visible for about an hour
 
 
 def launch(

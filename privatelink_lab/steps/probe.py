@@ -17,7 +17,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row
 from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
-from privatelink_lab.steps.instance import GONE, STATES, launch, terminate
+from privatelink_lab.steps.instance import STATES, launch, terminate
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 NAME = "probe"
@@ -168,7 +168,7 @@ def probe(lab: Lab, consumer: str, asked: Asked | None = None) -> Resource:
 
     def find(lab: Lab, look: Look) -> tuple[Found, ...]:
         rows = look.keyed(lab.account(consumer), "instance", key)
-        return tuple(_found(lab, look, consumer, row) for row in rows if row["State"]["Name"] != GONE)
+        return tuple(_found(lab, look, consumer, row) for row in rows)
 
     def create(lab: Lab, look: Look, token: Token) -> str:
         assert asked is not None  # noqa: S101 (who wants one made says what it is to do)

@@ -12,7 +12,7 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look, Row, tags
 from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token, spec_of
-from privatelink_lab.steps.instance import GONE, STATES, STOPPED, launch, terminate
+from privatelink_lab.steps.instance import STATES, STOPPED, launch, terminate
 from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
@@ -52,7 +52,7 @@ def _spec(lab: Lab) -> str:
 
 def _find(lab: Lab, look: Look) -> tuple[Found, ...]:
     rows = look.keyed(lab.provider, "instance", KEY)
-    return tuple(_found(lab, row) for row in rows if row["State"]["Name"] != GONE)
+    return tuple(_found(lab, row) for row in rows)
 
 
 def _found(lab: Lab, row: Row) -> Found:

@@ -1,0 +1,70 @@
+"""What happens to a run from outside: somebody deletes, the connection goes, a second maker comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+from conftest import Cloud, config_of
+
+from privatelink_lab.aws import Account
+from privatelink_lab.aws.refusals import broken
+
+
+def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None:
+    """The listener goes by another's hand while the target is to become healthy: a failure at once, and no hanging."""
+    lab = slow_cloud.lab()
+    elbv2 = slow_cloud.account().elbv2
+
+    def delete() -> None:
+        if "provider/nlb/listener" in lab.state.timeline:
+            slow_cloud.clock.before_sleep = lambda: None
+            elbv2.delete_listener(ListenerArn=lab.state.ids["provider/nlb/listener"])
+
+    slow_cloud.clock.before_sleep = delete
+    began = slow_cloud.clock.now()
+    built = slow_cloud.up(lab)
+    words = "was there and is gone: somebody else deletes what this run builds."
+    assert words in str(built.failed["provider/nlb/listener"])
+    assert slow_cloud.clock.now() - began < 120
+    slow_cloud.clock.time += 60
+    assert slow_cloud.down(lab).exit_code == 0
+
+
+def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) -> None:
+    """No connection for half a minute while `up` runs: it goes on; for more than a minute: it stops and says so."""
+    lab = slow_cloud.lab()
+    account = lab.account("provider")
+    away = Outage(account, slow_cloud, seconds=30)
+    slow_cloud.clock.before_sleep = away.begin
+    assert slow_cloud.up(lab).exit_code == 0
+    assert away.ended
+    other = slow_cloud.lab(config_of(lab="other"))
+    slow_cloud.clock.before_sleep = Outage(other.account("provider"), slow_cloud, seconds=3600).begin
+    began = slow_cloud.clock.now()
+    built = slow_cloud.up(other)
+    assert "Could not connect" in str(next(iter(built.failed.values())))
+    assert slow_cloud.clock.now() - began < 120
+
+
+class Outage:
+    """An account whose connections fail for so many seconds, from the third sleep on."""
+
+    def __init__(self, account: Account, cloud: Cloud, seconds: float) -> None:
+        self.account, self.cloud, self.seconds = account, cloud, seconds
+        self.sleeps, self.began, self.ended = 0, 0.0, False
+        self.client = account.client
+
+    def begin(self) -> None:
+        """Called before each sleep."""
+        self.sleeps += 1
+        if self.sleeps == 3:
+            self.began = self.cloud.clock.now()
+            self.account.client = self.refuse  # type: ignore[method-assign]
+
+    def refuse(self, service: str, *, once: bool) -> Any:
+        """A client, or botocore's word for no connection."""
+        if self.cloud.clock.now() - self.began > self.seconds:
+            self.ended = True
+            return self.client(service, once=once)
+        raise broken("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))
