@@ -150,7 +150,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{total} {name}: 0 leaked, 0 duplicated in those that passed")
 
 
-def _cloud(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
+def cloud_at(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
+    """A local AWS in this process, so many times as fast as AWS, with these faults."""
     clock = VirtualClock()
     lines: list[str] = []
     with LocalAws(Clock(speed=speed, wall=clock.now), log=lines.append) as server:
@@ -163,19 +164,19 @@ def _cloud(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
 @pytest.fixture
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """The local AWS, at once, or as the command line asks."""
-    yield from _cloud(request.config.getoption("--speed"), request.config.getoption("--fault"))
+    yield from cloud_at(request.config.getoption("--speed"), request.config.getoption("--fault"))
 
 
 @pytest.fixture
 def slow_cloud() -> Iterator[Cloud]:
     """The local AWS at its usual speed: everything takes time, in virtual time."""
-    yield from _cloud(20)
+    yield from cloud_at(20)
 
 
 @pytest.fixture
 def real_pace_cloud() -> Iterator[Cloud]:
     """The local AWS that takes as long as AWS, in virtual time; a run is 1,500 calls."""
-    yield from _cloud(1)
+    yield from cloud_at(1)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from privatelink_lab.local.answers import CUT, Answer, error_answer
 from privatelink_lab.local.guard import Refusal
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
-IDLE = 300.0  # seconds until a silent connection is closed
+KNOCK = 10.0  # seconds until a connection is closed that has not asked anything
+IDLE = 300.0  # seconds until a silent one is closed that has
+OPEN = 512  # connections at once, a thread each; the next one is closed
 PARTING = 5.0  # seconds for answers on their way when the server ends
 BACKLOG = 512  # clients that may knock at once
 BAD_LENGTH = Refusal(411, "MissingContentLength", "Say Content-Length, and how many bytes it is.")
@@ -44,6 +46,11 @@ class Front(ThreadingHTTPServer):
         self.respond = respond
         self._open: set[socket.socket] = set()
         self._closed = threading.Condition()
+
+    def verify_request(self, _request: Any, _client_address: Any) -> bool:
+        """Whether there is room for one more connection."""
+        with self._closed:
+            return len(self._open) < OPEN
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that `hang_up` can end it while it idles."""
@@ -79,7 +86,7 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "plab"
     sys_version = ""
-    timeout = IDLE
+    timeout = KNOCK
     wbufsize = -1  # headers and body leave together
     disable_nagle_algorithm = True
 
@@ -90,6 +97,7 @@ class Exchange(BaseHTTPRequestHandler):
             self._send(error_answer(body, "", close=True))
             return
         self._send(self.server.respond(self.command, self.path, self._headers(), body))
+        self.connection.settimeout(IDLE)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
 

@@ -1,0 +1,94 @@
+"""What anybody on this machine may throw at the local AWS: it answers or hangs up, and goes on for its user."""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from privatelink_lab.local import front
+
+from .clouds import LocalCloud
+
+TIMES = 400
+BODY = b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc"
+
+
+def request_of(cloud: LocalCloud, body: bytes) -> bytes:
+    """A good request, as its user sends it."""
+    scope = f"{cloud.aws.access_key_id}/20260101/us-east-1/ec2/aws4_request"
+    lines = (
+        "POST / HTTP/1.1",
+        f"Host: 127.0.0.1:{cloud.aws.port}",
+        f"Authorization: AWS4-HMAC-SHA256 Credential={scope}",
+        "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def mutated(chance: random.Random, data: bytes) -> bytes:
+    """The same with some of it changed, cut, repeated or put in."""
+    found = bytearray(data)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(found) + 1)
+        match chance.randrange(4):
+            case 0:
+                found[at : at + 1] = chance.randbytes(1)
+            case 1:
+                del found[at : at + chance.randrange(40)]
+            case 2:
+                found[at:at] = chance.randbytes(chance.randrange(200))
+            case _:
+                found[at:at] = found[at : at + chance.randrange(100)] * chance.randrange(1, 4)
+    return bytes(found)
+
+
+def told(cloud: LocalCloud, data: bytes) -> bytes:
+    """What comes back; b"" where the server hangs up."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
+        try:
+            there.sendall(data)
+            there.shutdown(socket.SHUT_WR)
+            while more := there.recv(65536):
+                answer += more
+        except ConnectionError:  # it does not read on from what it has refused
+            pass
+    return answer
+
+
+def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
+    """Each is answered or hung up on within seconds; none is a 500 of ours, and the user is served after it."""
+    chance = random.Random(20261123)  # noqa: S311  # the same requests each time
+    good = request_of(cloud, BODY)
+    for number in range(TIMES):
+        answer = told(cloud, mutated(chance, good))
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 ", b"<ErrorResponse>")), (number, answer[:200])
+        assert b"Traceback" not in answer, (number, answer)
+        assert not answer.startswith(b"HTTP/1.1 500"), (number, answer)
+    assert cloud.client("ec2").describe_vpcs()["Vpcs"]
+
+
+def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond the limit are closed; who is connected is served meanwhile, and so is everybody afterwards."""
+    monkeypatch.setattr(front, "OPEN", 100)
+    ec2 = cloud.client("ec2")
+    assert ec2.describe_vpcs()["Vpcs"]
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", cloud.aws.port), 5)) for _ in range(300)]
+        assert crowd[-1].recv(1) == b""
+        assert ec2.describe_vpcs()["Vpcs"]
+    assert told(cloud, request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")).startswith(b"HTTP/1.1 200")
+
+
+def test_who_asks_nothing_is_hung_up_on(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that says nothing, or half a request, does not stay."""
+    monkeypatch.setattr(front.Exchange, "timeout", 0.05)
+    for word in (b"", b"POST / HTTP/1.1\r\nHost: "):
+        with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
+            there.sendall(word)
+            assert there.recv(1000) == b""

@@ -1,0 +1,77 @@
+"""No secret anywhere but in the request, nothing open to the world, files for their owner only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import Cloud, Run, config_of
+
+from privatelink_lab.lab import Lab
+from privatelink_lab.steps.probe import Asked
+from privatelink_lab.steps.probe import user_data as probe_data
+from privatelink_lab.steps.web_server import user_data
+
+
+@pytest.mark.parametrize("words", [("up",), ("up", "--json"), ("status", "--json"), ("down", "-y")])
+def test_no_secret_is_said_or_written(
+    at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """With -v, also where AWS refuses: no key, secret or token in output, events, state or log."""
+    import logging
+
+    secrets = [at_cloud.aws.secret_access_key, at_cloud.aws.access_key_id, "t0ken-of-the-session"]
+    monkeypatch.setenv("AWS_SESSION_TOKEN", secrets[2])
+    run("up", "-q")
+    written = (tmp_path / ".plab" / "test.json").read_text()
+    assert (tmp_path / ".plab" / "test.json").stat().st_mode & 0o777 == 0o600
+    at_cloud.fail("Delete*", 403, "UnauthorizedOperation")
+    ran = run(*words, "-v")
+    logging.getLogger("privatelink_lab").setLevel(logging.NOTSET)
+    for secret in secrets:
+        assert secret not in ran.out + ran.err + written
+
+
+def test_no_secret_is_in_user_data(cloud: Cloud) -> None:
+    """What the instances are given names the page, the endpoint and the port."""
+    probe = probe_data("name", 80, Asked(1, 1, "run"))
+    for text in (user_data("Hello", 80), probe):
+        assert not {cloud.aws.secret_access_key, cloud.aws.access_key_id} & set(text.split())
+        assert "AWS_" not in text
+
+
+def test_nothing_is_open_to_the_world(cloud: Cloud) -> None:
+    """No inbound rule of the lab names 0.0.0.0/0, or all protocols."""
+    lab = cloud.lab(config_of({"name": "acme"}, {"name": "beta"}, provider={"zones": 2}))
+    cloud.up(lab)
+    tag = [{"Name": "tag:plab:lab", "Values": ["test"]}]
+    groups = cloud.account().ec2.describe_security_groups(Filters=tag)["SecurityGroups"]  # type: ignore[arg-type]
+    assert len(groups) == 3
+    for rule in (rule for group in groups for rule in group["IpPermissions"]):
+        assert rule["IpProtocol"] == "tcp"
+        assert rule["FromPort"] == rule["ToPort"] == 80
+        assert not [each for each in rule["IpRanges"] if each["CidrIp"].endswith("/0")]
+        assert rule["Ipv6Ranges"] == []
+
+
+def test_instances_have_no_public_address_and_want_a_token(cloud: Cloud, lab: Lab) -> None:
+    """Private subnets only, IMDSv2 only, an encrypted volume."""
+    cloud.up(lab)
+    [row] = cloud.account().ec2.describe_instances()["Reservations"]
+    instance = row["Instances"][0]
+    assert "PublicIpAddress" not in instance
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    volume = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    assert cloud.account().ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Encrypted"]
+
+
+def test_no_program_is_run_through_a_shell() -> None:
+    """In all of our code: no `shell=True`, `os.system` or `eval`."""
+    root = Path(__file__).parents[1] / "privatelink_lab"
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in {"os.system", "os.popen", "eval", "exec"}, path
+                assert not [each for each in node.keywords if each.arg == "shell"], path
