@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,8 +248,10 @@ def test_another_account_than_the_states_is_refused(at_cloud: Cloud, run: Run, t
     assert at_cloud.changes() == []
 
 
-def test_a_foreign_connection_holds_down_until_forced(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
-    """`down -y` lists other accounts' connections and refuses; `--force` rejects and deletes."""
+def test_a_foreign_connection_holds_down_until_forced(
+    at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`down -y` lists other accounts' connections and refuses; `down` asks about them; `--force` rejects and deletes."""
     from test_acceptance import STRANGER, connect_stranger
 
     from privatelink_lab.engine import Built
@@ -269,6 +272,16 @@ def test_a_foreign_connection_holds_down_until_forced(at_cloud: Cloud, run: Run,
     assert "plab down --force" in ran.err
     assert at_cloud.changes() == []
     assert STRANGER.split(":")[4] == "444455556666"
+    for answers in ((False,), (True, False)):  # to the question about the others, and to the one about the lab
+        asked = iter(answers)
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        monkeypatch.setattr("privatelink_lab.cli.confirm", lambda _, asked=asked: next(asked))
+        refused = run("down")
+        assert refused.code == 1
+        assert f"{stranger} of account 444455556666" in refused.err
+        assert "Nothing was touched." in refused.err
+        assert next(asked, None) is None
+        assert at_cloud.changes() == []
     forced = run("down", "-y", "--force")
     assert forced.code == 0
     assert "1 foreign connection" in forced.out
