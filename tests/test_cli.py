@@ -251,7 +251,7 @@ def test_another_account_than_the_states_is_refused(at_cloud: Cloud, run: Run, t
 def test_a_foreign_connection_holds_down_until_forced(
     at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`down -y` lists other accounts' connections and refuses; `down` asks about them; `--force` rejects and deletes."""
+    """`down -y` lists other accounts' connections and refuses, `down` asks, `--force` rejects and deletes."""
     from test_acceptance import STRANGER, connect_stranger
 
     from privatelink_lab.engine import Built

@@ -8,12 +8,19 @@ import pytest
 from conftest import Cloud, config_of
 
 from privatelink_lab import engine
+from privatelink_lab.aws import account
 from privatelink_lab.errors import AccountError, AwsError, Interrupted, LostAnswer, PlabError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.steps import STEPS
+
+
+@pytest.fixture(autouse=True)
+def no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore waits for real before it tries again; here only the loop does, in virtual time."""
+    monkeypatch.setattr(account, "RETRIES", account.ONCE)
 
 
 class Thing:

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
-import json
-import socketserver
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +18,7 @@ from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Phase
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.probe import MARK, Asked, Report, read_report, user_data
+from privatelink_lab.steps.probe import Report
 
 MESSAGE = config_of().provider.web_server.message
 DIGEST = hashlib.sha256(MESSAGE.encode()).hexdigest()
@@ -35,156 +28,6 @@ def answer(number: int = 0, **other: Any) -> dict[str, Any]:
     """What a probe writes about one answer; the first ones are the slowest."""
     times = {"connect_ms": 9.0 - number, "total_ms": 19.0 - number}
     return {"address": "10.1.0.4", "status": 200, "digest": DIGEST, "body": MESSAGE} | times | other
-
-
-def line(**row: Any) -> str:
-    """One line of a probe."""
-    return f"{MARK} {json.dumps(row)}\n"
-
-
-# The report.
-
-
-def test_a_whole_report() -> None:
-    """One row per answer, in order, and the end."""
-    rows = [answer(number) for number in range(3)]
-    told = read_report("".join(line(**row) for row in rows) + line(end=True, tries=3))
-    assert told == Report(tuple(rows), ended=True, tries=3)
-
-
-def test_a_console_has_other_lines_too() -> None:
-    """The kernel writes before, between and in front of the probe's lines, with carriage returns."""
-    console = (
-        "[    0.000000] Linux version 6.1\r\n"
-        f"[   12.345678] cloud-init[1234]: {line(**answer())}"
-        "PLAB-WEB-SERVER-STARTED\r\n\r\n"
-        f"{MARK}\r\n"
-        f"[   13.000000] random: crng done\r\n{line(end=True, tries=3)}".replace("\n", "\r\n")
-    )
-    assert read_report(console) == Report((answer(),), ended=True, tries=3)
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        f'{MARK} {{"status": 200, "dig',
-        f"{MARK} not JSON",
-        f"{MARK} [1, 2]",
-        f"{MARK} 7",
-        f'{MARK}{{"end": true}}',
-        f"python3 - <<'END' # {MARK}",
-        '{"end": true}',
-    ],
-)
-def test_what_is_no_line_of_a_probe_is_passed_over(broken: str) -> None:
-    """Half a line, other JSON, and words about a probe say nothing; the lines around them count."""
-    assert read_report(broken) == Report()
-    assert read_report(f"{broken}\n{line(**answer())}") == Report((answer(),))
-
-
-def test_the_last_problem_counts() -> None:
-    """Names that did not resolve at first, then an address that did not answer; without an end it goes on."""
-    dns, silent = line(problem="dns", detail="Name or service not known"), line(problem="no answer", detail="timed out")
-    assert read_report(dns) == Report(problem="dns", detail="Name or service not known")
-    assert read_report(dns + silent) == Report(problem="no answer", detail="timed out")
-    assert read_report(dns + silent + line(end=True, tries=3)).ended
-    assert read_report(line(problem="no answer")).detail == ""
-
-
-def test_an_empty_console_says_nothing_yet() -> None:
-    """Before it has booted there is no report."""
-    assert read_report("") == Report()
-
-
-def test_a_body_is_written_once_and_counts_for_all() -> None:
-    """A hundred long answers fit the console: only the first of the same has its body."""
-    rows = [answer(number) for number in range(3)]
-    written = [rows[0], *({name: each for name, each in row.items() if name != "body"} for row in rows[1:])]
-    assert read_report("".join(line(**row) for row in written)).answers == tuple(rows)
-
-
-# The probe's own words.
-
-
-class Page(http.server.BaseHTTPRequestHandler):
-    """A page of 160 letters that take four bytes each."""
-
-    def do_GET(self) -> None:
-        """The same to everybody."""
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(("\U0001f600" * 160).encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(address: str, port: int = 0, page: type[socketserver.BaseRequestHandler] = Page) -> Iterator[int]:
-    """The port of a server at that address."""
-    with socketserver.ThreadingTCPServer((address, port), page) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield int(server.server_address[1])
-        server.shutdown()
-        thread.join()
-
-
-def probed(port: int, requests: int, *addresses: str) -> tuple[str, Report]:
-    """What a probe writes whose endpoint has these addresses."""
-    script = user_data("endpoint.example", port, Asked(requests, 1, "run"))
-    settings, _, program = script.partition("python3 - ")[2].partition("<<'END'\n")
-    names = f"""
-import socket
-ask_system = socket.getaddrinfo
-def resolve(name, *more):
-    each = {addresses!r} if name == "endpoint.example" else (name,)
-    return [row for address in each for row in ask_system(address, *more)]
-socket.getaddrinfo = resolve
-"""
-    command = [sys.executable, "-c", names + program.removesuffix("END\n"), settings.split()[0]]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    return said, read_report(said)
-
-
-def test_a_hundred_long_answers_fit_a_console() -> None:
-    """EC2 keeps 64 KiB: every request is told, and what came."""
-    with serving("127.0.0.1") as port:
-        said, told = probed(port, 100, "127.0.0.1")
-    assert len(said.encode()) < 40000
-    assert (told.tries, len(told.answers), told.ended) == (100, 100, True)
-    assert {row["body"] for row in told.answers} == {"\U0001f600" * 40}  # 160 bytes of it
-
-
-def test_every_address_is_asked() -> None:
-    """An endpoint has one in each zone: with one request there are two, and a silent zone is no success."""
-    with serving("127.0.0.1") as port, serving("127.0.0.2", port):
-        _, told = probed(port, 1, "127.0.0.1", "127.0.0.2")
-        assert {row["address"] for row in told.answers} == {"127.0.0.1", "127.0.0.2"}
-    with serving("127.0.0.2") as port:
-        _, told = probed(port, 4, "127.0.0.1", "127.0.0.2")
-    assert (told.tries, len(told.answers)) == (4, 2)
-    assert told.detail == "127.0.0.1 [Errno 111] Connection refused"
-
-
-def test_what_speaks_no_http_is_shown() -> None:
-    """An SSH server behind the port: status 0, and its words; one that closes at once is no answer."""
-
-    class Ssh(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(1000)
-            self.request.sendall(b"SSH-2.0-OpenSSH_9.6")
-
-    class Mute(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(1000)
-
-    with serving("127.0.0.1", page=Ssh) as port:
-        _, told = probed(port, 2, "127.0.0.1")
-    assert [(row["status"], row["body"]) for row in told.answers] == [(0, "SSH-2.0-OpenSSH_9.6")] * 2
-    with serving("127.0.0.1", page=Mute) as port:
-        _, told = probed(port, 2, "127.0.0.1")
-    assert (told.answers, told.detail) == ((), "127.0.0.1 the connection was closed without a word")
 
 
 # The hop.

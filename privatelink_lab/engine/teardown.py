@@ -85,7 +85,8 @@ class _Down:
             self.lab.check_interrupted()
             if not self._open():
                 return self.removed if self._nothing_new() else None
-            if self.in_use and self.only is None and self.lab.clock.now() - self.surveyed >= RESEND:
+            idle = self.lab.clock.now() - self.surveyed
+            if self.in_use and self.only is None and idle >= max(RESEND, self.waited()):
                 self._survey_again()  # somebody may be building in it
             due = self._due()
             if not due and not self._can_wait():
