@@ -163,8 +163,9 @@ def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool
 def down(options: Options, *, force: bool, adopt: bool) -> int:
     """Delete everything that bears the lab's tag, in reverse, and prove it.
 
-    Reused VPCs and subnets stay as they were. It ends with a receipt; exit code 3 when something is left. Run it again
-    after any failure: it looks first.
+    Reused VPCs and subnets stay as they were. Connections of other accounts are listed, and it asks about them; --yes
+    alone refuses. It ends with a receipt; exit code 3 when something is left. Run it again after any failure: it looks
+    first.
     """
     from privatelink_lab.commands import down as command
 
