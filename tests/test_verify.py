@@ -253,6 +253,7 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     assert ran.code == 130
     assert "Stopped; a probe may be left, which ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
+    lab.spread()
     assert states(lab) == ["running"]
     monkeypatch.setattr(engine, "down", remove)
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
