@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from botocore.exceptions import EndpointConnectionError
 from conftest import Cloud, config_of
 
-from privatelink_lab.aws import Account
+from privatelink_lab.aws import Account, account
 from privatelink_lab.aws.refusals import broken
 
 
@@ -29,6 +30,22 @@ def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None
     assert slow_cloud.clock.now() - began < 120
     slow_cloud.clock.time += 60
     assert slow_cloud.down(lab).exit_code == 0
+
+
+def test_a_throttle_late_in_a_run_is_no_failure(real_pace_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was ready for longer than its patience is looked at again, and AWS is busy just then: `up` waits on."""
+    monkeypatch.setattr(account, "RETRIES", account.ONCE)  # botocore's own attempts wait for real
+    lab = real_pace_cloud.lab()
+    busy = {"kind": "throttle", "action": "DescribeVpcs", "times": 3}
+
+    def be_busy() -> None:
+        if "provider/nlb" in lab.state.ids:
+            real_pace_cloud.clock.before_sleep = lambda: None
+            real_pace_cloud.clock.time += 400
+            real_pace_cloud.aws.choose_faults([busy])
+
+    real_pace_cloud.clock.before_sleep = be_busy
+    assert real_pace_cloud.up(lab).exit_code == 0
 
 
 def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) -> None:

@@ -98,6 +98,7 @@ class Progress:
         for key in self.resources.keys() & self.built.settled.keys():
             self._stood[key] = self.built.settled.pop(key)[0].id
             self.phases[key] = Phase.PENDING
+            self._waiting_since.pop(key, None)  # its patience counts anew, or one throttle now would be a failure
 
     def miss(self, key: str) -> None:
         """It is not there; what this run has seen there is gone by another's hand."""

@@ -103,7 +103,7 @@ class _Up:
     def _judge(self, key: str, found: tuple[Found, ...], look: Look) -> None:
         living = [one for one in found if one.phase is not Phase.LEAVING]
         if len(living) > 1:
-            self._judge_several(key, ", ".join(one.id for one in living), look)
+            self._judge_several(key, [one.id for one in living], look)
         elif living:
             self._judge_one(key, living[0])
         elif found:
@@ -114,13 +114,14 @@ class _Up:
         else:
             self.progress.miss(key)
 
-    def _judge_several(self, key: str, ids: str, look: Look) -> None:
+    def _judge_several(self, key: str, each: list[str], look: Look) -> None:
         """Nothing is made under a key that exists twice; a second maker, who began later, removes his own."""
+        ids = ", ".join(each)
         if self.lab.is_new and len({since for _, since in look.makers()}) > 1:
             self.progress.wait(key, Phase.PENDING, ids, "exists twice: another plab began later, and yields")
             return
         hint = f"Delete all but one of them, or everything with `plab down`: {ids}"
-        self.progress.fail(key, PlabError(f"{key} exists {ids.count(',') + 1} times: {ids}.", hint=hint))
+        self.progress.fail(key, PlabError(f"{key} exists {len(each)} times: {ids}.", hint=hint))
 
     def _judge_one(self, key: str, found: Found) -> None:
         self.lab.state.seen(key, found.id)

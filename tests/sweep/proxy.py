@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-READS = ("Describe", "Get", "AssumeRole")
+from conftest import READS
 
 Strike = Callable[[], bool]
 """What happens at the call; whether its answer is lost."""
