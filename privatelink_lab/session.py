@@ -19,7 +19,7 @@ from privatelink_lab.config import Config
 from privatelink_lab.errors import PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
-from privatelink_lab.state import FOLDER, Party, State
+from privatelink_lab.state import FOLDER, Party, Place, State
 from privatelink_lab.ui.screen import Screen
 
 if TYPE_CHECKING:
@@ -122,8 +122,11 @@ class Session:
         word = "started" if self.started_server else "running"
         self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
-    def settle_place(self, lab: Lab) -> None:
-        """Ask AWS who we are, say it, and refuse a lab whose state is of another account, region or server."""
+    def settle_place(self, lab: Lab) -> Place:
+        """Where the lab lives: ask AWS who we are and say it.
+
+        Raises StateError for a lab whose state is of another account, region or server.
+        """
         before = self.state.place
         token = self.server.token if self.server else None
         now = lab.place(server=token, started_by_up=self.started_server or bool(before and before.started_by_up))
@@ -135,6 +138,7 @@ class Session:
         self.state.place = now
         lab.refuse_moved_parties()
         self.screen.say(self._where(lab))
+        return now
 
     def _where(self, lab: Lab) -> str:
         if self.server:

@@ -6,16 +6,12 @@ a write error is an error. A lost file costs a look and nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from privatelink_lab.errors import StateError
 
@@ -178,50 +174,3 @@ def write_private(path: Path, text: str) -> None:
             f"The state file {path} cannot be written: {error.strerror}.",
             hint="Make the folder writable; what exists in AWS is tagged, so the next run finds it.",
         ) from None
-
-
-@contextlib.contextmanager
-def locked(folder: Path, lab: str) -> Iterator[None]:
-    """Hold the lab's lock; raises StateError naming who holds it. The kernel frees it when a process dies."""
-    path = path_of(folder, lab).with_suffix(".lock")
-    file = _lock(path)
-    while not _is_file_of(path, file):  # its holder has just removed it: there is a newer one, or none
-        file.close()
-        file = _lock(path)
-    with file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
-    except OSError as error:
-        raise StateError(f"The lock file {path} cannot be opened: {error.strerror}.") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with file:
-            holder = file.read().strip() or "another process"
-        raise StateError(
-            f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
-        ) from None
-    except OSError as error:  # a file system without locks, as some network mounts
-        file.close()
-        raise StateError(
-            f"The lock file {path} cannot be locked: {error.strerror}.", hint="Keep the config on a local disk."
-        ) from None
-    return file
-
-
-def _is_file_of(path: Path, file: IO[str]) -> bool:
-    try:
-        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
-    except FileNotFoundError:
-        return False

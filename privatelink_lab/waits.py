@@ -154,6 +154,11 @@ def had_no_effect(error: AwsError) -> bool:
     return is_throttle(error) or is_unsent(error)
 
 
+def is_unanswered(error: AwsError) -> bool:
+    """Whether AWS has not said anything of the matter itself: no effect, or nobody knows which."""
+    return had_no_effect(error) or isinstance(error, LostAnswer)
+
+
 def is_not_yet(error: AwsError) -> bool:
     """Whether the same call may succeed a little later: no effect yet, or something is still spreading."""
     return had_no_effect(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
@@ -161,12 +166,12 @@ def is_not_yet(error: AwsError) -> bool:
 
 def may_be_seen_later(error: AwsError) -> bool:
     """Whether a describe may succeed a little later: no answer, or a parent that AWS has not spread yet."""
-    return had_no_effect(error) or isinstance(error, LostAnswer) or is_gone(error)
+    return is_unanswered(error) or is_gone(error)
 
 
 def is_in_use(error: AwsError) -> bool:
     """Whether a delete has to wait for something that still holds on."""
-    return had_no_effect(error) or isinstance(error, LostAnswer) or error.code in IN_USE
+    return is_unanswered(error) or error.code in IN_USE
 
 
 def is_gone(error: AwsError) -> bool:

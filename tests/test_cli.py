@@ -272,10 +272,13 @@ def test_a_foreign_connection_holds_down_until_forced(
     assert "plab down --force" in ran.err
     assert at_cloud.changes() == []
     assert STRANGER.split(":")[4] == "444455556666"
+    without_terminal = run("down")
+    assert (without_terminal.code, "Say --force if you mean it" in without_terminal.err) == (2, True)
+    assert at_cloud.changes() == []
     for answers in ((False,), (True, False)):  # to the question about the others, and to the one about the lab
         asked = iter(answers)
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-        monkeypatch.setattr("privatelink_lab.cli.confirm", lambda _, asked=asked: next(asked))
+        monkeypatch.setattr("privatelink_lab.cli.confirm", lambda _, asked=asked, **__: next(asked))
         refused = run("down")
         assert refused.code == 1
         assert f"{stranger} of account 444455556666" in refused.err

@@ -11,6 +11,8 @@ from conftest import Cloud, config_of
 from privatelink_lab.aws import Account, account
 from privatelink_lab.aws.refusals import broken
 
+NOT_SEEN = "was there, and is not seen now"
+
 
 def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None:
     """The listener goes by another's hand while the target is to become healthy: a failure at once, and no hanging."""
@@ -30,6 +32,26 @@ def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None
     assert slow_cloud.clock.now() - began < 120
     slow_cloud.clock.time += 60
     assert slow_cloud.down(lab).exit_code == 0
+
+
+def test_what_one_look_misses_is_not_gone(real_pace_cloud: Cloud) -> None:
+    """A describe that once leaves out what was there (a replica that lags): `up` looks again and goes on."""
+    lab = real_pace_cloud.lab()
+    kept: list[dict[str, Any]] = []
+    ec2 = real_pace_cloud.account().ec2
+
+    def untag() -> None:
+        if "provider/web-server" in lab.state.timeline and not kept:
+            vpc = lab.state.ids["provider/vpc"]
+            kept.append({"Resources": [vpc], "Tags": ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"]})
+            ec2.delete_tags(**kept[0])
+        elif kept and any(getattr(event, "detail", "") == NOT_SEEN for event in real_pace_cloud.events):
+            ec2.create_tags(**kept[0])
+            real_pace_cloud.clock.before_sleep = lambda: None
+
+    real_pace_cloud.clock.before_sleep = untag
+    assert real_pace_cloud.up(lab).exit_code == 0
+    assert real_pace_cloud.clock.before_sleep is not untag
 
 
 def test_a_throttle_late_in_a_run_is_no_failure(real_pace_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

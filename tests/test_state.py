@@ -1,31 +1,16 @@
-"""The state file: what survives a crash, a full disk, another plab at work, and a damaged file."""
+"""The state file: what survives a crash, a full disk, and a damaged file."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from privatelink_lab import state
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Party, Place, State
-
-HOLD = """
-import sys
-from pathlib import Path
-from privatelink_lab import state
-
-with state.locked(Path(sys.argv[1]), "test"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 def saved(folder: Path) -> State:
@@ -157,8 +142,6 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert "Make the folder writable" in caught.value.hint
     with pytest.raises(StateError, match=r"cannot be read: Not a directory\."):
         state.load(tmp_path, "test")
-    with pytest.raises(StateError, match=r"lock file .* cannot be opened"), state.locked(tmp_path, "test"):
-        pass
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
@@ -175,56 +158,6 @@ def test_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
     path_in(tmp_path).parent.mkdir(mode=0o500)
     with pytest.raises(StateError, match=r"cannot be written: Permission denied\."):
         saved(tmp_path)
-
-
-def test_a_live_process_holds_the_lock_and_a_dead_one_does_not(tmp_path: Path) -> None:
-    """The second `up` names the process of the first; when that is killed the lab is free at once."""
-    with subprocess.Popen(  # our own interpreter
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(StateError) as caught, state.locked(tmp_path, "test"):
-            pass
-        words = rf"Another plab is at work on this lab: process {holder.pid} since \d\d:\d\d:\d\d\."
-        assert re.fullmatch(words, caught.value.message)
-        assert "Ctrl-C" in caught.value.hint
-        with state.locked(tmp_path, "other"):
-            pass
-        holder.kill()
-        holder.wait()
-        with state.locked(tmp_path, "test"):
-            pass
-
-
-def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
-    """One run after the other takes the lock, also when one of them failed; nothing stays of it."""
-    lock = path_in(tmp_path).with_suffix(".lock")
-    with pytest.raises(ZeroDivisionError), state.locked(tmp_path, "test"):
-        raise ZeroDivisionError
-    with state.locked(tmp_path, "test"), pytest.raises(StateError), state.locked(tmp_path, "test"):
-        pass
-    with state.locked(tmp_path, "test"):
-        text = lock.read_text(encoding="utf-8")
-    assert re.fullmatch(rf"process {os.getpid()} since \d\d:\d\d:\d\d\n", text)
-    assert not lock.exists()
-
-
-def test_a_lock_that_its_holder_has_just_removed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs never hold two files of one name: who locked the removed one opens again."""
-    lock, found = path_in(tmp_path).with_suffix(".lock"), []
-    real = fcntl.flock
-
-    def remove_first(file: Any, how: int) -> None:
-        real(file, how)
-        found.append(lock.stat().st_ino)
-        if len(found) == 1:
-            lock.unlink()
-
-    monkeypatch.setattr(fcntl, "flock", remove_first)
-    with state.locked(tmp_path, "test"):
-        assert lock.exists()
-    assert len(found) == 2
 
 
 def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:

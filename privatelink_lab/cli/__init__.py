@@ -248,10 +248,10 @@ def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeo
 plab.add_command(local)
 
 
-def confirm(question: str) -> bool:
+def confirm(question: str, *, instead: str = "--yes") -> bool:
     """Ask on the terminal; raises UsageError without one, so that nothing is done unasked."""
     if not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on.", hint="Say --yes if you mean it; nothing was touched.")
+        raise UsageError("There is no terminal to ask on.", hint=f"Say {instead} if you mean it; nothing was touched.")
     try:
         return click.confirm(question, default=False, err=True)
     except click.Abort:  # Ctrl-C or Ctrl-D

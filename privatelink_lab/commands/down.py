@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,10 +63,10 @@ def _consents_to_cut(work: Work, foreign: Sequence[Found], ask: Ask) -> bool:
     for found in foreign:
         work.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
     text = f"{len(foreign)} connections of other accounts use the service; deleting it cuts them."
-    if work.session.options.yes or not sys.stdin.isatty():
+    if work.session.options.yes:
         raise PlabError(f"{text} Nothing was touched.", hint="Tell their owners, then: plab down --force")
     work.screen.warn(text)
-    return ask("Have their owners been told? Reject them all?")
+    return ask("Have their owners been told? Reject them all?", instead="--force")
 
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from privatelink_lab import engine, prices, report, state, waits
+from privatelink_lab import engine, lock, prices, report, state, waits
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
@@ -17,7 +18,12 @@ from privatelink_lab.session import LOCAL_STEP, NoLab, Options, Session, open_se
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
 
-Ask = Callable[[str], bool]  # a question to the person at the terminal; raises UsageError where there is none
+
+class Ask(Protocol):
+    """A question to the person at the terminal; raises UsageError, naming the option `instead`, where there is none."""
+
+    def __call__(self, question: str, *, instead: str = "--yes") -> bool:
+        """Whether the answer is yes."""
 
 
 def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
@@ -88,13 +94,16 @@ class Work:
         self._stack.callback(self.screen.close_board)
         try:
             if self._locks:
-                self._stack.enter_context(state.locked(self.session.folder, self.session.config.lab))
+                self._stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
             if self._starts:
                 self.screen.open_board(self._plan())
             self.session.find_place(start=self._starts, writes=self._writes)
-            self.session.settle_place(self.lab)
+            place = self.session.settle_place(self.lab)
+            if self._locks:
+                url = os.environ.get("AWS_ENDPOINT_URL", "")
+                self._stack.enter_context(lock.on_machine(place, url, self.lab.config.lab, self.session.folder))
         except BaseException:
             self._stack.close()
             raise

@@ -26,6 +26,7 @@ class Progress:
         self.built = Built(resources, settled=dict(standing or {}))
         self.phases: dict[str, Phase | None] = dict.fromkeys(self.built.settled, Phase.READY)  # None: missing
         self._stood: dict[str, str] = {}  # key -> id of what was settled in this run and is looked at again
+        self._missed: dict[str, float] = {}  # key -> when a look first missed what had stood
         self._later = AGAIN if standing is None else ""
         self._details: dict[str, str] = {}
         self._waiting_since: dict[str, float] = {}  # what a timeout counts from
@@ -73,6 +74,7 @@ class Progress:
         """It is as asked."""
         self.phases[key] = Phase.READY
         self.built.settled[key] = (found,)
+        self._missed.pop(key, None)
         if self._stood.pop(key, None) == found.id:  # it was only doubted
             return
         self._changed(key)
@@ -103,13 +105,21 @@ class Progress:
     def miss(self, key: str) -> None:
         """It is not there; what this run has seen there is gone by another's hand."""
         if key in self._stood:
-            text = f"{key} ({self._stood[key]}) was there and is gone: somebody else deletes what this run builds."
-            self.fail(key, PlabError(text, hint="plab status"))
+            self._miss_what_stood(key)
             return
         self.phases[key] = None
         if key in self.lab.state.ids:
             self.lab.state.gone(key)
         self.lab.state.intents.pop(key, None)
+
+    def _miss_what_stood(self, key: str) -> None:
+        """One look may have asked a replica that lags; only what stays away for its settling window is gone."""
+        now = self.lab.clock.now()
+        if now - self._missed.setdefault(key, now) < self.lab.settle(self.resources[key]):
+            self.wait(key, Phase.PENDING, self._stood[key], "was there, and is not seen now")
+            return
+        text = f"{key} ({self._stood[key]}) was there and is gone: somebody else deletes what this run builds."
+        self.fail(key, PlabError(text, hint="plab status"))
 
     def fail(self, key: str, error: PlabError) -> None:
         """It will not get there."""

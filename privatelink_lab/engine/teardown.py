@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from privatelink_lab import waits
 from privatelink_lab.engine.survey import Survey, in_parallel, look_at, survey
-from privatelink_lab.errors import AwsError, LostAnswer, PlabError
+from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Failed, Finished, Started, Waiting
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, Step
@@ -142,8 +142,7 @@ class _Down:
                 self._gone(key)
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
-        out_of_reach = isinstance(error, AwsError) and (waits.had_no_effect(error) or isinstance(error, LostAnswer))
-        if out_of_reach and not self.outage.is_too_long():
+        if isinstance(error, AwsError) and waits.is_unanswered(error) and not self.outage.is_too_long():
             self.found.setdefault(key, ())
             self._waiting(key, "", getattr(error, "code", ""))
         elif isinstance(error, AwsError) and waits.is_gone(error):

@@ -63,6 +63,30 @@ def _building_and_removing(here: Path, there: Path) -> tuple[tuple[Path, tuple[s
     return (here, ("up", "-q", "--replace", "provider/web-server")), (there, ("down", "-y", "-q"))
 
 
+def test_two_folders_of_one_user(lab: StruckLab, tmp_path: Path) -> None:
+    """The same maker from a second folder, without its state: told who is at work and where; then it may go on."""
+    there = tmp_path / "there"
+    there.mkdir()
+    shutil.copy(lab.folder / "plab.yaml", there)
+    lab.proxy.changes_pass.clear()
+    first = start(lab.folder, lab.proxy.url, "up", "-q")
+    assert lab.proxy.changes_come.wait(60)
+    second = start(there, lab.proxy.url, "up", "-q")
+    said = "".join(second.communicate(timeout=60))
+    assert second.returncode == 1
+    assert f"Another plab is at work on this lab: process {first.pid} since " in said
+    assert f"in {lab.folder}." in said
+    lab.proxy.changes_pass.set()
+    assert (*first.communicate(timeout=120), first.returncode)[-1] == 0
+    lab.proxy.settle()
+    assert lab.duplicated() == {}
+    again = start(there, lab.proxy.url, "down", "-y", "-q")
+    again.communicate(timeout=120)
+    lab.proxy.settle()
+    assert again.returncode == 0
+    assert lab.leaked() == []
+
+
 def test_two_terminals_in_one_folder(lab: StruckLab) -> None:
     """The second is told who holds the lab; nothing of it is touched."""
     seen: list[tuple[int, str]] = []

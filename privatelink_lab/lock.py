@@ -1,0 +1,91 @@
+"""One plab at a time on one lab: a lock beside the state file, and one per machine for whoever has no state of it yet.
+
+The kernel frees a lock when its process dies, and its file goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from privatelink_lab.errors import StateError
+from privatelink_lab.state import Place, path_of
+
+
+@contextlib.contextmanager
+def in_folder(folder: Path, lab: str) -> Iterator[None]:
+    """Hold the lock of the lab's state file; raises StateError naming who holds it."""
+    path = path_of(folder, lab).with_suffix(".lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, "opened", error) from None
+    with _held(path, ""):
+        yield
+
+
+@contextlib.contextmanager
+def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]:
+    """Hold this user's lock on a lab in that account and region (or at that URL), whatever folder the config lies in.
+
+    Both runs bear the same `plab:owner`, so the second would take what the first makes for its own of a lost state.
+    Raises StateError naming who holds it, and in which folder.
+    """
+    identity = repr((os.getuid(), place.account, place.region, place.server, url, lab))
+    name = f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
+    with _held(Path(tempfile.gettempdir()) / name, f" in {folder.absolute()}"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, where: str) -> Iterator[None]:
+    file = _locked(path)
+    while not _is_file_of(path, file):  # its holder has just removed it: there is a newer one, or none
+        file.close()
+        file = _locked(path)
+    with file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}{where}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[str]:
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # a link that somebody else laid in a shared folder is refused
+        file = os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8")
+    except OSError as error:
+        raise _unusable(path, "opened", error) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            holder = file.read().strip() or "another process"
+        raise StateError(
+            f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
+        ) from None
+    except OSError as error:  # a file system without locks, as some network mounts
+        file.close()
+        raise _unusable(path, "locked", error, hint="Keep the config on a local disk.") from None
+    return file
+
+
+def _unusable(path: Path, participle: str, error: OSError, hint: str = "") -> StateError:
+    return StateError(f"The lock file {path} cannot be {participle}: {error.strerror}.", hint=hint)
+
+
+def _is_file_of(path: Path, file: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False

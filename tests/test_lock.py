@@ -1,0 +1,125 @@
+"""Two at work on one lab: the second is told who holds it, and nothing stays of a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from privatelink_lab import lock, state
+from privatelink_lab.errors import StateError
+from privatelink_lab.state import Place
+
+HERE = Place("us-east-1", "123456789012")
+HOLD = """
+import sys
+from pathlib import Path
+from privatelink_lab import lock
+
+with lock.in_folder(Path(sys.argv[1]), "test"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def file_in(folder: Path) -> Path:
+    """The lock file of the lab `test`."""
+    return state.path_of(folder, "test").with_suffix(".lock")
+
+
+def test_a_live_process_holds_the_lock_and_a_dead_one_does_not(tmp_path: Path) -> None:
+    """The second `up` names the process of the first; when that is killed the lab is free at once."""
+    with subprocess.Popen(  # our own interpreter
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StateError) as caught, lock.in_folder(tmp_path, "test"):
+            pass
+        words = rf"Another plab is at work on this lab: process {holder.pid} since \d\d:\d\d:\d\d\."
+        assert re.fullmatch(words, caught.value.message)
+        assert "Ctrl-C" in caught.value.hint
+        with lock.in_folder(tmp_path, "other"):
+            pass
+        holder.kill()
+        holder.wait()
+        with lock.in_folder(tmp_path, "test"):
+            pass
+
+
+def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
+    """One run after the other takes the lock, also when one of them failed; nothing stays of it."""
+    path = file_in(tmp_path)
+    with pytest.raises(ZeroDivisionError), lock.in_folder(tmp_path, "test"):
+        raise ZeroDivisionError
+    with lock.in_folder(tmp_path, "test"), pytest.raises(StateError), lock.in_folder(tmp_path, "test"):
+        pass
+    with lock.in_folder(tmp_path, "test"):
+        text = path.read_text(encoding="utf-8")
+    assert re.fullmatch(rf"process {os.getpid()} since \d\d:\d\d:\d\d\n", text)
+    assert not path.exists()
+
+
+def test_a_lock_that_its_holder_has_just_removed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs never hold two files of one name: who locked the removed one opens again."""
+    path: Path = file_in(tmp_path)
+    found: list[int] = []
+    real = fcntl.flock
+
+    def remove_first(file: Any, how: int) -> None:
+        real(file, how)
+        found.append(path.stat().st_ino)
+        if len(found) == 1:
+            path.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with lock.in_folder(tmp_path, "test"):
+        assert path.exists()
+    assert len(found) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """Where no lock file can be, one sentence says so."""
+    (tmp_path / state.FOLDER).write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(StateError, match=r"lock file .* cannot be opened"), lock.in_folder(tmp_path, "test"):
+        pass
+
+
+def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same user, account, region and name from a second folder: told where the first is at work; others go on."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there = tmp_path / "there"
+    with lock.on_machine(HERE, "", "test", there):
+        with pytest.raises(StateError, match=f"process {os.getpid()} since .* in {there}"):
+            lock.on_machine(HERE, "", "test", tmp_path).__enter__()
+        for place, url, lab in (
+            (Place("us-east-2", HERE.account), "", "test"),
+            (Place(HERE.region, "222222222222"), "", "test"),
+            (Place(HERE.region, HERE.account, "token"), "", "test"),
+            (HERE, "http://127.0.0.1:1", "test"),
+            (HERE, "", "other"),
+        ):
+            with lock.on_machine(place, url, lab, tmp_path):
+                pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can lead plab to write into another file by a link under the lock's name."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    names: list[Path] = []
+    with lock.on_machine(HERE, "", "test", tmp_path):
+        names += tmp_path.glob("plab-*.lock")
+    names[0].symlink_to(victim)
+    with pytest.raises(StateError, match="cannot be opened"):
+        lock.on_machine(HERE, "", "test", tmp_path).__enter__()
+    assert victim.read_text() == "precious"
