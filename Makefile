@@ -11,8 +11,8 @@ test: .venv/ready
 	$(BIN)/pytest -n auto --dist worksteal
 
 strict: .venv/ready
-	$(BIN)/pytest -n auto --ignore tests/local --fault not-found,seconds=1 --fault unavailable,seconds=2
-	$(BIN)/pytest -n auto --ignore tests/local --speed 200 --fault not-found,seconds=100 --fault unavailable,seconds=200
+	$(BIN)/pytest -n auto --ignore tests/local --ignore tests/sweep --fault not-found,seconds=1 --fault unavailable,seconds=2
+	$(BIN)/pytest -n auto --ignore tests/local --ignore tests/sweep --speed 200 --fault not-found,seconds=100 --fault unavailable,seconds=200
 	$(BIN)/pytest -n auto --moto tests/local
 
 sweep: .venv/ready

@@ -19,14 +19,18 @@ from privatelink_lab.errors import UsageError
 
 REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only
 
-_models = functools.cache(botocore.loaders.create_loader)  # one for all sessions: service models are read once
+
+@functools.cache
+def _models(data_path: str | None) -> botocore.loaders.Loader:
+    """One for all sessions: service models are large (EC2's takes 0.1 s and 25 MB), and are read once."""
+    return botocore.loaders.create_loader(data_path)
 
 
 def _bare_session() -> botocore.session.Session:
     """A botocore session that reads neither AWS_PROFILE nor the shared files."""
     nothing: dict[str, Any] = {"profile": None, "config_file": "", "credentials_file": "", "ca_bundle": None}
     session = botocore.session.Session(session_vars={name: (None, [], value, None) for name, value in nothing.items()})
-    session.register_component("data_loader", _models())
+    session.register_component("data_loader", _models(None))
     return session
 
 

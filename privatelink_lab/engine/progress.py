@@ -44,6 +44,13 @@ class Progress:
         over = self.built.settled.keys() | self.built.failed.keys() | set(self.built.blocked)
         return [key for key in self.resources if key not in over]
 
+    def may_differ(self, key: str) -> bool:
+        """Whether a look may see something new: not of what was missing and cannot be made yet.
+
+        Who else makes it meanwhile is met when its turn comes: what is to be made is looked at first.
+        """
+        return self.phases.get(key, Phase.PENDING) is not None or self.has_needs(key)
+
     def has_needs(self, key: str) -> bool:
         """Whether all that it stands on is ready or held."""
         return all(self.phases.get(need) in SATISFIED for need in self.resources[key].needs)
@@ -150,6 +157,7 @@ class Progress:
                 found = self.built.seen[key][0]
                 self.built.settled[key] = (found,)
                 self.lab.emit(Finished(key, resource.step, found.id, "held", found.detail))
+        self.built.blocked.sort(key=list(self.resources).index)
         self.built.seconds = self._since_start(None)
         return self.built
 

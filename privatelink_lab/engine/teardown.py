@@ -128,8 +128,14 @@ class _Down:
         self.removed.left = {k: error for k, error in self.removed.left.items() if k in self.resources}
         self._take(seen)
 
+    def _may_differ(self, key: str) -> bool:
+        """Whether a look may see something new: not of what stands where something else still stands on it."""
+        found = self.found[key]
+        is_moving = key in self.sent or not found or any(one.phase is Phase.LEAVING for one in found)
+        return is_moving or not self.after[key] & self.found.keys()
+
     def _observe(self) -> None:
-        keys = self._open()
+        keys = [key for key in self._open() if self._may_differ(key)]
         look = look_at(self.lab, self.resources)
         answers = in_parallel(keys, look.found)
         self.outage.note(answers)

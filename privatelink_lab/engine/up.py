@@ -74,24 +74,33 @@ class _Up:
     # What the look says.
 
     def _observe(self, look: Look) -> None:
-        keys = self.progress.unfinished()
-        answers = in_parallel(keys, look.found)
-        self.outage.note(answers)
+        """Read this look, as far as it may differ from the last one: what becomes possible by it is read as well."""
+        read: set[str] = set()
+        while keys := [key for key in self.progress.unfinished() if self.progress.may_differ(key) and key not in read]:
+            read.update(keys)
+            answers = in_parallel(keys, look.found)
+            self.outage.note(answers)
+            self._know_maker(look)
+            for key, answer in zip(keys, answers, strict=True):
+                self._read(key, answer, look)
+        self.progress.block()
+
+    def _know_maker(self, look: Look) -> None:
         if self.knows_maker:
             yield_to_earlier(self.lab, look)
         else:
             know_maker(self.lab, look, adopt=self.adopt)
             self.knows_maker = True
-        for key, answer in zip(keys, answers, strict=True):
-            if not isinstance(answer, PlabError) and answer:
-                self.progress.built.seen[key] = answer
-            if self.progress.is_lost(key):  # needs come first in the order: why it fails has been said there
-                self.progress.built.blocked.append(key)
-            elif isinstance(answer, PlabError):
-                self._cannot_look(key, answer)
-            else:
-                self._judge(key, answer, look)
-        self.progress.block()
+
+    def _read(self, key: str, answer: tuple[Found, ...] | PlabError, look: Look) -> None:
+        if not isinstance(answer, PlabError) and answer:
+            self.progress.built.seen[key] = answer
+        if self.progress.is_lost(key):  # needs come first in the order: why it fails has been said there
+            self.progress.built.blocked.append(key)
+        elif isinstance(answer, PlabError):
+            self._cannot_look(key, answer)
+        else:
+            self._judge(key, answer, look)
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
         """A throttle, an outage, or a parent that was just made and is not known everywhere: look again."""
