@@ -87,7 +87,8 @@ class _Admission:
             for row in rows:
                 self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
             send(self.lab.provider, service, [row.endpoint for row in rows])
-        return waits.until(self._tick, clock=self.lab.clock, waited=lambda: self.lab.clock.now() - self.began)
+        clock = self.lab.clock
+        return waits.until(self._tick, clock=clock, pause=lambda: waits.interval(clock.now() - self.began))
 
     def _tick(self) -> list[PlabError] | None:
         self.lab.check_interrupted()

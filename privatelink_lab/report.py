@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
+from privatelink_lab.timeline import Timeline
 
 MISSING, THERE = "missing", "there"
 
@@ -34,6 +36,16 @@ def status(lab: Lab, seen: Survey, *, judged: bool = True) -> dict[str, Any]:
         "usd_so_far": _so_far(lab.state.since or seen.since, cost),
         "resources": rows,
     }
+
+
+def timeline(lab: str, run: Timeline | None) -> dict[str, Any]:
+    """The `timeline` object: how long the last run took that changed something, and the chain that decided it."""
+    if run is None:
+        return {"lab": lab, "timeline": None}
+    began = datetime.fromtimestamp(run.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    spans = [{"key": key} | asdict(span) for key, span in run.spans.items()]
+    what = {"command": run.command, "began": began, "seconds": run.seconds, "chain": run.chain(), "spans": spans}
+    return {"lab": lab, "timeline": what}
 
 
 def place(lab: Lab) -> str:

@@ -106,9 +106,10 @@ class Resource:
 
     `key` is state key, tag value and display name (`provider/nlb`, `acme/endpoint`); its first part names the party
     whose account it lives in. `needs` gate its creation; `awaits` name what else must come before it can be READY, so
-    that nobody waits for it once one of them has failed. `noun` is what a receipt counts. `delete` starts the deletion
-    of several ids of its kind in one account and returns the refusals by id. `usd_per_hour` is None where no list price
-    is known.
+    that nobody waits for it once one of them has failed; in a teardown, what is to be looked for once they are gone.
+    `releases` are the needs that AWS no longer holds for it as soon as it is LEAVING. `noun` is what a receipt counts.
+    `delete` starts the deletion of several ids of its kind in one account and returns the refusals by id.
+    `usd_per_hour` is None where no list price is known.
     """
 
     key: str
@@ -121,6 +122,7 @@ class Resource:
     patience: Patience = Patience()
     usd_per_hour: float | None = 0.0
     awaits: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     step: str = ""
 
     @property

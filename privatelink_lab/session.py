@@ -20,6 +20,7 @@ from privatelink_lab.errors import PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import FOLDER, Party, Place, State
+from privatelink_lab.timeline import Timeline
 from privatelink_lab.ui.screen import Screen
 
 if TYPE_CHECKING:
@@ -176,20 +177,37 @@ def open_session(options: Options, screen: Screen) -> Session:
     Without a file, `--local` and a lab that lives on the local server run the defaults; a lab that is asked for by its
     name is found by its tags.
     """
-    path = options.config or Path(config.DEFAULT_FILE)
-    folder = path.parent
-    if options.lab:
-        loaded = config.of_name(options.lab)
-    elif options.config or path.exists():
-        loaded = config.load(path, aws.known_regions())
-    elif options.local or _lives_locally(folder):
-        loaded = config.default_config()
-    else:
+    folder = _folder(options)
+    loaded = _config(options)
+    if loaded is None:
         raise UsageError(
-            f"There is no config file {path}.",
+            f"There is no config file {config.DEFAULT_FILE}.",
             hint="Write one with `plab init`, or try it without an account: plab up --local",
         )
     return Session(options, screen, folder, loaded, state.load(folder, loaded.lab))
+
+
+def last_run(options: Options) -> tuple[str, Timeline | None]:
+    """The lab's name, and the timeline of its last run that changed something, from the files here: no call goes out.
+
+    Without a config it is that of the default lab.
+    """
+    lab, folder = (_config(options) or config.default_config()).lab, _folder(options)
+    return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
+
+
+def _folder(options: Options) -> Path:
+    return (options.config or Path(config.DEFAULT_FILE)).parent
+
+
+def _config(options: Options) -> Config | None:
+    """What the options ask for; None without a file where nothing says that the lab is a local one."""
+    path = options.config or Path(config.DEFAULT_FILE)
+    if options.lab:
+        return config.of_name(options.lab)
+    if options.config or path.exists():
+        return config.load(path, aws.known_regions())
+    return config.default_config() if options.local or _lives_locally(path.parent) else None
 
 
 def _lives_locally(folder: Path) -> bool:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from privatelink_lab.errors import StateError
+from privatelink_lab.timeline import Timeline
 
 SCHEMA = 1
 FOLDER = ".plab"
-JOURNALS = ("ids", "born", "intents", "attempts", "timeline")  # the mappings of a state file
+JOURNALS = ("ids", "born", "intents", "attempts")  # the mappings of a state file
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class State:
     intents: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
     attempts: dict[str, int] = field(default_factory=dict)  # key -> lives already used up
     parties: dict[str, Party] = field(default_factory=dict)
-    timeline: dict[str, list[float]] = field(default_factory=dict)  # key -> [started, done], seconds into the run
+    timeline: Timeline | None = None  # of the last run that changed anything
 
     def created(self, key: str, id_: str, now: float) -> None:
         """Note the answer to a create."""
@@ -103,14 +104,29 @@ class State:
         """Remove the file of a lab that is gone; its timeline stays as `<lab>.last.json`."""
         if self.path is None:
             return
-        last = {"schema": SCHEMA, "lab": self.lab, "since": self.since, "timeline": self.timeline}
-        write_private(self.path.with_suffix(".last.json"), json.dumps(last, indent=1) + "\n")
+        timeline = asdict(self.timeline) if self.timeline else None
+        last = {"schema": SCHEMA, "lab": self.lab, "since": self.since, "timeline": timeline}
+        write_private(last_path_of(self.path), json.dumps(last, indent=1) + "\n")
         self.path.unlink(missing_ok=True)
 
 
 def path_of(folder: Path, lab: str) -> Path:
     """Where the state of `lab` lies when its config lies in `folder`."""
     return folder / FOLDER / f"{lab}.json"
+
+
+def last_path_of(path: Path) -> Path:
+    """Where what is left of the lab with that state file lies."""
+    return path.with_suffix(".last.json")
+
+
+def last_timeline(folder: Path, lab: str) -> Timeline | None:
+    """The timeline of the last `down` of a lab that is gone; None where there is none that can be read."""
+    try:
+        data = json.loads(last_path_of(path_of(folder, lab)).read_text(encoding="utf-8"))
+        return Timeline.of(data["timeline"])
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
 
 
 def load(folder: Path, lab: str) -> State:
@@ -144,7 +160,14 @@ def _revive(data: dict[str, Any], path: Path) -> State:
         for journal in JOURNALS:
             data[journal].items()
         parties = {name: Party(**party) for name, party in data.pop("parties").items()}
-        return State(path=path, place=Place(**place) if place else None, parties=parties, **data)
+        timeline = data.pop("timeline")
+        return State(
+            path=path,
+            place=Place(**place) if place else None,
+            parties=parties,
+            timeline=Timeline.of(timeline) if timeline and "command" in timeline else None,  # for show only
+            **data,
+        )
     except (TypeError, KeyError, AttributeError):
         raise _damaged(path) from None
 

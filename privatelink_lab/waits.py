@@ -97,7 +97,7 @@ def interval(waited: float) -> float:
     return min(CEILING, max(FLOOR, SHARE * waited))
 
 
-def pause(refused_for: float) -> float:
+def retry_interval(refused_for: float) -> float:
     """Seconds until a call that AWS has refused for so long may go again.
 
     Longer than between looks: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (facts sheet 7).
@@ -105,14 +105,14 @@ def pause(refused_for: float) -> float:
     return min(CEILING, max(FLOOR, RETRY_SHARE * refused_for))
 
 
-def until(step: Callable[[], Answer | None], *, clock: Clock, waited: Callable[[], float]) -> Answer:
+def until(step: Callable[[], Answer | None], *, clock: Clock, pause: Callable[[], float]) -> Answer:
     """Call `step` until it returns something, and return that.
 
-    Between calls it sleeps `interval(waited())` seconds. `step` bounds itself: it raises or returns when time is up.
+    Between calls it sleeps `pause()` seconds. `step` bounds itself: it raises or returns when time is up.
     """
 
     def wait(_: RetryCallState) -> float:
-        return interval(waited())
+        return pause()
 
     answer = Retrying(retry=retry_if_result(lambda got: got is None), wait=wait, sleep=clock.sleep)(step)
     assert answer is not None  # noqa: S101 (what `retry_if_result` promises)

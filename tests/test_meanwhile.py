@@ -10,8 +10,14 @@ from conftest import Cloud, config_of
 
 from privatelink_lab.aws import Account, account
 from privatelink_lab.aws.refusals import broken
+from privatelink_lab.lab import Lab
 
 NOT_SEEN = "was there, and is not seen now"
+
+
+def is_ready(lab: Lab, key: str) -> bool:
+    """Whether this run has seen a key as asked."""
+    return bool(lab.state.timeline and (span := lab.state.timeline.spans.get(key)) and span.ended is not None)
 
 
 def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None:
@@ -20,7 +26,7 @@ def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None
     elbv2 = slow_cloud.account().elbv2
 
     def delete() -> None:
-        if "provider/nlb/listener" in lab.state.timeline:
+        if is_ready(lab, "provider/nlb/listener"):
             slow_cloud.clock.before_sleep = lambda: None
             elbv2.delete_listener(ListenerArn=lab.state.ids["provider/nlb/listener"])
 
@@ -41,7 +47,7 @@ def test_what_one_look_misses_is_not_gone(real_pace_cloud: Cloud) -> None:
     ec2 = real_pace_cloud.account().ec2
 
     def untag() -> None:
-        if "provider/web-server" in lab.state.timeline and not kept:
+        if is_ready(lab, "provider/web-server") and not kept:
             vpc = lab.state.ids["provider/vpc"]
             kept.append({"Resources": [vpc], "Tags": ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"]})
             ec2.delete_tags(**kept[0])

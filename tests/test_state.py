@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from privatelink_lab import state
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Party, Place, State
+from privatelink_lab.timeline import Span, Timeline
 
 
 def saved(folder: Path) -> State:
@@ -25,7 +27,9 @@ def saved(folder: Path) -> State:
         intents={"provider/subnet-1": 2.5},
         attempts={"provider/nlb": 2},
         parties={"provider": Party(), "acme": Party("p", "arn:aws:iam::123456789012:role/r")},
-        timeline={"provider/vpc": [0.0, 1.25]},
+        timeline=Timeline(
+            "up", 1.0, {"provider/vpc": Span(0.0, 1.25), "provider/nlb": Span(1.25, None, "provider/vpc")}
+        ),
     )
     full.save()
     return full
@@ -100,8 +104,10 @@ def test_a_field_of_another_shape_is_damaged(tmp_path: Path, name: str, value: o
     saved(tmp_path)
     data = json.loads(path_in(tmp_path).read_text(encoding="utf-8")) | {name: value}
     path_in(tmp_path).write_text(json.dumps(data), encoding="utf-8")
-    if isinstance(value, dict) and name not in {"place", "parties"}:
+    if isinstance(value, dict) and name not in {"place", "parties", "timeline"}:
         assert state.load(tmp_path, "test").lab == "test"
+    elif name == "timeline" and value != 5:
+        assert state.load(tmp_path, "test").timeline is None
     elif value == [] and name == "place":
         assert state.load(tmp_path, "test").place is None
     else:
@@ -163,6 +169,7 @@ def test_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
     """After `down` with nothing left only `<lab>.last.json` stays, for whoever asks how long it took."""
     full = saved(tmp_path)
+    assert full.timeline
     full.archive()
     last = path_in(tmp_path).with_suffix(".last.json")
     assert list(last.parent.iterdir()) == [last]
@@ -170,9 +177,10 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
         "schema": 1,
         "lab": "test",
         "since": "2026-08-01T10:00:00Z",
-        "timeline": {"provider/vpc": [0.0, 1.25]},
+        "timeline": asdict(full.timeline),
     }
     assert last.stat().st_mode & 0o777 == 0o600
+    assert state.last_timeline(tmp_path, "test") == full.timeline
     full.archive()
     assert state.load(tmp_path, "test") == State(lab="test", path=path_in(tmp_path))
 

@@ -40,7 +40,7 @@ def test_until_returns_the_first_answer() -> None:
     clock = VirtualClock()
     began, answers = clock.now(), iter([None, None, "ready", "never asked"])
     real = time.monotonic()
-    assert waits.until(lambda: next(answers), clock=clock, waited=lambda: clock.now() - began) == "ready"
+    assert waits.until(lambda: next(answers), clock=clock, pause=lambda: waits.interval(clock.now() - began)) == "ready"
     assert clock.sleeps == 2
     assert clock.now() - began == pytest.approx(0.4)
     assert next(answers) == "never asked"
@@ -50,7 +50,7 @@ def test_until_returns_the_first_answer() -> None:
 def test_an_answer_at_once_costs_no_sleep() -> None:
     """What is there already is not waited for."""
     clock = VirtualClock()
-    assert waits.until(lambda: 0, clock=clock, waited=lambda: 0.0) == 0
+    assert waits.until(lambda: 0, clock=clock, pause=lambda: waits.FLOOR) == 0
     assert clock.sleeps == 0
 
 
@@ -62,7 +62,7 @@ def test_until_sleeps_longer_the_longer_it_takes() -> None:
     def step() -> bool | None:
         return True if clock.now() - began > 1000 else None
 
-    assert waits.until(step, clock=clock, waited=lambda: clock.now() - began)
+    assert waits.until(step, clock=clock, pause=lambda: waits.interval(clock.now() - began))
     assert clock.sleeps < 200
 
 
@@ -74,7 +74,7 @@ def test_an_error_ends_the_wait_as_it_is() -> None:
         raise error
 
     with pytest.raises(AwsError) as caught:
-        waits.until(step, clock=clock, waited=lambda: 0.0)
+        waits.until(step, clock=clock, pause=lambda: waits.FLOOR)
     assert caught.value is error
     assert clock.sleeps == 0
 

@@ -214,16 +214,18 @@ def connections(options: Options) -> int:
 
 
 @plab.command()
+@click.option("--timeline", is_flag=True, help="Instead: how long the last up or down took, and why.")
 @BY_NAME
 @lab_options()
-def status(options: Options) -> int:
+def status(options: Options, *, timeline: bool) -> int:
     """Show what exists, in which state, and what it costs per hour.
 
-    One look at AWS; nothing is changed. What bears the lab's tag but is not in the config is listed too.
+    One look at AWS; nothing is changed. What bears the lab's tag but is not in the config is listed too. With
+    --timeline AWS is not asked: it shows when each thing of the last run began and ended, and what it waited for.
     """
     from privatelink_lab.commands import status as command
 
-    return command.status(options)
+    return command.timeline(options) if timeline else command.status(options)
 
 
 @plab.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 from privatelink_lab import engine, report
 from privatelink_lab.commands.work import Work, cost_words
-from privatelink_lab.session import Options
+from privatelink_lab.session import Options, last_run
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
 
@@ -22,6 +22,19 @@ def status(options: Options) -> int:
         else:
             _print_status(work.screen, data, local=bool(work.session.server))
         return 0
+
+
+def timeline(options: Options) -> int:
+    """Show how long the last run took, and why; see `plab status --help`."""
+    screen = Screen(json=options.json, quiet=options.quiet)
+    data = report.timeline(*last_run(options))
+    if options.json:
+        screen.data(data)
+    elif data["timeline"]:
+        screen.bars(data["timeline"])
+    else:
+        screen.out(f"No run of the lab {data['lab']} is remembered here. Next: plab up")
+    return 0
 
 
 def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:

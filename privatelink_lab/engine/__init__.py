@@ -7,8 +7,9 @@ steps come in as data.
 """
 
 from privatelink_lab.engine.built import Built
+from privatelink_lab.engine.remains import Removed
 from privatelink_lab.engine.survey import Survey, know_maker, look_at, planned, survey
-from privatelink_lab.engine.teardown import Removed, down, needed_by, withdraw
+from privatelink_lab.engine.teardown import down, needed_by, withdraw
 from privatelink_lab.engine.up import make, up
 
 __all__ = [

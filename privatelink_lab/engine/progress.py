@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from privatelink_lab import waits
 from privatelink_lab.engine.built import Built
+from privatelink_lab.engine.pace import Pace
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Failed, Finished, Waiting
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource
+from privatelink_lab.timeline import Timeline
 
 AGAIN = "Run plab up again to wait on, or plab down to give up."
 
@@ -30,8 +33,18 @@ class Progress:
         self._later = AGAIN if standing is None else ""
         self._details: dict[str, str] = {}
         self._waiting_since: dict[str, float] = {}  # what a timeout counts from
-        self._began: dict[str, float] = {}
-        self._started = self._changed_at = lab.clock.now()
+        self._put_off_until: dict[str, float] = {}  # when a call that AWS did not take yet may go again
+        self._needed_by: dict[str, list[str]] = {key: [] for key in resources}
+        self._near: dict[str, list[str]] = {key: [] for key in resources}  # what it needs or awaits, and the reverse
+        for key, resource in resources.items():
+            for need in resources.keys() & {*resource.needs, *resource.awaits}:
+                self._near[key].append(need)
+                self._near[need].append(key)
+            for need in resources.keys() & set(resource.needs):
+                self._needed_by[need].append(key)
+        self._pace = Pace(lab.clock)
+        self._started = lab.clock.now()
+        self._timeline = Timeline("up", self._started)
 
     # What is asked of it.
 
@@ -44,12 +57,27 @@ class Progress:
         over = self.built.settled.keys() | self.built.failed.keys() | set(self.built.blocked)
         return [key for key in self.resources if key not in over]
 
-    def may_differ(self, key: str) -> bool:
-        """Whether a look may see something new: not of what was missing and cannot be made yet.
+    def is_to_be_read(self, key: str) -> bool:
+        """Whether the look that comes now has to ask about it.
 
-        Who else makes it meanwhile is met when its turn comes: what is to be made is looked at first.
+        Not about what was missing and cannot be made yet: who else makes it meanwhile is met when its turn comes, for
+        what is to be made is looked at right before.
         """
-        return self.phases.get(key, Phase.PENDING) is not None or self.has_needs(key)
+        if self.phases.get(key, Phase.PENDING) is None:
+            return self.has_needs(key) and not self.is_put_off(key)
+        return self._pace.is_due(key)
+
+    def is_put_off(self, key: str) -> bool:
+        """Whether AWS did not take the last call for it, a moment ago."""
+        return self.lab.clock.now() < self._put_off_until.get(key, 0.0)
+
+    def pause(self) -> float:
+        """Seconds until something is to be looked at or tried again."""
+        now = self.lab.clock.now()
+        missing = [key for key in self.open() if self.phases.get(key, Phase.PENDING) is None]
+        tries = [max(waits.FLOOR, self._put_off_until.get(key, now) - now) for key in missing if self.has_needs(key)]
+        there = self._pace.pause(key for key in self.open() if key not in missing)
+        return min(there, *tries) if tries else there
 
     def has_needs(self, key: str) -> bool:
         """Whether all that it stands on is ready or held."""
@@ -61,10 +89,6 @@ class Progress:
         at_hand = self.resources.keys() | self.built.settled.keys()
         return bool(lost & {*resource.needs, *resource.awaits}) or not at_hand >= set(resource.needs)
 
-    def unchanged_for(self) -> float:
-        """Seconds since something last changed: what the next interval is a share of."""
-        return self.lab.clock.now() - self._changed_at
-
     def waited(self, key: str) -> float:
         """Seconds that it has waited since the last call or the first wait."""
         now = self.lab.clock.now()
@@ -72,33 +96,42 @@ class Progress:
 
     def _is_held(self, key: str) -> bool:
         """Held for good: unless what needs it is ready already, for then AWS has yet to show that here too."""
-        after = [r.key for r in self.resources.values() if key in r.needs]
-        return self.phases.get(key) is Phase.HELD and all(self.phases.get(k) is not Phase.READY for k in after)
+        return self.phases.get(key) is Phase.HELD and all(
+            self.phases.get(after) is not Phase.READY for after in self._needed_by[key]
+        )
 
     # What it is told.
 
+    def read(self, keys: list[str]) -> None:
+        """A look has asked about these."""
+        self._pace.looked(keys)
+
     def settle(self, key: str, found: Found) -> None:
-        """It is as asked."""
+        """It is as asked; what stands near it is worth a look."""
         self.phases[key] = Phase.READY
         self.built.settled[key] = (found,)
         self._missed.pop(key, None)
         if self._stood.pop(key, None) == found.id:  # it was only doubted
             return
-        self._changed(key)
-        self.lab.state.timeline[key] = [self._since_start(self._began.get(key)), self._since_start(None)]
+        self._ends(key)
+        self._pace.look_again(self._near[key])
         self.lab.emit(Finished(key, self.resources[key].step, found.id, "ready", found.detail))
 
-    def wait(self, key: str, phase: Phase | None, id_: str, detail: str) -> None:
-        """It is not there yet; too long is a failure."""
+    def wait(self, key: str, phase: Phase | None, id_: str, detail: str, *, bounded: bool = True) -> None:
+        """It is not there yet; too long is a failure, unless what it waits for is `bounded` by itself."""
         waited = self.waited(key)
         self.phases[key] = phase
         if self._details.get(key) != detail:
-            self._changed(key)
+            self._pace.changed(key)
             self._details[key] = detail
             self.lab.emit(Waiting(key, self.resources[key].step, id_, detail))
+        if phase is not None:
+            self._begins(key)
+        if phase is Phase.HELD:
+            self._ends(key)
         held = phase is Phase.HELD and self._is_held(key)
         patience = self.resources[key].patience
-        if not held and waited > patience.timeout:
+        if bounded and not held and waited > patience.timeout:
             message = f"{key} is still {detail!r} after {patience.timeout / 60:.0f} minutes."
             self.fail(key, PlabError(message, hint=self._later))
 
@@ -141,14 +174,19 @@ class Progress:
                 self.built.blocked.append(key)
 
     def begin(self, key: str) -> None:
-        """A call for it goes out."""
-        self._began.setdefault(key, self.lab.clock.now())
+        """A call for it goes out; the run is one that changes something, and is remembered."""
+        self._begins(key)
+        self.lab.state.timeline = self._timeline
 
     def took(self, key: str) -> None:
-        """A call for it took effect: its patience counts anew."""
+        """A call for it took effect: its patience counts anew, and it and what is near it are worth a look."""
         self._details[key] = ""
         self._waiting_since[key] = self.lab.clock.now()
-        self._changed(key)
+        self._pace.look_again([key, *self._near[key]])
+
+    def put_off(self, key: str, seconds: float) -> None:
+        """AWS did not take a call for it: not again for so long."""
+        self._put_off_until[key] = self.lab.clock.now() + seconds
 
     def conclude(self) -> Built:
         """The result; what is held is done."""
@@ -158,12 +196,12 @@ class Progress:
                 self.built.settled[key] = (found,)
                 self.lab.emit(Finished(key, resource.step, found.id, "held", found.detail))
         self.built.blocked.sort(key=list(self.resources).index)
-        self.built.seconds = self._since_start(None)
+        self.built.seconds = round(self.lab.clock.now() - self._started, 2)
         return self.built
 
-    def _changed(self, key: str) -> None:
-        self._changed_at = self.lab.clock.now()
-        self._began.setdefault(key, self._changed_at)
+    def _begins(self, key: str) -> None:
+        self._timeline.begin(key, self.lab.clock.now(), self.resources[key].needs)
 
-    def _since_start(self, moment: float | None) -> float:
-        return round((self.lab.clock.now() if moment is None else moment) - self._started, 2)
+    def _ends(self, key: str) -> None:
+        own = self.resources[key]
+        self._timeline.end(key, self.lab.clock.now(), (*own.needs, *own.awaits))

@@ -30,7 +30,7 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     resources = {key: r for key, r in planned(lab, steps).items() if r.create}
     run = _Up(lab, Progress(lab, resources, None), adopt=adopt)
     try:
-        return waits.until(run.tick, clock=lab.clock, waited=run.progress.unchanged_for)
+        return waits.until(run.tick, clock=lab.clock, pause=run.progress.pause)
     finally:
         lab.state.save()
 
@@ -43,7 +43,7 @@ def make(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
         if found and found[0].phase is Phase.READY and key not in resources
     }
     run = _Up(lab, Progress(lab, resources, standing), knows_maker=True)  # who saw what stands knows whose it is
-    return waits.until(run.tick, clock=lab.clock, waited=run.progress.unchanged_for)
+    return waits.until(run.tick, clock=lab.clock, pause=run.progress.pause)
 
 
 class _Up:
@@ -53,7 +53,6 @@ class _Up:
         self.outage = waits.Outage(lab.clock)
         self.doubted = lab.clock.now()
         self.mended: dict[str, float] = {}
-        self.refused_until: dict[str, float] = {}  # when a call that AWS did not take yet may go again
         self.tried: set[tuple[str, str]] = set()  # (key, action) of this tick: a stale describe must not make us spin
 
     def tick(self) -> Built | None:
@@ -76,8 +75,9 @@ class _Up:
     def _observe(self, look: Look) -> None:
         """Read this look, as far as it may differ from the last one: what becomes possible by it is read as well."""
         read: set[str] = set()
-        while keys := [key for key in self.progress.unfinished() if self.progress.may_differ(key) and key not in read]:
+        while keys := [k for k in self.progress.unfinished() if self.progress.is_to_be_read(k) and k not in read]:
             read.update(keys)
+            self.progress.read(keys)
             answers = in_parallel(keys, look.found)
             self.outage.note(answers)
             self._know_maker(look)
@@ -137,8 +137,8 @@ class _Up:
         hint = f"plab up --replace {key}" if self.resources[key].delete else ""
         if found.phase is Phase.READY and self.progress.has_needs(key):
             self.progress.settle(key, found)
-        elif found.phase is Phase.READY:  # what it stands on may still be replaced under it
-            self.progress.wait(key, Phase.PENDING, found.id, found.detail)
+        elif found.phase is Phase.READY:  # what it stands on may still be replaced under it, or is doubted
+            self.progress.wait(key, Phase.PENDING, found.id, found.detail, bounded=False)
         elif found.phase is Phase.FAILED:
             self.progress.fail(key, PlabError(f"{key} ({found.id}) {found.detail}.", hint=hint))
         elif found.phase is Phase.DRIFTED and self.resources[key].mend is None:
@@ -166,7 +166,7 @@ class _Up:
         return any(took)
 
     def _due(self, key: str) -> bool:
-        if not self.progress.has_needs(key) or self.lab.clock.now() < self.refused_until.get(key, 0.0):
+        if not self.progress.has_needs(key) or self.progress.is_put_off(key):
             return False
         phase = self.progress.phases[key]
         if phase is Phase.DRIFTED and self.lab.clock.now() - self.mended.get(key, -RESEND) < RESEND:
@@ -223,5 +223,5 @@ class _Up:
         if waited > timeout:
             self.progress.fail(key, error)
         else:
-            self.refused_until[key] = self.lab.clock.now() + waits.pause(waited)
+            self.progress.put_off(key, waits.retry_interval(waited))
             self.progress.wait(key, self.progress.phases[key], "", error.code)

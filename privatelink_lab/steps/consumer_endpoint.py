@@ -67,6 +67,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         find=find,
         create=create,
         delete=_delete,
+        releases=(SERVICE, PERMISSIONS),  # a connection that is deleting no longer holds its service (facts sheet 4)
         patience=Patience(900, SPREADS),
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )

@@ -187,7 +187,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         Resource(
             key=INTERFACES,
             noun="network interface",
-            needs=(),
+            needs=subnet_keys(lab, PROVIDER),
+            awaits=(KEY,),
             find=_find_interfaces,
             delete=_wait_for_interfaces,
             patience=DELETED_LAST,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.events import Event
+from privatelink_lab.ui.bars import bars
 from privatelink_lab.ui.lines import JsonLines, PlainLines, Silence
 
 if TYPE_CHECKING:
@@ -83,3 +84,10 @@ class Screen:
         from privatelink_lab.ui.live import print_table
 
         print_table(sys.stdout, columns, rows)
+
+    def bars(self, timeline: dict[str, Any]) -> None:
+        """Write a run's timeline to stdout."""
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s.", flush=True)
+        self.table(("KEY", "WHEN", "SECONDS", "WAITED FOR"), bars(timeline, unicode=unicode))
+        print(f"The chain that decided it: {' -> '.join(timeline['chain'])}", flush=True)

@@ -1,0 +1,73 @@
+"""How long one run took and why: when each key began and ended, what it waited for, and the chain that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+@dataclass
+class Span:
+    """One key's part of a run, in seconds since its start.
+
+    `began` is its first call or the first wait for it, `ended` when others could go on (None: not in this run), `after`
+    the key whose end it waited for last (None: for nobody).
+    """
+
+    began: float
+    ended: float | None = None
+    after: str | None = None
+
+
+@dataclass
+class Timeline:
+    """One run of a command; `at` is when it began, in epoch seconds."""
+
+    command: str
+    at: float
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """What `dataclasses.asdict` made; raises TypeError, KeyError or AttributeError for anything else."""
+        spans = {key: Span(**span) for key, span in data["spans"].items()}
+        return cls(data["command"], data["at"], spans)
+
+    def begin(self, key: str, now: float, before: Iterable[str]) -> None:
+        """A key's span begins at `now` (epoch seconds), unless it has; it could not before those had ended."""
+        if key not in self.spans:
+            self.spans[key] = Span(self._since_start(now), None, self._last_of(before))
+
+    def end(self, key: str, now: float, before: Iterable[str]) -> None:
+        """A key's span ends at `now`, unless it has; it could not before those had ended."""
+        span = self.spans.get(key)
+        if span and span.ended is None:
+            span.ended = self._since_start(now)
+            span.after = self._last_of(before) or span.after
+
+    @property
+    def seconds(self) -> float:
+        """How long it took until the last key ended."""
+        return max((span.ended for span in self.spans.values() if span.ended is not None), default=0.0)
+
+    def chain(self) -> list[str]:
+        """The keys that decided how long it took, first to last: each waited for the one before it."""
+        last = self._last_of(self.spans)
+        chain: list[str] = []
+        while last is not None and last not in chain:
+            chain.insert(0, last)
+            last = self.spans[last].after if last in self.spans else None
+        return [key for key in chain if key in self.spans]
+
+    def _last_of(self, keys: Iterable[str]) -> str | None:
+        """The one that ended last; of several the last one named, which may stand on the others."""
+        ended = [
+            (span.ended, number, key)
+            for number, key in enumerate(keys)
+            if (span := self.spans.get(key)) and span.ended is not None
+        ]
+        return max(ended)[2] if ended else None
+
+    def _since_start(self, now: float) -> float:
+        return round(now - self.at, 2)
