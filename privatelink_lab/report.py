@@ -27,13 +27,13 @@ def status(lab: Lab, seen: Survey, *, judged: bool = True) -> dict[str, Any]:
     if not judged:
         rows = [_unjudged(row) for row in rows if row["phase"] != MISSING]
     rows += [_unseen(what, error) for what, error in seen.unseen.items()]
-    cost = _cost(lab, seen)
+    usd_per_hour = cost(lab, seen)
     return {
         "lab": lab.config.lab,
         "place": place(lab),
-        "usd_per_hour": cost,
+        "usd_per_hour": usd_per_hour,
         "since": lab.state.since or seen.since,
-        "usd_so_far": _so_far(lab.state.since or seen.since, cost),
+        "usd_so_far": _so_far(lab.state.since or seen.since, usd_per_hour),
         "resources": rows,
     }
 
@@ -75,7 +75,8 @@ def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[s
     return {"key": resource.key, "step": resource.step, "id": id_, "phase": phase, "detail": detail}
 
 
-def _cost(lab: Lab, seen: Survey) -> float | None:
+def cost(lab: Lab, seen: Survey) -> float | None:
+    """What exists costs so many USD per hour; None where a price is not known."""
     return _cost_of(lab, seen.resources, seen.existing())
 
 

@@ -23,10 +23,10 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
 
 
 def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
-    seen = engine.survey(work.lab, STEPS)
+    seen = engine.survey(work.lab, STEPS, to_delete=True)
     engine.know_maker(work.lab, seen.look, adopt=adopt)
     existing = {key: found for key, found in seen.existing().items() if seen.resources[key].delete}
-    cost = report.status(work.lab, seen)["usd_per_hour"]
+    cost = report.cost(work.lab, seen)
     if existing and not _consents(work, seen, list(existing), force=force, ask=ask):
         work.screen.say("Nothing was touched.")
         return work.finish(report.removed(work.lab, engine.Removed(), None), 1)

@@ -62,6 +62,10 @@ class Remains:
         """Keys that the look that comes now has to ask about: not of what something else still stands on."""
         return [key for key in self.open() if self._may_differ(key) and self._pace.is_due(key)]
 
+    def standing(self, keys: list[str]) -> dict[str, tuple[Found, ...]]:
+        """What the look that asks about `keys` may take as it was seen before."""
+        return {key: found for key, found in self.found.items() if found and key not in keys}
+
     def due(self, resend: float) -> list[str]:
         """What is there, needed by nothing that is still there, and not asked of AWS in the last `resend` seconds."""
         now = self.lab.clock.now()

@@ -76,12 +76,15 @@ def look_at(
     )
 
 
-def survey(lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None) -> Survey:
+def survey(
+    lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None, *, to_delete: bool = False
+) -> Survey:
     """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know.
 
-    `more` are resources that no step plans, and that are to be looked at as well.
+    `more` are resources that no step plans, and that are to be looked at as well. `to_delete` leaves out what goes with
+    its parent.
     """
-    named = planned(lab, steps) | dict(more or {})
+    named = {key: r for key, r in planned(lab, steps).items() if r.delete or not to_delete} | dict(more or {})
     look = look_at(lab, named)
     forgotten, unseen = _forgotten(lab, steps, named, look)
     resources = named | forgotten

@@ -30,7 +30,7 @@ def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None
 def withdraw(lab: Lab, steps: Sequence[Step]) -> Removed:
     """Delete what this lab's own maker has made, and nothing of the one who began earlier; returns the receipt."""
     lab.own_only = True
-    return down(lab, steps, survey(lab, steps))
+    return down(lab, steps, survey(lab, steps, to_delete=True))
 
 
 def needed_by(resources: Mapping[str, Resource], key: str) -> set[str]:
@@ -98,14 +98,14 @@ class _Down:
 
     def _survey_again(self) -> None:
         self.surveyed = self.lab.clock.now()
-        seen = survey(self.lab, self.steps)
+        seen = survey(self.lab, self.steps, to_delete=True)
         removed, known = self.remains.removed, self.remains.resources
         removed.left = {key: error for key, error in removed.left.items() if key in known}
         self._take(seen)
 
     def _observe(self) -> None:
         keys = self.remains.to_be_read()
-        look = look_at(self.lab, self.remains.resources)
+        look = look_at(self.lab, self.remains.resources, self.remains.standing(keys))
         answers = in_parallel(keys, look.found)
         self.outage.note(answers)
         self.remains.read(keys)
