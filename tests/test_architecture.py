@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,19 +118,30 @@ def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
             )
 
 
-def test_help_and_version_import_nothing_heavy() -> None:
-    """`plab --help` and `--version` import no boto3, moto, pydantic, rich or yaml."""
-    heavy = {"boto3", "botocore", "moto", "pydantic", "rich", "yaml", "tenacity"}
+HEAVY = {"boto3", "botocore", "moto", "pydantic", "rich", "yaml", "tenacity"}
+STARTS = {  # what a user waits for before anything is done -> how the shell says it
+    "--help": ("--help", {}),
+    "up --help": ("up --help", {}),
+    "--version": ("--version", {}),
+    "completion": ("", {"_PLAB_COMPLETE": "bash_complete", "COMP_WORDS": "plab local s", "COMP_CWORD": "2"}),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_help_version_and_completion_import_nothing_heavy(start: str) -> None:
+    """They answer at once: no boto3, moto, pydantic, rich, yaml or tenacity is loaded for them."""
+    words, settings = STARTS[start]
     code = (
-        "import sys\n"
-        "from privatelink_lab.cli import plab\n"
-        "for word in ('--help', '--version'):\n"
-        "    try: plab.main([word])\n"
-        "    except SystemExit: pass\n"
-        f"print(sorted({heavy!r} & set(sys.modules)))\n"
+        "import atexit, sys\n"
+        f"sys.argv = ['plab', *{words.split()!r}]\n"
+        f"atexit.register(lambda: print(sorted({HEAVY!r} & set(sys.modules))))\n"
+        "from privatelink_lab.cli import main\n"
+        "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | settings)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert len(done.stdout.splitlines()) > 1
 
 
 def test_names_are_nouns_of_the_field() -> None:

@@ -137,6 +137,43 @@ def test_waits_overlap_and_each_kind_is_asked_once_a_tick(real_pace_cloud: Cloud
     assert calls.count("DescribeVpcEndpoints") <= real_pace_cloud.clock.sleeps + waves
 
 
+def test_a_teardown_takes_its_longest_chain(real_pace_cloud: Cloud) -> None:
+    """On AWS's clock: the service goes beside its endpoint, the balancer after it, its interfaces last; few calls."""
+    lab = real_pace_cloud.lab()
+    assert real_pace_cloud.up(lab).exit_code == 0
+    real_pace_cloud.spread()
+    real_pace_cloud.calls()
+    began = real_pace_cloud.clock.now()
+    assert real_pace_cloud.down(lab).exit_code == 0
+    took = real_pace_cloud.clock.now() - began
+    chain = ("service_deleted", "service_gone", "balancer_deleted", "interfaces_gone")
+    longest_chain = sum(DELAYS[name].usual for name in chain)
+    assert longest_chain <= took <= 1.05 * longest_chain
+    calls = real_pace_cloud.calls()
+    assert calls.count("DeleteSubnet") == calls.count("DeleteVpc") == 2, "what AWS would refuse is not asked"
+    assert calls.index("DeleteVpcEndpointServiceConfigurations") < calls.index("DeleteLoadBalancer")
+    assert lab.state.timeline
+    assert lab.state.timeline.chain()[:3] == ["provider/endpoint-service", "provider/nlb", "provider/nlb/interfaces"]
+
+
+def test_nobody_asks_for_what_cannot_be_there_yet(real_pace_cloud: Cloud) -> None:
+    """While the balancer provisions no look asks for the service or an endpoint: they cannot have been made."""
+    lab = real_pace_cloud.lab()
+    asked: list[str] = []
+
+    def note() -> None:
+        calls = real_pace_cloud.calls()
+        if "provider/nlb" in lab.state.ids and "provider/endpoint-service" not in lab.state.ids:
+            asked.extend(calls)
+
+    real_pace_cloud.clock.before_sleep = note
+    assert real_pace_cloud.up(lab).exit_code == 0
+    assert "DescribeLoadBalancers" in asked
+    doubts = 130 / 30 + 1  # every half a minute all that stands is looked at again, and what cannot be made is not
+    assert asked.count("DescribeVpcs") <= doubts
+    assert not {"DescribeVpcEndpoints", "DescribeVpcEndpointConnections", "DescribeListeners"} & set(asked)
+
+
 def test_a_zone_is_known_by_the_number_of_its_subnet(lab: Lab) -> None:
     """AWS shows the second subnet before the first: a consumer's second one follows it into its zone all the same."""
     two = {"provider/subnet-2": (Found("subnet-2", Phase.READY, shows={"zone": "use1-az2"}),)}

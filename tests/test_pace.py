@@ -1,0 +1,71 @@
+"""How often each key is looked at: what a user pays in calls, and in seconds that pass unseen."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import VirtualClock
+
+from privatelink_lab.engine.pace import Pace
+from privatelink_lab.waits import CEILING, FLOOR
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Time that the test lets pass."""
+    return VirtualClock()
+
+
+def looks(pace: Pace, clock: VirtualClock, seconds: float, *keys: str) -> list[tuple[float, list[str]]]:
+    """Look whenever it is due for so long: when, and at what."""
+    began, seen = clock.now(), []
+    while clock.now() - began < seconds:
+        due = [key for key in keys if pace.is_due(key)]
+        pace.looked(due)
+        seen.append((clock.now() - began, due))
+        clock.sleep(pace.pause(keys))
+    return seen
+
+
+def test_what_does_not_change_is_looked_at_seldomer(clock: VirtualClock) -> None:
+    """Three minutes of waiting for a balancer cost some hundred looks, the last ones nine seconds apart."""
+    seen = looks(Pace(clock), clock, 180, "balancer")
+    assert len(seen) < 120
+    assert seen[1][0] - seen[0][0] == pytest.approx(FLOOR)
+    assert FLOOR < seen[-1][0] - seen[-2][0] <= CEILING
+
+
+def test_a_change_of_one_brings_nobody_else_back(clock: VirtualClock) -> None:
+    """The instance changes its state: the balancer, which does not, keeps its own long interval."""
+    pace = Pace(clock)
+    looks(pace, clock, 100, "balancer", "instance")
+    pace.changed("instance")
+    seen = looks(pace, clock, 4, "balancer", "instance")
+    assert sum("instance" in keys for _, keys in seen) > 10
+    assert sum("balancer" in keys for _, keys in seen) <= 3
+
+
+def test_a_look_takes_along_whose_own_would_come_soon(clock: VirtualClock) -> None:
+    """Five hundred endpoints that began at different moments cost hardly more looks than one."""
+    pace, keys = Pace(clock), [f"consumer-{number}" for number in range(500)]
+    for key in keys:
+        pace.look_again([key])
+        pace.looked([key])
+        clock.sleep(0.01)
+    alone = len(looks(Pace(clock), clock, 60, "one"))
+    assert len(looks(pace, clock, 60, *keys)) <= 2 * alone
+
+
+def test_what_something_was_done_to_is_looked_at_at_once(clock: VirtualClock) -> None:
+    """After a call took effect nobody waits for the next interval."""
+    pace = Pace(clock)
+    looks(pace, clock, 100, "endpoint")
+    pace.looked(["endpoint"])
+    assert not pace.is_due("endpoint")
+    pace.look_again(["endpoint"])
+    assert pace.is_due("endpoint")
+    assert pace.pause(["endpoint"]) == 0
+
+
+def test_with_nothing_to_look_at_it_does_not_spin(clock: VirtualClock) -> None:
+    """No key is waited for: the loop still sleeps."""
+    assert Pace(clock).pause([]) == FLOOR
