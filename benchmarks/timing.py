@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Self
+
+
+LONGEST = 300.0  # seconds that one command may take
 
 
 class Failed(Exception):
@@ -75,10 +80,19 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], ar
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         began = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that what it started ends with it
         )
+        guard = threading.Timer(LONGEST, os.killpg, (process.pid, signal.SIGKILL))
+        guard.start()
         _, status, used = os.wait4(process.pid, 0)
         wall = time.monotonic() - began
+        guard.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
