@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import Self
 
-
 LONGEST = 300.0  # seconds that one command may take
 
 
