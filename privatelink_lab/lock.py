@@ -1,6 +1,6 @@
 """One plab at a time on one lab: a lock beside the state file, and one per machine for whoever has no state of it yet.
 
-The kernel frees a lock when its process dies, and its file goes with it.
+The kernel frees a lock when its process dies. A file that a killed process left holds nobody up.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import IO
 
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Place, path_of
+
+SHARED = Path("/tmp")  # noqa: S108  # the same for every terminal, whatever its TMPDIR; links are refused below
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
@@ -27,7 +29,7 @@ def in_folder(folder: Path, lab: str) -> Iterator[None]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(path, "opened", error) from None
-    with _held(path, ""):
+    with _held(path, "", "Keep the config on a local disk."):
         yield
 
 
@@ -36,20 +38,23 @@ def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]
     """Hold this user's lock on a lab in that account and region (or at that URL), whatever folder the config lies in.
 
     Both runs bear the same `plab:owner`, so the second would take what the first makes for its own of a lost state.
-    Raises StateError naming who holds it, and in which folder.
+    Raises StateError naming who holds it, and in which folder. Where SHARED cannot be written there is no such lock.
     """
-    identity = repr((os.getuid(), place.account, place.region, place.server, url, lab))
-    name = f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
-    with _held(Path(tempfile.gettempdir()) / name, f" in {folder.absolute()}"):
+    identity = repr((os.getuid(), place.account, place.region, url.rstrip("/"), lab))
+    path = SHARED / f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
+    if os.access(SHARED, os.W_OK):
+        with _held(path, f" in {folder.absolute()}", ""):
+            yield
+    else:
         yield
 
 
 @contextlib.contextmanager
-def _held(path: Path, where: str) -> Iterator[None]:
-    file = _locked(path)
+def _held(path: Path, where: str, hint: str) -> Iterator[None]:
+    file = _locked(path, hint)
     while not _is_file_of(path, file):  # its holder has just removed it: there is a newer one, or none
         file.close()
-        file = _locked(path)
+        file = _locked(path, hint)
     with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}{where}\n")
@@ -60,10 +65,9 @@ def _held(path: Path, where: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _locked(path: Path) -> IO[str]:
+def _locked(path: Path, hint: str) -> IO[str]:
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW  # a link that somebody else laid in a shared folder is refused
-        file = os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8")
+        file = os.fdopen(os.open(path, FLAGS, 0o600), "r+", encoding="utf-8")
     except OSError as error:
         raise _unusable(path, "opened", error) from None
     try:
@@ -76,11 +80,11 @@ def _locked(path: Path) -> IO[str]:
         ) from None
     except OSError as error:  # a file system without locks, as some network mounts
         file.close()
-        raise _unusable(path, "locked", error, hint="Keep the config on a local disk.") from None
+        raise _unusable(path, "locked", error, hint=hint) from None
     return file
 
 
-def _unusable(path: Path, participle: str, error: OSError, hint: str = "") -> StateError:
+def _unusable(path: Path, participle: str, error: OSError, hint: str = "Make its folder writable.") -> StateError:
     return StateError(f"The lock file {path} cannot be {participle}: {error.strerror}.", hint=hint)
 
 

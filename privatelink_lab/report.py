@@ -44,8 +44,8 @@ def timeline(lab: str, run: Timeline | None) -> dict[str, Any]:
         return {"lab": lab, "timeline": None}
     began = datetime.fromtimestamp(run.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     spans = [{"key": key} | asdict(span) for key, span in run.spans.items()]
-    what = {"command": run.command, "began": began, "seconds": run.seconds, "chain": run.chain(), "spans": spans}
-    return {"lab": lab, "timeline": what}
+    what = {"command": run.command, "began": began, "seconds": run.seconds, "over": run.over}
+    return {"lab": lab, "timeline": what | {"chain": run.chain(), "spans": spans}}
 
 
 def place(lab: Lab) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from privatelink_lab import aws, config, state, waits
 from privatelink_lab.config import Config
-from privatelink_lab.errors import PlabError, StateError, UsageError
+from privatelink_lab.errors import Interrupted, PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import FOLDER, Party, Place, State
@@ -55,6 +55,7 @@ class Session:
     folder: Path
     config: Config
     state: State
+    has_config: bool = True  # else the defaults, because the lab is or was a local one
     clock: waits.Clock = field(default_factory=waits.RealClock)
     address: aws.Address | None = None
     server: LocalServer | None = None
@@ -64,6 +65,11 @@ class Session:
     def local_folder(self) -> Path:
         """Where the local server keeps its address."""
         return self.folder / FOLDER
+
+    @property
+    def url(self) -> str:
+        """Where the AWS that was chosen answers; '' for AWS itself."""
+        return self.address.url if self.address else os.environ.get("AWS_ENDPOINT_URL", "")
 
     def lab(self) -> Lab:
         """The lab; nothing is asked of AWS yet."""
@@ -87,12 +93,8 @@ class Session:
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
                 hint="plab up --local to go on there, or plab down first.",
             )
-        elsewhere = self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ
-        if start and not elsewhere and (self.local_folder / "local.json").exists():
-            raise UsageError(
-                "A local AWS runs in this folder; a bare `plab up` would build on AWS.",
-                hint="plab up --local to build there, or plab local stop first.",
-            )
+        if not (self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
+            self._must_mean_aws(start=start)
         if self.options.local and self.state.place and not was_local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
@@ -100,6 +102,18 @@ class Session:
             )
         if self.options.local or was_local:
             self._use_local(start=start, writes=writes)
+
+    def _must_mean_aws(self, *, start: bool) -> None:
+        """Nothing says where the lab lives, so it is AWS, unless a local AWS is or was here."""
+        if _runs_locally(self.folder):
+            raise UsageError(
+                f"A local AWS runs in this folder, and nothing says that the lab {self.config.lab!r} is on it.",
+                hint="Say --local to work there; for AWS: plab local stop first.",
+            )
+        if not self.has_config and not start:
+            raise NoLab(self.config.lab)
+        if not self.has_config:
+            raise _no_config()
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
         from privatelink_lab.local import client
@@ -119,7 +133,11 @@ class Session:
         from privatelink_lab.local import client, launch
 
         self.screen.tell(Started("local", LOCAL_STEP, "start"))
-        self.server, self.started_server = launch.start(self.local_folder, client.Pace())
+        try:
+            self.server, self.started_server = launch.start(self.local_folder, client.Pace())
+        except KeyboardInterrupt:
+            hint = "plab up --local goes on with it, plab local stop ends it."
+            raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
         word = "started" if self.started_server else "running"
         self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
@@ -177,14 +195,18 @@ def open_session(options: Options, screen: Screen) -> Session:
     Without a file, `--local` and a lab that lives on the local server run the defaults; a lab that is asked for by its
     name is found by its tags.
     """
-    folder = _folder(options)
+    folder, has_config = _folder(options), bool(options.lab or _file(options).exists() or options.config)
     loaded = _config(options)
     if loaded is None:
-        raise UsageError(
-            f"There is no config file {config.DEFAULT_FILE}.",
-            hint="Write one with `plab init`, or try it without an account: plab up --local",
-        )
-    return Session(options, screen, folder, loaded, state.load(folder, loaded.lab))
+        raise _no_config()
+    return Session(options, screen, folder, loaded, state.load(folder, loaded.lab), has_config)
+
+
+def _no_config() -> UsageError:
+    return UsageError(
+        f"There is no config file {config.DEFAULT_FILE}.",
+        hint="Write one with `plab init`, or try it without an account: plab up --local",
+    )
 
 
 def last_run(options: Options) -> tuple[str, Timeline | None]:
@@ -196,13 +218,17 @@ def last_run(options: Options) -> tuple[str, Timeline | None]:
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
 
 
+def _file(options: Options) -> Path:
+    return options.config or Path(config.DEFAULT_FILE)
+
+
 def _folder(options: Options) -> Path:
-    return (options.config or Path(config.DEFAULT_FILE)).parent
+    return _file(options).parent
 
 
 def _config(options: Options) -> Config | None:
     """What the options ask for; None without a file where nothing says that the lab is a local one."""
-    path = options.config or Path(config.DEFAULT_FILE)
+    path = _file(options)
     if options.lab:
         return config.of_name(options.lab)
     if options.config or path.exists():
@@ -211,8 +237,13 @@ def _config(options: Options) -> Config | None:
 
 
 def _lives_locally(folder: Path) -> bool:
-    place = state.load(folder, config.DEFAULT_LAB).place
-    return bool(place and place.server)
+    """Whether the default lab is on a local AWS, or was when it went."""
+    place = state.load(folder, config.DEFAULT_LAB).place or state.last_place(folder, config.DEFAULT_LAB)
+    return bool(place and place.server) or _runs_locally(folder)
+
+
+def _runs_locally(folder: Path) -> bool:
+    return (folder / FOLDER / "local.json").exists()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from privatelink_lab.timeline import Timeline
 
 SCHEMA = 1
 FOLDER = ".plab"
+UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
 JOURNALS = ("ids", "born", "intents", "attempts")  # the mappings of a state file
 
 
@@ -101,12 +102,13 @@ class State:
         return replace(self, path=None)
 
     def archive(self) -> None:
-        """Remove the file of a lab that is gone; its timeline stays as `<lab>.last.json`."""
+        """Remove the file of a lab that is gone; where it was and its timeline stay as `<lab>.last.json`."""
         if self.path is None:
             return
-        timeline = asdict(self.timeline) if self.timeline else None
-        last = {"schema": SCHEMA, "lab": self.lab, "since": self.since, "timeline": timeline}
-        write_private(last_path_of(self.path), json.dumps(last, indent=1) + "\n")
+        if self.timeline:  # else what an earlier run has left stays
+            kept = asdict(self)
+            last = {"schema": SCHEMA} | {name: kept[name] for name in ("lab", "since", "place", "timeline")}
+            write_private(last_path_of(self.path), json.dumps(last, indent=1) + "\n")
         self.path.unlink(missing_ok=True)
 
 
@@ -121,12 +123,23 @@ def last_path_of(path: Path) -> Path:
 
 
 def last_timeline(folder: Path, lab: str) -> Timeline | None:
-    """The timeline of the last `down` of a lab that is gone; None where there is none that can be read."""
+    """The timeline of the last run of a lab that is gone; None where there is none that can be read."""
     try:
-        data = json.loads(last_path_of(path_of(folder, lab)).read_text(encoding="utf-8"))
-        return Timeline.of(data["timeline"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return Timeline.of(_last(folder, lab)["timeline"])
+    except UNREADABLE:
         return None
+
+
+def last_place(folder: Path, lab: str) -> Place | None:
+    """Where a lab that is gone was; None where nothing says so."""
+    try:
+        return Place(**_last(folder, lab)["place"])
+    except UNREADABLE:
+        return None
+
+
+def _last(folder: Path, lab: str) -> Any:
+    return json.loads(last_path_of(path_of(folder, lab)).read_text(encoding="utf-8"))
 
 
 def load(folder: Path, lab: str) -> State:
@@ -168,7 +181,7 @@ def _revive(data: dict[str, Any], path: Path) -> State:
             timeline=Timeline.of(timeline) if timeline and "command" in timeline else None,  # for show only
             **data,
         )
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, AttributeError, ValueError):
         raise _damaged(path) from None
 
 

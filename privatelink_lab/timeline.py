@@ -6,6 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+LATEST = 253_402_300_799.0  # epoch seconds; the last moment of the year 9999
+
+
+def _number(value: Any) -> float:
+    """What a run can be measured by; raises TypeError or ValueError for anything else."""
+    number = float(value)
+    if not 0 <= number <= LATEST:
+        raise ValueError(value)
+    return number
+
 
 @dataclass
 class Span:
@@ -19,20 +29,31 @@ class Span:
     ended: float | None = None
     after: str | None = None
 
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """What `dataclasses.asdict` made; raises TypeError, KeyError or ValueError for anything else."""
+        ended, after = data["ended"], data["after"]
+        return cls(_number(data["began"]), None if ended is None else _number(ended), after and str(after))
+
 
 @dataclass
 class Timeline:
-    """One run of a command; `at` is when it began, in epoch seconds."""
+    """One run of a command; `at` is when it began, in epoch seconds.
+
+    `seconds` is how long it has gone on, `over` whether it came to its end by itself, well or not.
+    """
 
     command: str
     at: float
+    seconds: float = 0.0
+    over: bool = False
     spans: dict[str, Span] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
-        """What `dataclasses.asdict` made; raises TypeError, KeyError or AttributeError for anything else."""
-        spans = {key: Span(**span) for key, span in data["spans"].items()}
-        return cls(data["command"], data["at"], spans)
+        """What `dataclasses.asdict` made; raises TypeError, KeyError, AttributeError or ValueError for all else."""
+        spans = {key: Span.of(span) for key, span in data["spans"].items()}
+        return cls(str(data["command"]), _number(data["at"]), _number(data["seconds"]), bool(data["over"]), spans)
 
     def begin(self, key: str, now: float, before: Iterable[str]) -> None:
         """A key's span begins at `now` (epoch seconds), unless it has; it could not before those had ended."""
@@ -46,14 +67,17 @@ class Timeline:
             span.ended = self._since_start(now)
             span.after = self._last_of(before) or span.after
 
-    @property
-    def seconds(self) -> float:
-        """How long it took until the last key ended."""
-        return max((span.ended for span in self.spans.values() if span.ended is not None), default=0.0)
+    def note(self, now: float, *, over: bool) -> None:
+        """It has gone on until `now`, and is `over` or not."""
+        self.seconds, self.over = self._since_start(now), over
 
     def chain(self) -> list[str]:
-        """The keys that decided how long it took, first to last: each waited for the one before it."""
-        last = self._last_of(self.spans)
+        """The keys that decided how long it took, first to last: each waited for the one before it.
+
+        While it is not over, they lead to what it waits for.
+        """
+        waiting = [] if self.over else [key for key, span in self.spans.items() if span.ended is None]
+        last = min(waiting, key=lambda key: self.spans[key].began) if waiting else self._last_of(self.spans)
         chain: list[str] = []
         while last is not None and last not in chain:
             chain.insert(0, last)

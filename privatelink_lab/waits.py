@@ -129,7 +129,9 @@ class Outage:
     def note(self, answers: Iterable[object]) -> None:
         """What came of one look: an outage goes on while every call of it was unsent."""
         seen = list(answers)
-        if not seen or not all(is_unsent(each) for each in seen):
+        if not seen:  # a look that asked nothing says nothing
+            return
+        if not all(is_unsent(each) for each in seen):
             self._since = None
         elif self._since is None:
             self._since = self._clock.now()

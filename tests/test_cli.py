@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -309,3 +310,25 @@ def test_local_does_not_hide_a_lab_on_aws(at_cloud: Cloud, run: Run) -> None:
         ran = run(*command, "--local")
         assert ran.code == 2
         assert "not on the local AWS" in ran.err
+
+
+@pytest.mark.parametrize("command", [("up",), ("down", "-y"), ("status",), ("connections",), ("status", "--lab", "x")])
+def test_a_local_aws_in_this_folder_is_not_overlooked(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Its lab's state is lost, or the lab has another name now: nobody goes to AWS instead; exit 2, nothing called."""
+    write_config(tmp_path)
+    (tmp_path / ".plab").mkdir()
+    (tmp_path / ".plab" / "local.json").write_text("{}")
+    ran = run(*command)
+    assert (ran.code, "A local AWS runs in this folder" in ran.err, "--local" in ran.err) == (2, True, True)
+
+
+def test_where_a_local_lab_was_there_is_nothing_to_do(run: Run, tmp_path: Path) -> None:
+    """A second `down`, or `status`, in a folder without a config: exit 0; a bare `up` does not go to AWS."""
+    (tmp_path / ".plab").mkdir()
+    place = {"region": "us-east-1", "account": "123456789012", "server": "token", "started_by_up": True}
+    (tmp_path / ".plab" / "privatelink-lab.last.json").write_text(json.dumps({"place": place}))
+    for command in (("down", "-y"), ("status",)):
+        ran = run(*command)
+        assert (ran.code, "everything that was in it is gone" in ran.err) == (0, True)
+    refused = run("up")
+    assert (refused.code, "There is no config file" in refused.err) == (2, True)

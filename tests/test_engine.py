@@ -452,3 +452,52 @@ def test_up_down_up_in_one_server(slow_cloud: Cloud) -> None:
     assert slow_cloud.down(lab).exit_code == 0
     assert slow_cloud.down(slow_cloud.lab(state=lab.state)).exit_code == 0
     assert slow_cloud.up(slow_cloud.lab(state=lab.state)).exit_code == 0
+
+
+def test_a_mend_that_never_shows_is_a_failure(cloud: Cloud) -> None:
+    """AWS takes it and describes show the old for ever: it goes out again a few times, and then `up` gives up."""
+    thing = Thing("provider/thing", mend=lambda lab, look, found: None)
+    thing.seen = [(Found("id", Phase.DRIFTED, "off"),)]
+    began = cloud.clock.now()
+    built, _ = build(cloud, thing)
+    assert "is still 'off' after 1 minutes" in str(built.failed["provider/thing"])
+    assert cloud.clock.now() - began < 90
+
+
+def test_what_stands_on_something_doubted_is_not_judged(cloud: Cloud) -> None:
+    """Describes leave a parent out for half a minute, and its child is found through it: neither is called gone."""
+    began = cloud.clock.now()
+    parent, child, slow = Thing("provider/p"), Thing("provider/c", "provider/p"), Thing("provider/slow")
+    parent.options["find"] = lambda lab, look: (
+        () if 29 < lab.clock.now() - began < 65 else (Found("p", Phase.READY, "in place"),)
+    )
+    parent.options["patience"] = Patience(900, 90)
+    child.options["find"] = lambda lab, look: (
+        (Found("c", Phase.READY, "in place"),) if look.id("provider/p") else (Found("c", Phase.FAILED, "lost"),)
+    )
+    slow.options["find"] = lambda lab, look: (
+        (Found("s", Phase.READY if lab.clock.now() - began > 150 else Phase.PENDING, "slow"),)
+    )
+    slow.options["patience"] = Patience(900, 0)
+    built, _ = build(cloud, parent, child, slow)
+    assert built.failed == {}
+
+
+def test_what_was_seen_in_between_is_not_gone(cloud: Cloud) -> None:
+    """Missed by one look, seen again, missed again later: each time the window begins anew."""
+    began = cloud.clock.now()
+    thing, slow = Thing("provider/thing"), Thing("provider/slow")
+
+    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
+        seconds = lab.clock.now() - began
+        is_missed = 30 < seconds < 40 or 58 < seconds < 72
+        phase = Phase.PENDING if 40 <= seconds <= 58 else Phase.READY
+        return () if is_missed else (Found("id", phase, "there"),)
+
+    thing.options["find"] = find
+    slow.options["find"] = lambda lab, look: (
+        (Found("s", Phase.READY if lab.clock.now() - began > 120 else Phase.PENDING, "slow"),)
+    )
+    slow.options["patience"] = Patience(900, 0)
+    built, _ = build(cloud, thing, slow)
+    assert built.failed == {}

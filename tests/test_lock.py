@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import config_of
 
 from privatelink_lab import lock, state
+from privatelink_lab.aws import Address
 from privatelink_lab.errors import StateError
+from privatelink_lab.session import Options, Session
 from privatelink_lab.state import Place
+from privatelink_lab.ui.screen import Screen
 
 HERE = Place("us-east-1", "123456789012")
 HOLD = """
@@ -94,7 +97,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same user, account, region and name from a second folder: told where the first is at work; others go on."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(lock, "SHARED", tmp_path)
     there = tmp_path / "there"
     with lock.on_machine(HERE, "", "test", there):
         with pytest.raises(StateError, match=f"process {os.getpid()} since .* in {there}"):
@@ -102,7 +105,6 @@ def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.Monk
         for place, url, lab in (
             (Place("us-east-2", HERE.account), "", "test"),
             (Place(HERE.region, "222222222222"), "", "test"),
-            (Place(HERE.region, HERE.account, "token"), "", "test"),
             (HERE, "http://127.0.0.1:1", "test"),
             (HERE, "", "other"),
         ):
@@ -113,7 +115,7 @@ def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can lead plab to write into another file by a link under the lock's name."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(lock, "SHARED", tmp_path)
     victim = tmp_path / "victim"
     victim.write_text("precious")
     names: list[Path] = []
@@ -123,3 +125,21 @@ def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StateError, match="cannot be opened"):
         lock.on_machine(HERE, "", "test", tmp_path).__enter__()
     assert victim.read_text() == "precious"
+
+
+def test_a_server_is_one_place_however_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--local` in one folder and AWS_ENDPOINT_URL in another lead to the same lock; a slash at its end is nothing."""
+    monkeypatch.setattr(lock, "SHARED", tmp_path)
+    local = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    local.address = Address("http://127.0.0.1:1", "id", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
+    by_variable = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    with lock.on_machine(HERE, local.url, "test", tmp_path), pytest.raises(StateError):
+        lock.on_machine(HERE, by_variable.url, "test", tmp_path).__enter__()
+
+
+def test_a_machine_without_a_shared_folder_has_no_such_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container without a folder that everybody may write into: plab works there."""
+    monkeypatch.setattr(lock, "SHARED", tmp_path / "missing")
+    with lock.on_machine(HERE, "", "test", tmp_path), lock.on_machine(HERE, "", "test", tmp_path):
+        assert list(tmp_path.iterdir()) == []

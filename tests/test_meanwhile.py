@@ -93,17 +93,17 @@ def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) 
 
 
 class Outage:
-    """An account whose connections fail for so many seconds, from the third sleep on."""
+    """An account whose connections fail for so many seconds, after so many sleeps."""
 
-    def __init__(self, account: Account, cloud: Cloud, seconds: float) -> None:
-        self.account, self.cloud, self.seconds = account, cloud, seconds
+    def __init__(self, account: Account, cloud: Cloud, seconds: float, after: int = 3) -> None:
+        self.account, self.cloud, self.seconds, self.after = account, cloud, seconds, after
         self.sleeps, self.began, self.ended = 0, 0.0, False
         self.client = account.client
 
     def begin(self) -> None:
         """Called before each sleep."""
         self.sleeps += 1
-        if self.sleeps == 3:
+        if self.sleeps == self.after:
             self.began = self.cloud.clock.now()
             self.account.client = self.refuse  # type: ignore[method-assign]
 

@@ -28,7 +28,11 @@ def saved(folder: Path) -> State:
         attempts={"provider/nlb": 2},
         parties={"provider": Party(), "acme": Party("p", "arn:aws:iam::123456789012:role/r")},
         timeline=Timeline(
-            "up", 1.0, {"provider/vpc": Span(0.0, 1.25), "provider/nlb": Span(1.25, None, "provider/vpc")}
+            "up",
+            1.0,
+            1.5,
+            over=False,
+            spans={"provider/vpc": Span(0.0, 1.25), "provider/nlb": Span(1.25, None, "provider/vpc")},
         ),
     )
     full.save()
@@ -170,6 +174,7 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
     """After `down` with nothing left only `<lab>.last.json` stays, for whoever asks how long it took."""
     full = saved(tmp_path)
     assert full.timeline
+    assert full.place
     full.archive()
     last = path_in(tmp_path).with_suffix(".last.json")
     assert list(last.parent.iterdir()) == [last]
@@ -177,10 +182,12 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
         "schema": 1,
         "lab": "test",
         "since": "2026-08-01T10:00:00Z",
+        "place": asdict(full.place),
         "timeline": asdict(full.timeline),
     }
     assert last.stat().st_mode & 0o777 == 0o600
     assert state.last_timeline(tmp_path, "test") == full.timeline
+    assert state.last_place(tmp_path, "test") == full.place
     full.archive()
     assert state.load(tmp_path, "test") == State(lab="test", path=path_in(tmp_path))
 

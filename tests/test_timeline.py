@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Cloud, Run
 
+from privatelink_lab.aws import account
+from privatelink_lab.errors import Interrupted
+from privatelink_lab.events import Finished, Waiting
 from privatelink_lab.report import timeline as reported
 from privatelink_lab.timeline import Span, Timeline
-from privatelink_lab.ui.bars import bars
+from privatelink_lab.ui.bars import GAP, bars, fitted
 
-RUN = Timeline(
-    "up",
-    1_700_000_000.0,
-    {
-        "vpc": Span(0.0, 10.0),
-        "nlb": Span(10.0, 70.0, "vpc"),
-        "server": Span(10.0, 30.0, "vpc"),
-        "service": Span(70.0, 100.0, "nlb"),
-        "lost": Span(50.0, None, "server"),
-    },
-)
+SPANS = {
+    "vpc": Span(0.0, 10.0),
+    "nlb": Span(10.0, 70.0, "vpc"),
+    "server": Span(10.0, 30.0, "vpc"),
+    "service": Span(70.0, 100.0, "nlb"),
+    "lost": Span(50.0, None, "server"),
+}
+RUN = Timeline("up", 1_700_000_000.0, 100.0, over=True, spans=SPANS)
+
+
+def of(*, over: bool = True, **spans: Span) -> Timeline:
+    """A run with these spans."""
+    return Timeline("up", 0.0, 5.0, over, spans)
 
 
 def test_the_chain_goes_back_from_what_ended_last() -> None:
-    """Service, balancer, VPC: the instance was ready long before, and what never ended decided nothing."""
+    """Service, balancer, VPC: the instance was ready long before, and what failed decided nothing."""
     assert RUN.chain() == ["vpc", "nlb", "service"]
-    assert RUN.seconds == 100.0
+
+
+def test_the_chain_of_a_stopped_run_leads_to_what_it_waited_for() -> None:
+    """Ctrl-C while the balancer provisions: the balancer, not what was ready last."""
+    run = of(over=False, vpc=Span(0.0, 1.0), nlb=Span(1.0, None, "vpc"), server=Span(1.0, 3.0, "vpc"))
+    assert run.chain() == ["vpc", "nlb"]
 
 
 def test_of_two_that_ended_at_once_the_later_one_closes_the_chain() -> None:
     """A subnet and its VPC go in one tick: the VPC stood on the subnet's end."""
-    run = Timeline("down", 0.0, {"subnet": Span(0.0, 5.0), "vpc": Span(5.0, 5.0, "subnet")})
-    assert run.chain() == ["subnet", "vpc"]
+    assert of(subnet=Span(0.0, 5.0), vpc=Span(5.0, 5.0, "subnet")).chain() == ["subnet", "vpc"]
 
 
 def test_an_empty_run_and_a_circle_have_an_end() -> None:
     """Nothing hangs on a file that somebody edited by hand."""
-    assert (Timeline("up", 0.0).chain(), Timeline("up", 0.0).seconds) == ([], 0.0)
-    circle = Timeline("up", 0.0, {"a": Span(0.0, 1.0, "b"), "b": Span(0.0, 1.0, "a")})
-    assert sorted(circle.chain()) == ["a", "b"]
-    assert Timeline("up", 0.0, {"a": Span(0.0, 1.0, "gone")}).chain() == ["a"]
+    assert of().chain() == []
+    assert sorted(of(a=Span(0.0, 1.0, "b"), b=Span(0.0, 1.0, "a")).chain()) == ["a", "b"]
+    assert of(a=Span(0.0, 1.0, "gone")).chain() == ["a"]
 
 
 def test_what_a_key_waited_for_last() -> None:
@@ -66,15 +75,26 @@ def test_bars() -> None:
         ("vpc", "#", "10.0 s", ""),
         ("server", " --", "20.0 s", "after vpc"),
         ("nlb", " ######", "60.0 s", "after vpc"),
-        ("lost", "     -----", "never ended", "after server"),
+        ("lost", "     -----", "not ended", "after server"),
         ("service", "       ###", "30.0 s", "after nlb"),
     ]
     assert next(bars(reported("test", RUN)["timeline"], unicode=True, width=10))[1] == "█"
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_it_fits_into_the_window(columns: int) -> None:
+    """The bars give way, then what was waited for: no bar is folded into its next line."""
+    heads, rows = fitted(reported("test", RUN)["timeline"], unicode=False, columns=columns)
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    assert sum(widths) + GAP * (len(widths) - 1) <= columns
+    assert heads[:3] == ("KEY", "WHEN", "SECONDS")
+    assert ("WAITED FOR" in heads) is (columns > 40)
+    assert widths[1] == min(40, widths[1])
+
+
 def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """After `up` the build, after a second `up` that changed nothing still the build, after `down` the teardown."""
-    assert "No run of the lab test is remembered here. Next: plab up" in run("status", "--timeline").out
+    assert run("status", "--timeline").out == "No run of the lab test is remembered here.\n"
     assert run("status", "--timeline", "--json").json == [{"lab": "test", "timeline": None}]
     run("up")
     shown = run("status", "--timeline").out
@@ -84,14 +104,15 @@ def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run,
     assert shown.startswith("up, 2")
     assert "acme/acceptance" in shown
     assert "after provider/endpoint-service" in shown
-    assert "\nThe chain that decided it: " in shown
+    assert "\nThe chain that decides it: " in shown
     run("down", "-y")
+    assert run("down", "-y").code == 0, "this one changes nothing, and is not remembered"
     at_cloud.calls()
     [data] = run("status", "--timeline", "--json").json
     assert at_cloud.calls() == []
-    assert list(data["timeline"]) == ["command", "began", "seconds", "chain", "spans"]
+    assert list(data["timeline"]) == ["command", "began", "seconds", "over", "chain", "spans"]
     assert list(data["timeline"]["spans"][0]) == ["key", "began", "ended", "after"]
-    assert data["timeline"]["command"] == "down"
+    assert (data["timeline"]["command"], data["timeline"]["over"]) == ("down", True)
     assert data["timeline"]["chain"][-1].endswith("/vpc")
 
 
@@ -102,3 +123,59 @@ def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, tex
     (tmp_path / ".plab" / "test.last.json").write_text(text)
     ran = run("status", "--timeline")
     assert (ran.code, "No run of the lab test is remembered" in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"spans": {"k": {"began": "x", "ended": None, "after": None}}},
+        {"spans": {"k": {"began": None, "ended": None, "after": None}}},
+        {"spans": {"k": {"began": float("nan"), "ended": None, "after": None}}},
+        {"spans": {"k": {"began": 1}}},
+        {"at": 1e300},
+        {"at": "x"},
+    ],
+)
+def test_an_odd_timeline_is_no_timeline(wrong: dict[str, Any]) -> None:
+    """What somebody edited by hand is refused when it is read, not when it is drawn."""
+    data = {"command": "up", "at": 1.0, "seconds": 1.0, "over": True, "spans": {}} | wrong
+    with pytest.raises((TypeError, KeyError, ValueError)):
+        Timeline.of(data)
+
+
+def test_a_stopped_run_says_so(slow_cloud: Cloud) -> None:
+    """Ctrl-C while the balancer provisions: the time until then, not over, and the balancer at the chain's end."""
+    lab = slow_cloud.lab()
+    began = slow_cloud.clock.now()
+
+    def stop() -> None:
+        if slow_cloud.clock.now() - began > 3:
+            lab.interrupt()
+
+    slow_cloud.clock.before_sleep = stop
+    with pytest.raises(Interrupted):
+        slow_cloud.up(lab)
+    assert lab.state.timeline
+    assert not lab.state.timeline.over
+    assert lab.state.timeline.seconds >= 3
+    assert lab.state.timeline.chain()[-1] == "provider/nlb"
+
+
+def test_what_is_only_looked_at_again_ends(real_pace_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throttle while `up` doubts what stands: the last word about each key is that it is ready, also on the board."""
+    monkeypatch.setattr(account, "RETRIES", account.ONCE)  # botocore's own attempts wait for real
+    lab = real_pace_cloud.lab()
+    began = real_pace_cloud.clock.now()
+
+    def be_busy() -> None:
+        if real_pace_cloud.clock.now() - began > 45:
+            real_pace_cloud.clock.before_sleep = lambda: None
+            real_pace_cloud.aws.choose_faults([{"kind": "throttle", "action": "DescribeVpcs", "times": 1}])
+
+    real_pace_cloud.clock.before_sleep = be_busy
+    assert real_pace_cloud.up(lab).exit_code == 0
+    last = {event.key: event for event in real_pace_cloud.events if isinstance(event, (Waiting, Finished))}
+    assert "RequestLimitExceeded" in {getattr(event, "detail", "") for event in real_pace_cloud.events}
+    assert all(isinstance(event, Finished) for event in last.values())
+    assert lab.state.timeline
+    assert all(span.ended is not None for span in lab.state.timeline.spans.values())

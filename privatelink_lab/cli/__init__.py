@@ -137,7 +137,8 @@ def init(file: Path, *, force: bool) -> None:
     from privatelink_lab.commands import init as command
 
     command.write_example(file, force=force)
-    click.echo(f"Wrote {file}. Next: plab up --dry-run", err=True)
+    named = "" if file == Path("plab.yaml") else f" -c {file}"
+    click.echo(f"Wrote {file}. Next: plab up --dry-run{named}", err=True)
 
 
 @plab.command()

@@ -33,7 +33,7 @@ def timeline(options: Options) -> int:
     elif data["timeline"]:
         screen.bars(data["timeline"])
     else:
-        screen.out(f"No run of the lab {data['lab']} is remembered here. Next: plab up")
+        screen.out(f"No run of the lab {data['lab']} is remembered here.")
     return 0
 
 

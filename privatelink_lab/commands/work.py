@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -102,8 +101,8 @@ class Work:
             self.session.find_place(start=self._starts, writes=self._writes)
             place = self.session.settle_place(self.lab)
             if self._locks:
-                url = os.environ.get("AWS_ENDPOINT_URL", "")
-                self._stack.enter_context(lock.on_machine(place, url, self.lab.config.lab, self.session.folder))
+                here = self.session
+                self._stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
         except BaseException:
             self._stack.close()
             raise

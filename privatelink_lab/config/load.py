@@ -39,7 +39,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     except ValidationError as error:
         mistakes += [_explain(source, item) for item in error.errors()]
     if mistakes:
-        raise ConfigError(sorted(mistakes, key=_line_of), hint="Every key is explained in config.example.yaml.")
+        raise ConfigError(sorted(mistakes, key=_line_of), hint="`plab init FILE` writes one with every key explained.")
     return config
 
 

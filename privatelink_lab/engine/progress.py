@@ -29,6 +29,7 @@ class Progress:
         self.built = Built(resources, settled=dict(standing or {}))
         self.phases: dict[str, Phase | None] = dict.fromkeys(self.built.settled, Phase.READY)  # None: missing
         self._stood: dict[str, str] = {}  # key -> id of what was settled in this run and is looked at again
+        self._told: set[str] = set()  # of what is to wait, since it was looked at again
         self._missed: dict[str, float] = {}  # key -> when a look first missed what had stood
         self._later = AGAIN if standing is None else ""
         self._details: dict[str, str] = {}
@@ -89,6 +90,10 @@ class Progress:
         at_hand = self.resources.keys() | self.built.settled.keys()
         return bool(lost & {*resource.needs, *resource.awaits}) or not at_hand >= set(resource.needs)
 
+    def is_undecided(self, key: str) -> bool:
+        """Whether it stood in this run, and what it stands on is looked at again: what is seen of it means nothing."""
+        return key in self._stood and not self.has_needs(key)
+
     def waited(self, key: str) -> float:
         """Seconds that it has waited since the last call or the first wait."""
         now = self.lab.clock.now()
@@ -106,12 +111,18 @@ class Progress:
         """A look has asked about these."""
         self._pace.looked(keys)
 
+    def see(self, key: str, found: tuple[Found, ...]) -> None:
+        """A look has seen something of it."""
+        self.built.seen[key] = found
+        self._missed.pop(key, None)
+
     def settle(self, key: str, found: Found) -> None:
         """It is as asked; what stands near it is worth a look."""
         self.phases[key] = Phase.READY
         self.built.settled[key] = (found,)
-        self._missed.pop(key, None)
-        if self._stood.pop(key, None) == found.id:  # it was only doubted
+        was_told = key in self._told
+        self._told.discard(key)
+        if self._stood.pop(key, None) == found.id and not was_told:  # it was only doubted, and nobody has heard of it
             return
         self._ends(key)
         self._pace.look_again(self._near[key])
@@ -124,8 +135,9 @@ class Progress:
         if self._details.get(key) != detail:
             self._pace.changed(key)
             self._details[key] = detail
+            self._told.add(key)
             self.lab.emit(Waiting(key, self.resources[key].step, id_, detail))
-        if phase is not None:
+        if phase is not None and key not in self._stood:
             self._begins(key)
         if phase is Phase.HELD:
             self._ends(key)
@@ -141,6 +153,8 @@ class Progress:
             self._stood[key] = self.built.settled.pop(key)[0].id
             self.phases[key] = Phase.PENDING
             self._waiting_since.pop(key, None)  # its patience counts anew, or one throttle now would be a failure
+            self._told.discard(key)
+            self._pace.look_again([key])
 
     def miss(self, key: str) -> None:
         """It is not there; what this run has seen there is gone by another's hand."""
@@ -178,15 +192,23 @@ class Progress:
         self._begins(key)
         self.lab.state.timeline = self._timeline
 
-    def took(self, key: str) -> None:
-        """A call for it took effect: its patience counts anew, and it and what is near it are worth a look."""
+    def took(self, key: str, *, again: bool = False) -> None:
+        """A call for it took effect, or the same one did `again`: it and what is near it are worth a look.
+
+        Its patience counts anew from the first of them.
+        """
         self._details[key] = ""
-        self._waiting_since[key] = self.lab.clock.now()
+        if not again:
+            self._waiting_since[key] = self.lab.clock.now()
         self._pace.look_again([key, *self._near[key]])
 
     def put_off(self, key: str, seconds: float) -> None:
         """AWS did not take a call for it: not again for so long."""
         self._put_off_until[key] = self.lab.clock.now() + seconds
+
+    def note(self) -> None:
+        """Remember how long the run has gone on, should it be stopped."""
+        self._timeline.note(self.lab.clock.now(), over=False)
 
     def conclude(self) -> Built:
         """The result; what is held is done."""
@@ -196,6 +218,7 @@ class Progress:
                 self.built.settled[key] = (found,)
                 self.lab.emit(Finished(key, resource.step, found.id, "held", found.detail))
         self.built.blocked.sort(key=list(self.resources).index)
+        self._timeline.note(self.lab.clock.now(), over=True)
         self.built.seconds = round(self.lab.clock.now() - self._started, 2)
         return self.built
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from privatelink_lab import waits
-from privatelink_lab.engine.remains import Remains, Removed
+from privatelink_lab.engine.remains import RESEND, Remains, Removed
 from privatelink_lab.engine.survey import Survey, in_parallel, look_at, survey
-from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.errors import AwsError, Interrupted, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Resource, Step
-
-RESEND = 10.0  # seconds before a delete that AWS took goes out again while describes still show the thing
 
 
 def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None) -> Removed:
@@ -23,6 +21,9 @@ def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None
     run = _Down(lab, steps, seen, only)
     try:
         return waits.until(run.tick, clock=lab.clock, pause=run.remains.pause)
+    except Interrupted:
+        run.remains.stopped()
+        raise
     finally:
         lab.state.save()
 
@@ -57,10 +58,10 @@ class _Down:
         while True:
             self.lab.check_interrupted()
             if not self.remains.open():
-                return self.remains.removed if self._nothing_new() else None
+                return self.remains.conclude() if self._nothing_new() else None
             if self._may_be_built_in():
                 self._survey_again()
-            due = self.remains.due(RESEND)
+            due = self.remains.due()
             if not due and not self.remains.can_wait():
                 self.remains.give_up()
                 continue
@@ -84,6 +85,8 @@ class _Down:
                 self.remains.there(key, seen.found[key])
             elif self.lab.is_fresh(resource):
                 self.remains.expect(key)
+            elif key in seen.found and key in left:
+                self.remains.recall(key)
 
     def _nothing_new(self) -> bool:
         """The last look: describes may have been late at the first, so only a fresh one can say that all is gone."""

@@ -8,7 +8,7 @@ from privatelink_lab import waits
 from privatelink_lab.engine.built import Built
 from privatelink_lab.engine.progress import Progress
 from privatelink_lab.engine.survey import Survey, in_parallel, know_maker, look_at, planned, yield_to_earlier
-from privatelink_lab.errors import AwsError, LostAnswer, PlabError
+from privatelink_lab.errors import AwsError, Interrupted, LostAnswer, PlabError
 from privatelink_lab.events import Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look
@@ -31,6 +31,9 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     run = _Up(lab, Progress(lab, resources, None), adopt=adopt)
     try:
         return waits.until(run.tick, clock=lab.clock, pause=run.progress.pause)
+    except Interrupted:
+        run.progress.note()
+        raise
     finally:
         lab.state.save()
 
@@ -53,6 +56,7 @@ class _Up:
         self.outage = waits.Outage(lab.clock)
         self.doubted = lab.clock.now()
         self.mended: dict[str, float] = {}
+        self.read: set[str] = set()  # keys that the last look was asked about
         self.tried: set[tuple[str, str]] = set()  # (key, action) of this tick: a stale describe must not make us spin
 
     def tick(self) -> Built | None:
@@ -74,9 +78,9 @@ class _Up:
 
     def _observe(self, look: Look) -> None:
         """Read this look, as far as it may differ from the last one: what becomes possible by it is read as well."""
-        read: set[str] = set()
-        while keys := [k for k in self.progress.unfinished() if self.progress.is_to_be_read(k) and k not in read]:
-            read.update(keys)
+        self.read.clear()
+        while keys := [k for k in self.progress.unfinished() if self.progress.is_to_be_read(k) and k not in self.read]:
+            self.read.update(keys)
             self.progress.read(keys)
             answers = in_parallel(keys, look.found)
             self.outage.note(answers)
@@ -94,12 +98,12 @@ class _Up:
 
     def _read(self, key: str, answer: tuple[Found, ...] | PlabError, look: Look) -> None:
         if not isinstance(answer, PlabError) and answer:
-            self.progress.built.seen[key] = answer
+            self.progress.see(key, answer)
         if self.progress.is_lost(key):  # needs come first in the order: why it fails has been said there
             self.progress.built.blocked.append(key)
         elif isinstance(answer, PlabError):
             self._cannot_look(key, answer)
-        else:
+        elif not self.progress.is_undecided(key):
             self._judge(key, answer, look)
 
     def _cannot_look(self, key: str, error: PlabError) -> None:
@@ -159,6 +163,7 @@ class _Up:
             self.lab.emit(Started(key, self.resources[key].step, self._action(key), look.id(key) or ""))
             self.progress.begin(key)
         self.lab.state.intents |= dict.fromkeys(creates, self.lab.clock.now())
+        self.progress.note()
         self.lab.state.save()
         results = in_parallel(due, lambda key: self._call(key, look))
         took = [self._record(key, result) for key, result in zip(due, results, strict=True)]
@@ -169,6 +174,8 @@ class _Up:
         if not self.progress.has_needs(key) or self.progress.is_put_off(key):
             return False
         phase = self.progress.phases[key]
+        if phase is None and key not in self.read:  # nothing is made that was not just looked for
+            return False
         if phase is Phase.DRIFTED and self.lab.clock.now() - self.mended.get(key, -RESEND) < RESEND:
             return False
         return phase in (None, Phase.DRIFTED) and (key, self._action(key)) not in self.tried
@@ -189,9 +196,9 @@ class _Up:
         if not isinstance(result, PlabError):
             if result:
                 self.lab.state.created(key, result, self.lab.clock.now())
-            else:
+            self.progress.took(key, again=not result and key in self.mended)
+            if not result:
                 self.mended[key] = self.lab.clock.now()
-            self.progress.took(key)
             return True
         if isinstance(result, LostAnswer):  # the intent stays: only a look can tell
             self.progress.wait(key, Phase.PENDING, "", result.code)

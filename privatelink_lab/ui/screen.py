@@ -6,13 +6,14 @@ stdout is data, stderr is talk. `CI` and `NO_COLOR` count as a pipe.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.events import Event
-from privatelink_lab.ui.bars import bars
+from privatelink_lab.ui.bars import fitted
 from privatelink_lab.ui.lines import JsonLines, PlainLines, Silence
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Screen:
     def bars(self, timeline: dict[str, Any]) -> None:
         """Write a run's timeline to stdout."""
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-        print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s.", flush=True)
-        self.table(("KEY", "WHEN", "SECONDS", "WAITED FOR"), bars(timeline, unicode=unicode))
-        print(f"The chain that decided it: {' -> '.join(timeline['chain'])}", flush=True)
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+        so_far = "" if timeline["over"] else " so far: it was stopped, or is still at work"
+        print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.", flush=True)
+        self.table(*fitted(timeline, unicode=unicode, columns=columns))
+        print(f"The chain that decides it: {' -> '.join(timeline['chain'])}", flush=True)

@@ -1,0 +1,159 @@
+"""The end of a `down`: whatever AWS answers, it ends, says what is left, and does not spin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from conftest import Cloud, config_of
+from test_meanwhile import Outage
+
+from privatelink_lab import engine
+from privatelink_lab.aws import account
+from privatelink_lab.engine import Removed
+from privatelink_lab.errors import AwsError, LostAnswer
+from privatelink_lab.lab import Lab
+from privatelink_lab.look import Look
+from privatelink_lab.resource import Found, Patience, Phase, Resource, Step
+from privatelink_lab.steps import STEPS
+
+MOST = 2_000  # sleeps; a teardown that takes more spins, or never ends
+
+
+@pytest.fixture(autouse=True)
+def no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore waits for real before it tries again; here only the loop does, in virtual time."""
+    monkeypatch.setattr(account, "RETRIES", account.ONCE)
+
+
+def at_most(cloud: Cloud, sleeps: int) -> None:
+    """Fail when the loop has slept more often."""
+    if cloud.clock.sleeps > sleeps:
+        pytest.fail(f"{cloud.clock.sleeps} sleeps")
+
+
+class Thing:
+    """Something that is there, and goes or stays as a test says."""
+
+    def __init__(self, key: str, *needs: str, **options: Any) -> None:
+        self.key, self.needs = key, needs
+        self.phase, self.gone_at, self.there_from = Phase.READY, float("inf"), 0.0
+        self.options = {"patience": Patience(60, 0), "create": lambda lab, look, token: ""} | options
+
+    def find(self, lab: Lab, look: Look) -> tuple[Found, ...]:
+        """What a look sees of it."""
+        is_there = self.there_from <= lab.clock.now() < self.gone_at
+        return (Found(f"id-{self.key}", self.phase, self.phase),) if is_there else ()
+
+    def delete(self, _: object, ids: tuple[str, ...]) -> Mapping[str, AwsError]:
+        """AWS takes it away at once."""
+        self.gone_at = 0.0
+        return {}
+
+    def resource(self) -> Resource:
+        """The thing as the contract wants it."""
+        options: dict[str, Any] = {"find": self.find, "delete": self.delete} | self.options
+        return Resource(self.key, "thing", self.needs, **options)
+
+
+def tear_down(cloud: Cloud, *things: Thing) -> tuple[Removed, float]:
+    """The receipt of a `down` of these, and the seconds that it took."""
+    lab = cloud.lab(config_of())
+    step = Step("things", lambda _: tuple(thing.resource() for thing in things))
+    began = cloud.clock.now()
+    cloud.clock.before_sleep = lambda: at_most(cloud, MOST)
+    return engine.down(lab, (step,), engine.survey(lab, (step,))), cloud.clock.now() - began
+
+
+def refusal(code: str) -> AwsError:
+    """AWS's answer with that code."""
+    return AwsError("No", code=code, operation="DeleteThing", status=400)
+
+
+def test_a_delete_whose_answer_is_lost_is_waited_for(cloud: Cloud) -> None:
+    """It took effect and the thing is leaving: looks at its pace until it is gone, and no spinning."""
+    thing = Thing("provider/thing")
+
+    def delete(_: object, ids: tuple[str, ...]) -> Mapping[str, AwsError]:
+        thing.phase, thing.gone_at = Phase.LEAVING, cloud.clock.now() + 40
+        raise LostAnswer("Read timeout", code="ReadTimeoutError", operation="TerminateInstances")
+
+    thing.options["delete"] = delete
+    removed, seconds = tear_down(cloud, thing)
+    assert (removed.exit_code, removed.deleted) == (0, {"thing": ["id-provider/thing"]})
+    assert 40 <= seconds < 45
+    assert cloud.clock.sleeps < 100
+
+
+def test_who_comes_in_the_middle_stays_and_ends_it(cloud: Cloud) -> None:
+    """Somebody connects after the question: nobody has agreed to cut him; what he holds is named, and `down` ends."""
+    held = refusal("ExistingVpcEndpointConnections")
+    service = Thing("provider/service", delete=lambda *_: {"id-provider/service": held})
+    stranger = Thing("provider/foreign", "provider/service", create=None)
+    stranger.there_from = cloud.clock.now() + 1
+    removed, seconds = tear_down(cloud, service, stranger)
+    assert "nobody has agreed to cut it" in str(removed.left["provider/foreign"])
+    assert "because provider/foreign could not be deleted" in str(removed.left["provider/service"])
+    assert seconds < 30
+
+
+def test_a_stranger_in_the_middle_of_a_real_down(slow_cloud: Cloud) -> None:
+    """The same with the whole lab: everything else goes, exit 3, and it ends within seconds."""
+    from test_acceptance import connect_stranger
+
+    lab = slow_cloud.lab(config_of(provider={"service": {"allowed_principals": ["444455556666"]}}))
+    built = slow_cloud.up(lab)
+    slow_cloud.spread()
+    seen = engine.survey(lab, STEPS, to_delete=True)
+    connect_stranger(slow_cloud, built)
+    slow_cloud.clock.before_sleep = lambda: at_most(slow_cloud, MOST)
+    removed = engine.down(lab, STEPS, seen)
+    assert removed.exit_code == 3
+    assert "provider/endpoint-service/connections" in removed.left
+    assert "acme/vpc" not in removed.left
+
+
+@pytest.mark.parametrize("at", [3, 20, 60])
+def test_a_connection_that_is_lost_for_good_ends_it(real_pace_cloud: Cloud, at: int) -> None:
+    """From some moment on nothing goes out any more: `down` ends a minute later, and says what it could not do."""
+    lab = real_pace_cloud.lab()
+    assert real_pace_cloud.up(lab).exit_code == 0
+    real_pace_cloud.spread()
+    seen = engine.survey(lab, STEPS, to_delete=True)
+    away = Outage(lab.account("provider"), real_pace_cloud, seconds=1e9, after=at)
+    most = real_pace_cloud.clock.sleeps + MOST
+
+    def lose() -> None:
+        away.begin()
+        at_most(real_pace_cloud, most)
+
+    real_pace_cloud.clock.before_sleep = lose
+    removed = engine.down(lab, STEPS, seen)
+    assert removed.exit_code == 3
+    assert real_pace_cloud.clock.now() - away.began < 120
+
+
+def test_what_a_look_misses_once_is_counted_once(cloud: Cloud) -> None:
+    """Gone, there again, deleted: the receipt has it one time."""
+    thing = Thing("provider/thing")
+    looks = iter(range(100))
+    thing.options["find"] = lambda lab, look: () if next(looks) == 1 else thing.find(lab, look)
+    thing.options["delete"] = lambda *_: {} if next(looks) < 8 else thing.delete(None, ())
+    assert tear_down(cloud, thing)[0].deleted == {"thing": ["id-provider/thing"]}
+
+
+def test_what_could_not_be_looked_at_and_is_gone_is_not_left(cloud: Cloud) -> None:
+    """One look is refused for good, the last one sees that it is gone: the receipt says deleted."""
+    thing, other = Thing("provider/thing"), Thing("provider/other")
+    looks = iter(range(100))
+
+    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
+        if next(looks) == 1:
+            raise refusal("UnauthorizedOperation")
+        return thing.find(lab, look)
+
+    thing.options["find"] = find
+    removed, _ = tear_down(cloud, thing, other)
+    assert removed.left == {}
+    assert removed.deleted == {"thing": ["id-provider/other", "id-provider/thing"]}
