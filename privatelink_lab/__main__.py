@@ -1,5 +1,5 @@
 """`python -m privatelink_lab` is `plab`."""
 
-from privatelink_lab.cli import main
+from privatelink_lab.cli import run
 
-main()
+run()

@@ -26,9 +26,17 @@ GARBAGE = 500_000  # new objects before the collector looks; a run makes a third
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+def run() -> None:
+    """The program `plab`: the command line in a process of its own, which has better to do than to collect garbage."""
+    gc.set_threshold(GARBAGE)  # while models load there is none, and looking for it took a third of the time
+    try:
+        main()
+    finally:
+        gc.freeze()  # the same at the end: the system takes it all back at once
+
+
 def main() -> None:
-    """Run `plab`; ends the process with the documented exit code."""
-    gc.set_threshold(GARBAGE)  # while models load it found nothing, and took a third of the time
+    """Run the command line; ends with the documented exit code."""
     try:
         code = plab.main(standalone_mode=False, prog_name="plab")
     except click.ClickException as error:
@@ -46,7 +54,6 @@ def main() -> None:
     except OSError as error:
         _show(PlabError(f"{error.filename or 'The file'}: {error.strerror or error}."))
         code = 1
-    gc.freeze()  # the same at the end: the system takes it all back at once
     sys.exit(code if isinstance(code, int) else 0)
 
 
