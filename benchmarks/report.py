@@ -75,14 +75,14 @@ def _lines(paces: Sequence[Results], started: Startup, where: str) -> Iterator[s
     for target in targets(paces, started):
         yield f"| {target.promise} | {target.measured} | {target.verdict} |"
     yield ""
-    yield f"Medians, one run of the bench, {where}. CPU: seconds of the processor in `up`, children included;"
-    yield "memory: of the largest process. Terraform's own pauses and the AWS CLI's start-up keep their length"
+    yield f"Medians, one run of the bench, {where}. CPU: seconds of the processor in `up`, with the children that it"
+    yield "waited for; memory: of the largest process. Terraform's own pauses and the AWS CLI's start-up keep their length"
     yield "whatever the clock; the pauses of both scripts are divided by its speed."
 
 
 def _table(results: Results) -> Iterator[str]:
     times = sorted(set(results.times.values()), reverse=True)
-    fewer = [f"{name}: {times[-1]}" for name, count in results.times.items() if count != times[0]]
+    fewer = [f"{name}: {count}" for name, count in results.times.items() if count != times[0]]
     runs = f"{times[0]} runs" + (f"; {', '.join(fewer)}" if fewer else "")
     if results.speed:
         bounds = " and ".join(f"{lower_bound(phase, results.speed):.1f} s for `{phase}`" for phase in ("up", "down"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -139,6 +140,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--traffic", action="store_true", help="fail, not skip, where the system allows no packets")
     parser.addoption("--terraform", action="store_true", help="also let Terraform build and remove the lab")
     parser.addoption("--sweep", action="store_true", help="kill plab at every change, and run every trial")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not look through moto and botocore again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
