@@ -76,8 +76,8 @@ def _lines(paces: Sequence[Results], started: Startup, where: str) -> Iterator[s
         yield f"| {target.promise} | {target.measured} | {target.verdict} |"
     yield ""
     yield f"Medians, one run of the bench, {where}. CPU: seconds of the processor in `up`, with the children that it"
-    yield "waited for; memory: of the largest process. Terraform's own pauses and the AWS CLI's start-up keep their length"
-    yield "whatever the clock; the pauses of both scripts are divided by its speed."
+    yield "waited for; memory: of the largest process. Terraform's own pauses and the AWS CLI's start-up keep their"
+    yield "length whatever the clock; the pauses of both scripts are divided by its speed."
 
 
 def _table(results: Results) -> Iterator[str]:
