@@ -35,6 +35,17 @@ def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
     assert "There is no such lab" in run("status").out
 
 
+def test_status_asks_once_per_kind(at_cloud: Cloud, run: Run) -> None:
+    """One describe of each kind and parent, however much there is; tags of the balancer and of its group."""
+    run("up")
+    at_cloud.calls()
+    assert run("status").code == 0
+    calls = at_cloud.calls()
+    assert calls.count("DescribeTags") == 2
+    assert len(calls) == len(set(calls)) + 1
+    assert not [call for call in calls if not call.startswith(("Describe", "Get"))]
+
+
 def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """The story of acceptance by hand, with every exit code that a script would see."""
     write_config(tmp_path, "manual")
