@@ -5,13 +5,9 @@ Local is an address, not a mode: only this file and the `plab local` commands kn
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from privatelink_lab import aws, config, state, waits
@@ -244,21 +240,3 @@ def _lives_locally(folder: Path) -> bool:
 
 def _runs_locally(folder: Path) -> bool:
     return (folder / FOLDER / "local.json").exists()
-
-
-@contextlib.contextmanager
-def interruptible(lab: Lab) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal stop the loop politely; a second Ctrl-C leaves at once."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        if lab.interrupted.is_set():
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGINT)
-        lab.interrupt()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

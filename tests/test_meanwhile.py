@@ -21,7 +21,7 @@ def is_ready(lab: Lab, key: str) -> bool:
 
 
 def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None:
-    """The listener goes by another's hand while the target is to become healthy: a failure at once, and no hanging."""
+    """The listener goes by another's hand while the target is to become healthy: a failure soon, and no hanging."""
     lab = slow_cloud.lab()
     elbv2 = slow_cloud.account().elbv2
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from privatelink_lab import admission, report
 from privatelink_lab.commands.work import Ask, Work, warn_of
 from privatelink_lab.errors import PlabError, UsageError
-from privatelink_lab.session import Options, interruptible
+from privatelink_lab.interrupts import interruptible
+from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import Connection
 

@@ -9,8 +9,9 @@ from privatelink_lab import engine, report
 from privatelink_lab.commands.work import Ask, Work, cost_words, counted
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
+from privatelink_lab.interrupts import interruptible
 from privatelink_lab.resource import Found
-from privatelink_lab.session import Options, interruptible
+from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
 from privatelink_lab.ui.screen import Screen

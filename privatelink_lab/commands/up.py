@@ -11,7 +11,8 @@ from privatelink_lab.commands.work import Work, cost_words, counted, warn_of
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError, UsageError, Yielded
-from privatelink_lab.session import Options, interruptible
+from privatelink_lab.interrupts import interruptible
+from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
 from privatelink_lab.ui.screen import Screen

@@ -11,8 +11,9 @@ from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Verified
+from privatelink_lab.interrupts import interruptible
 from privatelink_lab.resource import Resource
-from privatelink_lab.session import Options, interruptible
+from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import Asked, probe, probe_key, read_report
