@@ -6,10 +6,10 @@ bears the lab's tag. Waits overlap, so the total is the longest chain and not th
 steps come in as data.
 """
 
-from privatelink_lab.engine.built import Built
-from privatelink_lab.engine.remains import Removed
-from privatelink_lab.engine.survey import Survey, know_maker, look_at, planned, survey
-from privatelink_lab.engine.teardown import down, needed_by, withdraw
+from privatelink_lab.engine.outcome import Built, Removed
+from privatelink_lab.engine.ownership import know_maker
+from privatelink_lab.engine.survey import Survey, look_at, planned, survey
+from privatelink_lab.engine.down import down, needed_by, withdraw
 from privatelink_lab.engine.up import make, up
 
 __all__ = [

@@ -1,21 +1,21 @@
-"""Building: look, create what is missing, mend what drifted, until every key is ready or held."""
+"""Up: what is missing is created, what drifted is mended, until every item is ready or held."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from privatelink_lab import waits
-from privatelink_lab.engine.built import Built
-from privatelink_lab.engine.progress import Progress
-from privatelink_lab.engine.survey import Survey, in_parallel, know_maker, look_at, planned, yield_to_earlier
-from privatelink_lab.errors import AwsError, Interrupted, LostAnswer, PlabError
-from privatelink_lab.events import Started
+from privatelink_lab.engine.outcome import Built
+from privatelink_lab.engine.ownership import know_maker, yield_to_earlier
+from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run
+from privatelink_lab.engine.survey import Survey, planned
+from privatelink_lab.errors import AwsError, LostAnswer, PlabError
+from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.look import Look
-from privatelink_lab.resource import Found, Phase, Resource, Step, Token
+from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 
-RESEND = 10.0  # seconds before a mend goes out again while describes still show the old
-DOUBT = 30.0  # seconds after which a run that still waits looks at everything again
+AGAIN = "Run plab up again to wait on, or plab down to give up."
 
 
 def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
@@ -27,208 +27,287 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     lab.begin()
     for step in steps:
         step.check(lab)
-    resources = {key: r for key, r in planned(lab, steps).items() if r.create}
-    run = _Up(lab, Progress(lab, resources, None), adopt=adopt)
-    try:
-        return waits.until(run.tick, clock=lab.clock, pause=run.progress.pause)
-    except Interrupted:
-        run.progress.note()
-        raise
-    finally:
-        lab.state.save()
+    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.create}, adopt=adopt).run()
 
 
 def make(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
     """Make just these, on top of what a survey found READY; returns how each key ended. Raises Interrupted."""
-    standing = {
-        key: found
-        for key, found in seen.found.items()
-        if found and found[0].phase is Phase.READY and key not in resources
-    }
-    run = _Up(lab, Progress(lab, resources, standing), knows_maker=True)  # who saw what stands knows whose it is
-    return waits.until(run.tick, clock=lab.clock, pause=run.progress.pause)
+    standing = {k: f for k, f in seen.found.items() if f and f[0].phase is Phase.READY and k not in resources}
+    return _Up(lab, resources, standing, knows_maker=True, hint="").run()
 
 
-class _Up:
-    def __init__(self, lab: Lab, progress: Progress, *, adopt: bool = False, knows_maker: bool = False) -> None:
-        self.lab, self.progress, self.resources = lab, progress, progress.resources
-        self.adopt, self.knows_maker = adopt, knows_maker
-        self.outage = waits.Outage(lab.clock)
-        self.doubted = lab.clock.now()
-        self.mended: dict[str, float] = {}
-        self.read: set[str] = set()  # keys that the last look was asked about
-        self.tried: set[tuple[str, str]] = set()  # (key, action) of this tick: a stale describe must not make us spin
+class _Up(Run[Built]):
+    command, recheck_after = "up", 30.0
 
-    def tick(self) -> Built | None:
-        """Look and act until nothing can be done at once; the result when all is settled."""
-        self.tried.clear()
-        while True:
-            self.lab.check_interrupted()
-            if self.lab.clock.now() - self.doubted >= DOUBT:  # somebody may delete what this run has built
-                self.doubted = self.lab.clock.now()
-                self.progress.doubt()
-            look = look_at(self.lab, self.resources, self.progress.built.settled)
-            self._observe(look)
-            if not self.progress.open():
-                return self.progress.conclude()
-            if not self._act(look):
-                return None
+    def __init__(
+        self,
+        lab: Lab,
+        resources: dict[str, Resource],
+        standing: Mapping[str, tuple[Found, ...]] | None = None,
+        *,
+        adopt: bool = False,
+        knows_maker: bool = False,
+        hint: str = AGAIN,
+    ) -> None:
+        super().__init__(lab)
+        self.own = resources
+        self.items = {key: Item(resource) for key, resource in resources.items()}
+        for key, found in (standing or {}).items():  # nobody's to touch, or to look at again
+            self.items[key] = Item(Resource(key, "", (), lambda *_: ()), Phase.READY, found)
+        self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
 
-    # What the look says.
+    def watched(self) -> list[Item]:
+        """What is neither failed nor blocked."""
+        return [item for key in self.own if not ((item := self.items[key]).error or item.blocked)]
 
-    def _observe(self, look: Look) -> None:
-        """Read this look, as far as it may differ from the last one: what becomes possible by it is read as well."""
-        self.read.clear()
-        while keys := [k for k in self.progress.unfinished() if self.progress.is_to_be_read(k) and k not in self.read]:
-            self.read.update(keys)
-            self.progress.read(keys)
-            answers = in_parallel(keys, look.found)
-            self.outage.note(answers)
-            self._know_maker(look)
-            for key, answer in zip(keys, answers, strict=True):
-                self._read(key, answer, look)
-        self.progress.block()
+    def open(self) -> list[Item]:
+        """Neither ready, failed nor blocked; nor held for good."""
+        return [item for item in self.watched() if item.phase is not Phase.READY and not self.is_held(item)]
 
-    def _know_maker(self, look: Look) -> None:
+    def is_held(self, item: Item) -> bool:
+        """Unless what needs it is ready already, for then AWS has yet to show that here too."""
+        after = (other.phase is Phase.READY for other in self.items.values() if item.key in other.resource.needs)
+        return item.phase is Phase.HELD and not any(after)
+
+    def has_needs(self, item: Item) -> bool:
+        """Whether all that it stands on is ready or held."""
+        return all(need in self.items and self.items[need].phase in SATISFIED for need in item.resource.needs)
+
+    def is_lost(self, item: Item) -> bool:
+        """Whether something that it needs or awaits has failed, or does not stand and nobody is making it."""
+        above = {*item.resource.needs, *item.resource.awaits}
+        lost = any(self.items[key].error or self.items[key].blocked for key in above & self.items.keys())
+        return lost or not self.items.keys() >= set(item.resource.needs)
+
+    def to_read(self) -> list[Item]:
+        """What is missing is looked for right before it can be made, and what is not ready at its own pace."""
+        return [
+            item
+            for item in self.watched()
+            if (
+                self.has_needs(item) and self.now >= item.not_before
+                if item.phase is None
+                else self.pace.is_due(item.key) and (item.phase is not Phase.READY or item.key not in self.settled)
+            )
+        ]
+
+    settled: set[str] = frozenset()  # type: ignore[assignment]
+
+    def recheck(self) -> None:
+        """Somebody may delete what this run has built."""
+        self.settled = set()
+        self.pace.look_again(item.key for item in self.watched() if item.phase is Phase.READY)
+
+    def meet(self, look: Look) -> None:
+        """The first look says whose lab it is; each later one, whether somebody else began it earlier."""
         if self.knows_maker:
             yield_to_earlier(self.lab, look)
         else:
             know_maker(self.lab, look, adopt=self.adopt)
             self.knows_maker = True
 
-    def _read(self, key: str, answer: tuple[Found, ...] | PlabError, look: Look) -> None:
+    def observe(self) -> Look:
+        """And what stands on a failure is not waited for."""
+        look = super().observe()
+        for item in self.open():
+            item.blocked = self.is_lost(item)
+        self.settled = {item.key for item in self.watched() if item.phase is Phase.READY}
+        return look
+
+    # What a look means.
+
+    def judge(self, item: Item, answer: Answer, look: Look) -> None:
+        """Settle it, wait for it, miss it, or give it up."""
+        unanswered = isinstance(answer, AwsError) and waits.may_be_seen_later(answer) and not self.outage.is_too_long()
         if not isinstance(answer, PlabError) and answer:
-            self.progress.see(key, answer)
-        if self.progress.is_lost(key):  # needs come first in the order: why it fails has been said there
-            self.progress.built.blocked.append(key)
+            item.found = answer
+        if self.is_lost(item):  # needs come first in the order: why it fails has been said there
+            item.blocked = item.phase is not Phase.READY
+        elif item.was_ready and (unanswered or not self.has_needs(item)):
+            return  # nothing was said of it, or what it stands on is in doubt
+        elif unanswered:
+            self.wait_in(Phase.PENDING, item, "", answer.code)
         elif isinstance(answer, PlabError):
-            self._cannot_look(key, answer)
-        elif not self.progress.is_undecided(key):
-            self._judge(key, answer, look)
-
-    def _cannot_look(self, key: str, error: PlabError) -> None:
-        """A throttle, an outage, or a parent that was just made and is not known everywhere: look again."""
-        if isinstance(error, AwsError) and waits.may_be_seen_later(error) and not self.outage.is_too_long():
-            self.progress.wait(key, Phase.PENDING, "", error.code)
-        else:
-            self.progress.fail(key, error)
-
-    def _judge(self, key: str, found: tuple[Found, ...], look: Look) -> None:
-        living = [one for one in found if one.phase is not Phase.LEAVING]
-        if len(living) > 1:
-            self._judge_several(key, [one.id for one in living], look)
+            self.fail(item, answer)
+        elif len(living := [one for one in answer if one.phase is not Phase.LEAVING]) > 1:
+            self.judge_several(item, [one.id for one in living], look)
         elif living:
-            self._judge_one(key, living[0])
-        elif found:
-            self.lab.state.born.pop(key, None)
-            self.progress.wait(key, Phase.LEAVING, found[0].id, found[0].detail)
-        elif self.lab.is_fresh(self.resources[key]):
-            self.progress.wait(key, Phase.PENDING, self.lab.state.ids.get(key, ""), "not visible yet")
+            self.judge_one(item, living[0])
+        elif answer:
+            self.lab.state.born.pop(item.key, None)
+            self.wait_in(Phase.LEAVING, item, answer[0].id, answer[0].detail)
         else:
-            self.progress.miss(key)
+            self.miss(item)
 
-    def _judge_several(self, key: str, each: list[str], look: Look) -> None:
+    def judge_several(self, item: Item, ids: list[str], look: Look) -> None:
         """Nothing is made under a key that exists twice; a second maker, who began later, removes his own."""
-        ids = ", ".join(each)
+        text = ", ".join(ids)
         if self.lab.is_new and len({since for _, since in look.makers()}) > 1:
-            self.progress.wait(key, Phase.PENDING, ids, "exists twice: another plab began later, and yields")
+            self.wait_in(Phase.PENDING, item, text, "exists twice: another plab began later, and yields")
             return
-        hint = f"Delete all but one of them, or everything with `plab down`: {ids}"
-        self.progress.fail(key, PlabError(f"{key} exists {len(each)} times: {ids}.", hint=hint))
+        hint = f"Delete all but one of them, or everything with `plab down`: {text}"
+        self.fail(item, PlabError(f"{item.key} exists {len(ids)} times: {text}.", hint=hint))
 
-    def _judge_one(self, key: str, found: Found) -> None:
-        self.lab.state.seen(key, found.id)
-        hint = f"plab up --replace {key}" if self.resources[key].delete else ""
-        if found.phase is Phase.READY and self.progress.has_needs(key):
-            self.progress.settle(key, found)
-        elif found.phase is Phase.READY:  # what it stands on may still be replaced under it, or is doubted
-            self.progress.wait(key, Phase.PENDING, found.id, found.detail, bounded=False)
-        elif found.phase is Phase.FAILED:
-            self.progress.fail(key, PlabError(f"{key} ({found.id}) {found.detail}.", hint=hint))
-        elif found.phase is Phase.DRIFTED and self.resources[key].mend is None:
-            self.progress.fail(key, PlabError(f"{key} ({found.id}) is not as asked: {found.detail}.", hint=hint))
+    def judge_one(self, item: Item, found: Found) -> None:
+        """By its phase."""
+        self.lab.state.seen(item.key, found.id)
+        hint = f"plab up --replace {item.key}" if item.resource.delete else ""
+        match found.phase:
+            case Phase.READY if self.has_needs(item):
+                self.settle(item, found)
+            case Phase.READY:  # what it stands on may still be replaced under it
+                self.wait_in(Phase.PENDING, item, found.id, found.detail, bounded=False)
+            case Phase.FAILED:
+                self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
+            case Phase.DRIFTED if item.resource.mend is None:
+                self.fail(item, PlabError(f"{item.key} ({found.id}) is not as asked: {found.detail}.", hint=hint))
+            case phase:
+                self.wait_in(phase, item, found.id, found.detail)
+
+    def settle(self, item: Item, found: Found) -> None:
+        """It is as asked."""
+        before, item.phase = item.phase, Phase.READY
+        item.found, item.was_ready, item.since = (found,), True, None
+        if before is not Phase.READY:
+            self.end(item)
+            self.pace.look_again(self.near(item))
+            self.lab.emit(Finished(item.key, item.resource.step, found.id, "ready", found.detail))
+
+    def wait_in(self, phase: Phase | None, item: Item, id_: str, detail: str, *, bounded: bool = True) -> None:
+        """It is on its way, in this phase; what is held waits as long as it takes."""
+        item.phase = phase
+        if phase is not None:
+            self.timeline.begin(item.key, self.now, item.resource.needs)
+        if phase is Phase.HELD:
+            self.end(item)
+        self.wait(item, id_, detail, bounded=bounded and not self.is_held(item))
+
+    def near(self, item: Item) -> list[str]:
+        """What it needs or awaits, and the reverse: worth a look when it changes."""
+        own = {*item.resource.needs, *item.resource.awaits}
+        return [
+            key for key in self.own if key in own or item.key in {*self.own[key].needs, *self.own[key].awaits}
+        ]
+
+    def end(self, item: Item) -> None:
+        """For the timeline."""
+        self.timeline.end(item.key, self.now, (*item.resource.needs, *item.resource.awaits))
+
+    def miss(self, item: Item) -> None:
+        """It is not there; within its window that means nothing yet, whether it was just made or seen before."""
+        state, key = self.lab.state, item.key
+        if item.was_ready:
+            state.born.setdefault(key, self.now)
+        if self.lab.is_fresh(item.resource):
+            detail = "was there, and is not seen now" if item.was_ready else "not visible yet"
+            self.wait_in(Phase.PENDING, item, state.ids.get(key, ""), detail)
+        elif item.was_ready:
+            text = f"{key} ({item.found[0].id}) was there and is gone: somebody else deletes what this run builds."
+            self.fail(item, PlabError(text, hint="plab status"))
         else:
-            self.progress.wait(key, found.phase, found.id, found.detail)
+            item.phase, item.found = None, ()
+            state.intents.pop(key, None)
+            if key in state.ids:
+                state.gone(key)
 
-    # What can be done about it.
+    def fail(self, item: Item, error: PlabError) -> None:
+        """And nothing is made on it."""
+        item.phase = Phase.FAILED
+        super().fail(item, error)
 
-    def _act(self, look: Look) -> bool:
-        """Send every create and mend that is due, at once; whether any of them took effect."""
-        due = [key for key in self.progress.open() if self._due(key)]
-        if not due:
+    # Creates and mends.
+
+    def calls(self) -> Sequence[list[Item]]:
+        """One for each item that is missing or drifted, and has its needs; the intent is on disk before the call."""
+        due = [item for item in self.open() if self.is_callable(item)]
+        for item in due:
+            action = self.action(item)
+            self.tried.add((item.key, action))
+            id_ = item.found[0].id if action == "mend" else ""
+            self.lab.emit(Started(item.key, item.resource.step, action, id_))
+            self.timeline.begin(item.key, self.now, item.resource.needs)
+            if action == "create":
+                self.lab.state.intents[item.key] = self.now
+        return [[item] for item in due]
+
+    def is_callable(self, item: Item) -> bool:
+        """Nothing is made that was not just looked for, and nothing twice in one tick."""
+        if not self.has_needs(item) or self.now < item.not_before or item.phase not in (None, Phase.DRIFTED):
             return False
-        creates = [key for key in due if self.progress.phases[key] is None]
-        for key in due:
-            self.tried.add((key, self._action(key)))
-            self.lab.emit(Started(key, self.resources[key].step, self._action(key), look.id(key) or ""))
-            self.progress.begin(key)
-        self.lab.state.intents |= dict.fromkeys(creates, self.lab.clock.now())
-        self.progress.note()
-        self.lab.state.save()
-        results = in_parallel(due, lambda key: self._call(key, look))
-        took = [self._record(key, result) for key, result in zip(due, results, strict=True)]
-        self.lab.state.save()
-        return any(took)
+        return (item.phase is not None or item.key in self.read) and (item.key, self.action(item)) not in self.tried
 
-    def _due(self, key: str) -> bool:
-        if not self.progress.has_needs(key) or self.progress.is_put_off(key):
-            return False
-        phase = self.progress.phases[key]
-        if phase is None and key not in self.read:  # nothing is made that was not just looked for
-            return False
-        if phase is Phase.DRIFTED and self.lab.clock.now() - self.mended.get(key, -RESEND) < RESEND:
-            return False
-        return phase in (None, Phase.DRIFTED) and (key, self._action(key)) not in self.tried
+    def action(self, item: Item) -> str:
+        """`create` or `mend`."""
+        return "create" if item.phase is None else "mend"
 
-    def _action(self, key: str) -> str:
-        return "create" if self.progress.phases[key] is None else "mend"
-
-    def _call(self, key: str, look: Look) -> str | None:
-        resource = self.resources[key]
-        if self.progress.phases[key] is None and resource.create:
-            token = Token(self.lab.config.lab, key, self.lab.state.attempts.get(key, 0))
-            return resource.create(self.lab, look, token)
+    def send(self, items: list[Item], look: Look) -> str | None:
+        """One create, which returns the id, or one mend."""
+        [item] = items
+        resource, attempt = item.resource, self.lab.state.attempts.get(item.key, 0)
+        if item.phase is None and resource.create:
+            return resource.create(self.lab, look, Token(self.lab.config.lab, item.key, attempt))
         if resource.mend:
-            resource.mend(self.lab, look, look.found(key)[0])
+            resource.mend(self.lab, look, look.found(item.key)[0])
         return None
 
-    def _record(self, key: str, result: str | PlabError | None) -> bool:
-        if not isinstance(result, PlabError):
-            if result:
-                self.lab.state.created(key, result, self.lab.clock.now())
-            self.progress.took(key, again=not result and key in self.mended)
-            if not result:
-                self.mended[key] = self.lab.clock.now()
-            return True
-        if isinstance(result, LostAnswer):  # the intent stays: only a look can tell
-            self.progress.wait(key, Phase.PENDING, "", result.code)
+    def record(self, items: list[Item], answer: object) -> bool:
+        """It took effect, nobody knows, its token is used up, not yet, or never."""
+        [item] = items
+        state, key = self.lab.state, item.key
+        if isinstance(answer, LostAnswer):  # the intent stays: only a look can tell
+            self.wait_in(Phase.PENDING, item, "", answer.code)
             return False
-        self.lab.state.intents.pop(key, None)
-        if isinstance(result, AwsError) and result.code == "IdempotentInstanceTerminated":
-            self.lab.state.gone(key)
+        if not isinstance(answer, PlabError):
+            self.took(item, str(answer or ""))
             return True
-        if isinstance(result, AwsError) and result.code == "IdempotentParameterMismatch":
-            return self._used_token(key, result)
-        if isinstance(result, AwsError) and waits.is_not_yet(result):
-            self._not_yet(key, result)
+        state.intents.pop(key, None)
+        code = answer.code if isinstance(answer, AwsError) else ""
+        if code == "IdempotentInstanceTerminated":
+            state.gone(key)
+            return True
+        if code == "IdempotentParameterMismatch":  # something was made with it (a lost state): look for that first
+            state.gone(key)
+            state.intents[key] = self.now
+            self.wait_in(Phase.PENDING, item, "", code)
+        elif isinstance(answer, AwsError) and waits.is_not_yet(answer):
+            self.not_yet(item, answer)
         else:
-            self.progress.fail(key, result)
+            self.fail(item, answer)
         return False
 
-    def _used_token(self, key: str, error: AwsError) -> bool:
-        """AWS made something with this token from another request (a lost state): look for it before a new life."""
-        self.lab.state.gone(key)
-        self.lab.state.intents[key] = self.lab.clock.now()
-        self.progress.wait(key, Phase.PENDING, "", error.code)
-        return False
+    def took(self, item: Item, id_: str) -> None:
+        """It is worth a look; its timeout counts anew from the first such call."""
+        if id_:
+            self.lab.state.created(item.key, id_, self.now)
+        if id_ or not item.taken:
+            item.since = self.now
+        item.detail, item.taken, item.refused_since = "", not id_, None
+        item.not_before = 0.0 if id_ else self.now + RESEND
+        self.pace.look_again([item.key, *self.near(item)])
 
-    def _not_yet(self, key: str, error: AwsError) -> None:
-        timeout = self.resources[key].patience.timeout
-        if not waits.had_no_effect(error):
-            timeout = min(timeout, waits.SPREAD)
-        waited = self.progress.waited(key)
-        if waited > timeout:
-            self.progress.fail(key, error)
+    def not_yet(self, item: Item, error: AwsError) -> None:
+        """Send it again later; what we made ourselves has its time to spread, and a throttle all its patience."""
+        item.since = self.now if item.since is None else item.since
+        timeout = item.resource.patience.timeout
+        if self.now - item.since > (timeout if waits.had_no_effect(error) else min(timeout, waits.SPREAD)):
+            self.fail(item, error)
         else:
-            self.progress.put_off(key, waits.retry_interval(waited))
-            self.progress.wait(key, self.progress.phases[key], "", error.code)
+            self.refuse(item)
+            self.wait_in(item.phase, item, "", error.code)
+
+    def conclude(self) -> Built:
+        """What is held is done."""
+        for item in self.watched():
+            if item.phase is Phase.HELD:
+                one = item.found[0]
+                self.lab.emit(Finished(item.key, item.resource.step, one.id, "held", one.detail))
+        self.timeline.note(self.now, over=True)
+        items = self.items
+        return Built(
+            self.own,
+            settled={key: item.found[:1] for key, item in items.items() if item.phase in SATISFIED and not item.blocked},
+            seen={key: item.found for key, item in items.items() if item.found},
+            failed={key: item.error for key, item in items.items() if item.error},
+            blocked=[key for key, item in items.items() if item.blocked],
+            seconds=self.timeline.seconds,
+        )

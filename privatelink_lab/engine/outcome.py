@@ -1,4 +1,4 @@
-"""What a build has come to."""
+"""How a run ended."""
 
 from __future__ import annotations
 
@@ -13,18 +13,31 @@ class Built:
     """How an `up` ended, by key."""
 
     resources: dict[str, Resource]
-    settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)
-    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what the last look at each key saw
+    settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # ready or held
+    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what was last seen of each
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def exit_code(self) -> int:
-        """0 when every goal is ready or held, else 1."""
+        """0 when every key is ready or held, else 1."""
         return 1 if self.failed or self.blocked else 0
 
     def shows(self, key: str, name: str) -> str | None:
         """What `find` reported under `name` for a settled key."""
         found = self.settled.get(key)
         return found[0].shows.get(name) if found else None
+
+
+@dataclass
+class Removed:
+    """The receipt of a `down`: what was deleted (ids by noun), and what is left and why."""
+
+    deleted: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, PlabError] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is left, else 3."""
+        return 3 if self.left else 0
