@@ -67,7 +67,7 @@ class Script:
             time.sleep(PAUSE / self.speed)
 
     def until(self, look: Callable[[], bool]) -> None:
-        """Look until it is so."""
+        """Snapshot until it is so."""
         while not look():
             time.sleep(PAUSE / self.speed)
 

@@ -25,7 +25,7 @@ Send = Callable[[Account, str, Iterable[str]], None]
 
 def connections(lab: Lab, steps: Sequence[Step]) -> list[Connection]:
     """Who is connected to the lab's service now, oldest first; [] when there is no service."""
-    look = engine.look_at(lab, engine.planned(lab, steps))
+    look = engine.take_snapshot(lab, engine.planned(lab, steps))
     rows = acceptance.connections(lab, look)
     return sorted(rows, key=lambda c: (str(c.since), c.endpoint))
 
@@ -98,11 +98,11 @@ class _Admission:
         return None if self.open else self.failed
 
     def _judge(self, before: Connection, row: Connection | None) -> None:
-        phase = phase_of(row.state) if row else Phase.LEAVING
+        phase = phase_of(row.state) if row else Phase.DELETING
         if row and row.state.lower() == self.goal:
             del self.open[row.endpoint]
             self.lab.emit(self.done(row.endpoint, row.owner, row.consumer, row.state))
-        elif not row or phase in {Phase.FAILED, Phase.LEAVING}:
+        elif not row or phase in {Phase.FAILED, Phase.DELETING}:
             self._fail(before, f"{before.endpoint} is {row.state if row else 'gone'}.")
         elif self.lab.clock.now() - self.began > TIMEOUT:
             self._fail(before, f"{before.endpoint} is still {row.state} after {TIMEOUT / 60:.0f} minutes.")

@@ -8,7 +8,7 @@ PlabError                1   something failed
 +-- AccountError         1   no usable credentials or region for an account
 +-- StateError           1   the state file cannot be used
 +-- NotOurs              1   something that bears no tag of this lab is in the way
-|   +-- Yielded          1   another maker of the same lab began earlier
+|   +-- ConcurrentMaker          1   another maker of the same lab began earlier
 +-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
 """
 
@@ -95,7 +95,7 @@ class NotOurs(PlabError):
     """Something has our name but not our tag; plab neither adopts nor deletes it."""
 
 
-class Yielded(NotOurs):
+class ConcurrentMaker(NotOurs):
     """Somebody else began the same lab earlier: this run stops, and what it made is to go."""
 
 

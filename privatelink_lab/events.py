@@ -25,7 +25,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """A call goes out: `action` is create, mend, delete, accept or reject."""
+    """A call goes out: `action` is create, update, delete, accept or reject."""
 
     event: ClassVar[str] = "started"
     key: str

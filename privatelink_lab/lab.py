@@ -15,19 +15,19 @@ from privatelink_lab import aws
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Emit
-from privatelink_lab.look import Once
+from privatelink_lab.memo import Memo
+from privatelink_lab.resource import Resource, split_key
 from privatelink_lab.state import Party, Place, State
 
 if TYPE_CHECKING:
-    from privatelink_lab.resource import Resource
     from privatelink_lab.waits import Clock
 
-INTENT = 30.0  # seconds in which a create without an answer may still show its effect
+PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
 Connect = Callable[[Party], aws.Account]
 
 
-def owner_here() -> str:
-    """Who makes things on this machine: user@host, the value of `plab:owner`, in characters that AWS's tags take."""
+def this_maker() -> str:
+    """The maker on this machine: user@host, the value of `plab:maker`, in characters that AWS's tags take."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # no such user in the password database, as in some containers
@@ -44,27 +44,25 @@ class Lab:
     connect: Connect
     clock: Clock
     emit: Emit
-    owner: str = field(default_factory=owner_here)
-    facts: Once = field(
-        default_factory=lambda: Once(keep_errors=False)
-    )  # what is read once a run: zones, images, reused subnets
+    maker: str = field(default_factory=this_maker)
+    run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
     is_new: bool = False  # it began with this run, as far as AWS shows
-    own_only: bool = False  # look past what another maker of the same lab has made
+    only_since: str | None = None  # leave out what another maker of the same lab has made
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
     _found_in: dict[str, aws.Account] = field(default_factory=dict)
-    _before: dict[str, Party] = field(default_factory=dict)
+    _parties_before: dict[str, Party] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._before = dict(self.state.parties)
+        self._parties_before = dict(self.state.parties)
         for name in (PROVIDER, *(consumer.name for consumer in self.config.consumers)):
             self.state.parties[name] = self._party(name)
 
     def refuse_moved_parties(self) -> None:
-        """Raise UsageError when the config moves a consumer to another account while its things stay in the old one."""
-        for name, before in self._before.items():
-            has_things = any(key.startswith(f"{name}/") for key in self.state.ids)
+        """Raise UsageError when the config moves a consumer whose resources are in its old account."""
+        for name, before in self._parties_before.items():
+            has_things = any(split_key(key)[0] == name for key in self.state.ids)
             if before != self.state.parties[name] and has_things and self._account(before).id != self.account(name).id:
                 raise UsageError(
                     f"{name} moves to another account, and what the lab made stays in {self._account(before).id}.",
@@ -138,7 +136,7 @@ class Lab:
             "Name": f"{self.config.lab}-{key.replace('/', '-')}",
             "plab:lab": self.config.lab,
             "plab:key": key,
-            "plab:owner": self.owner,
+            "plab:maker": self.maker,
             "plab:since": self.state.since,
         }
         if spec:
@@ -162,19 +160,19 @@ class Lab:
         self.interrupted.set()
         self.clock.wake()
 
-    def is_fresh(self, resource: Resource) -> bool:
+    def may_be_invisible(self, resource: Resource) -> bool:
         """Whether we made it, or may have, so recently that AWS may not show it yet."""
-        key, window = resource.key, self.settle(resource)
-        at_least = INTENT if self.config.settle is None else 0.0
-        windows = ((self.state.born, window), (self.state.intents, max(at_least, window)))
-        return any(0 <= self.clock.now() - moments[key] < window for moments, window in windows if key in moments)
+        key, period = resource.key, self.grace_period(resource)
+        at_least = PENDING_CREATE_PERIOD if self.config.settle is None else 0.0
+        periods = ((self.state.created_at, period), (self.state.create_pending, max(at_least, period)))
+        return any(0 <= self.clock.now() - moments[key] < period for moments, period in periods if key in moments)
 
-    def settle(self, resource: Resource) -> float:
-        """Seconds for which describes may miss what is there: the config's, or by the kind of resource."""
-        return resource.patience.settle if self.config.settle is None else self.config.settle
+    def grace_period(self, resource: Resource) -> float:
+        """Seconds for which describes may miss what exists: the config's, or by the kind of resource."""
+        return resource.patience.creation_grace_period if self.config.settle is None else self.config.settle
 
     def check_interrupted(self) -> None:
-        """Raise Interrupted once somebody asked to stop."""
+        """Raise Interrupted once the user asked to stop."""
         if self.interrupted.is_set():
             raise Interrupted(
                 "Stopped; what exists is tagged and in the state file.",

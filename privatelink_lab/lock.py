@@ -37,7 +37,7 @@ def in_folder(folder: Path, lab: str) -> Iterator[None]:
 def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]:
     """Hold this user's lock on a lab in that account and region (or at that URL), whatever folder the config lies in.
 
-    Both runs bear the same `plab:owner`, so the second would take what the first makes for its own of a lost state.
+    Both runs bear the same `plab:maker`, so the second would take what the first makes for its own of a lost state.
     Raises StateError naming who holds it, and in which folder. Where SHARED cannot be written there is no such lock.
     """
     identity = repr((os.getuid(), place.account, place.region, url.rstrip("/"), lab))

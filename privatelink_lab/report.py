@@ -58,7 +58,7 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     if key in seen.errors:
         return [_row(resource, None, "unknown", str(seen.errors[key]))]
     found = seen.found[key]
-    if not found and resource.create is None:
+    if not found and not resource.made_by_plab:
         return []
     return [_row(resource, one.id, one.phase.value, one.detail) for one in found] or [_row(resource, None, MISSING, "")]
 
@@ -114,9 +114,9 @@ def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
             "detail": _detail(seen, key),
         }
         for key, resource in seen.resources.items()
-        if resource.create or seen.found.get(key)
+        if resource.made_by_plab or seen.found.get(key)
     ]
-    costs = [r.usd_per_hour for r in seen.resources.values() if r.create]
+    costs = [r.usd_per_hour for r in seen.resources.values() if r.made_by_plab]
     return {
         "lab": lab.config.lab,
         "place": place(lab),
@@ -129,8 +129,8 @@ ACTIONS = {
     Phase.READY: "leave",
     Phase.HELD: "leave",
     Phase.PENDING: "wait",
-    Phase.LEAVING: "wait, then make",
-    Phase.DRIFTED: "mend",
+    Phase.DELETING: "wait, then make",
+    Phase.DRIFTED: "update",
     Phase.FAILED: "cannot",
 }
 
@@ -138,7 +138,7 @@ ACTIONS = {
 def _action(seen: Survey, key: str) -> str:
     if key in seen.errors:
         return "cannot"
-    if not seen.resources[key].create:
+    if not seen.resources[key].made_by_plab:
         return "leave"
     found = seen.found[key]
     return ACTIONS[found[0].phase] if found else "make"
@@ -157,7 +157,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
         "place": place(lab),
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
-        "usd_per_hour": _cost_of(lab, run.resources, run.seen | run.settled),
+        "usd_per_hour": _cost_of(lab, run.resources, run.seen | run.done),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
@@ -167,7 +167,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
 
 def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
     key = f"{consumer}/endpoint"
-    found = (run.settled.get(key) or run.seen.get(key) or (Found("", Phase.FAILED, "not made"),))[0]
+    found = (run.done.get(key) or run.seen.get(key) or (Found("", Phase.FAILED, "not made"),))[0]
     return {
         "consumer": consumer,
         "endpoint": found.id or None,
@@ -177,7 +177,7 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 
 def _next(lab: Lab, run: Built) -> list[str]:
-    held = [run.settled[key][0].id for key in run.settled if key.endswith("/acceptance") and _held(run, key)]
+    held = [run.done[key][0].id for key in run.done if key.endswith("/acceptance") and _held(run, key)]
     admit = [f"plab accept {' '.join(held)}"] if held else []
     mend = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
     prove = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
@@ -185,7 +185,7 @@ def _next(lab: Lab, run: Built) -> list[str]:
 
 
 def _held(run: Built, key: str) -> bool:
-    return run.settled[key][0].phase is Phase.HELD
+    return run.done[key][0].phase is Phase.HELD
 
 
 def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, Any]:

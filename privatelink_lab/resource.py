@@ -1,12 +1,11 @@
 """The contract between the steps, which know AWS, and the engine, which knows order and time.
 
 - `find` is the root verb: idempotency, waiting, status, adoption after a crash and teardown ask the same question.
-  It reads the look and nothing else.
+  It reads the snapshot and nothing else.
 - One resource = one create call, so a kill at any call leaves something that `find` sees. What create cannot set is
-  DRIFTED until mended.
-- Ownership is a tag. What has no tag of its own (a rule, a registration, permissions) belongs to its tagged parent:
-  its `delete` is None when it goes with that parent.
-- A resource with `create` None is never made by plab; it stands in the way of a teardown (foreign connections).
+  DRIFTED until it is updated.
+- Ownership is a tag. What has no tag of its own (a rule, a registration, permissions) belongs to its tagged parent.
+- Every function gets its resource, so that one module function serves every party and every number.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from privatelink_lab.aws import Account
     from privatelink_lab.errors import AwsError
     from privatelink_lab.lab import Lab
-    from privatelink_lab.look import Look
+    from privatelink_lab.snapshot import Kind, Snapshot
 
 
 class Phase(StrEnum):
@@ -30,13 +29,25 @@ class Phase(StrEnum):
 
     PENDING = "pending"  # AWS is at work
     READY = "ready"
-    HELD = "held"  # ours is done and somebody else decides: satisfies needs, ends `up` with a sentence
-    DRIFTED = "drifted"  # there, but not as asked; `mend` puts it right
-    LEAVING = "leaving"
+    HELD = "held"  # our part is done and another person decides: dependents go on, `up` ends with a sentence
+    DRIFTED = "drifted"  # it exists, but not as asked; `update` changes it
+    DELETING = "deleting"
     FAILED = "failed"  # waiting will not help; detail says why
 
 
 SATISFIED = frozenset({Phase.READY, Phase.HELD})
+
+
+class Hop(StrEnum):
+    """What a packet passes on its way, in this order; the value is the name that `verify` prints."""
+
+    ENDPOINT_GROUP = "endpoint security group"
+    SERVICE = "service"
+    BALANCER = "balancer"
+    LISTENER = "listener"
+    WEB_SERVER = "web server"
+    TARGET_GROUP = "target security group"
+    TARGET = "target"
 
 
 @dataclass(frozen=True)
@@ -57,19 +68,18 @@ class Found:
 class Patience:
     """How long a resource may take, in seconds of AWS time.
 
-    `timeout`: from the last call or the first wait to FAILED. `settle`: how long an id that no look has shown yet may
-    be missing from describes (AWS is eventually consistent) before it counts as gone. Where a second create makes a
-    second thing, it is long (SPREADS): waiting is free and a duplicate is not.
+    `timeout`: from the last call or the first wait to FAILED. `creation_grace_period`: how long describes may miss a
+    new id (AWS is eventually consistent) before it counts as gone. Where a second create makes a second resource, the
+    period is long (SLOW_GRACE_PERIOD): waiting is free and a duplicate is not.
     """
 
     timeout: float = 300.0
-    settle: float = 20.0
+    creation_grace_period: float = 20.0
 
 
-SPREADS = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
-DELETED_LAST = Patience(
-    timeout=900, settle=SPREADS
-)  # interfaces of balancers and endpoints linger for minutes (facts sheet 3)
+SLOW_GRACE_PERIOD = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
+# Interfaces of balancers and endpoints stay for minutes after their owner (facts sheet 3).
+DELETED_LAST = Patience(timeout=900, creation_grace_period=SLOW_GRACE_PERIOD)
 
 
 @dataclass(frozen=True)
@@ -83,8 +93,9 @@ class Token:
     def of(self, **request: Any) -> str:
         """A ClientToken of 64 ASCII characters (EC2's limit) that changes with the request and the attempt.
 
-        The same request gets the same token, so a lost state or a re-sent call makes no second resource;
-        the attempt gives a new life a new token (`IdempotentInstanceTerminated`).
+        The same request gets the same token, so a lost state or a call that is sent twice makes no second resource.
+        A new attempt gets a new token, because EC2 refuses the token of an ended instance
+        (`IdempotentInstanceTerminated`).
         """
         return spec_of(lab=self.lab, key=self.key, attempt=self.attempt, request=request)
 
@@ -94,9 +105,20 @@ def spec_of(**values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-Find = Callable[["Lab", "Look"], tuple[Found, ...]]
-Create = Callable[["Lab", "Look", Token], str]
-Mend = Callable[["Lab", "Look", Found], None]
+def make_key(party: str, name: str) -> str:
+    """The key of a party's resource: state key, tag value and display name (`acme/endpoint`)."""
+    return f"{party}/{name}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """The party and the name of a key: `provider` or the consumer's name, and what is its own."""
+    party, _, name = key.partition("/")
+    return party, name
+
+
+Find = Callable[["Lab", "Snapshot", "Resource"], tuple[Found, ...]]
+Create = Callable[["Lab", "Snapshot", "Resource", Token], Found]
+Update = Callable[["Lab", "Snapshot", "Resource", Found], None]
 Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
 
 
@@ -104,42 +126,59 @@ Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
 class Resource:
     """One AWS resource of a lab.
 
-    `key` is state key, tag value and display name (`provider/nlb`, `acme/endpoint`); its first part names the party
-    whose account it lives in. `needs` gate its creation; `awaits` name what else must come before it can be READY, so
-    that nobody waits for it once one of them has failed; in a teardown, what is to be looked for once they are gone.
-    `releases` are the needs that AWS no longer holds for it as soon as it is LEAVING. `noun` is what a receipt counts.
-    `delete` starts the deletion of several ids of its kind in one account and returns the refusals by id.
-    `usd_per_hour` is None where no list price is known.
+    What it is: `key` (its first part names the party whose account it lives in), `kind` (how AWS lists it; None for
+    what belongs to a parent), `noun` (what a receipt counts), `options` (what the config does not say: a probe's task).
+
+    What can be done: `find`; `create`, which returns what AWS's answer says of the new resource; `update`, which
+    changes what drifted; `delete`, which starts the deletion of several ids in one account and returns the refusals by
+    id. Permissions have no `create`: they exist as soon as their service does.
+
+    Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
+    what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
+
+    In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
+    `ready_after` must come before it can be READY, so that no run waits for it once one of them has failed; in a
+    teardown, what is to be looked for once they are gone. AWS no longer holds `unblocks_while_deleting` for it as soon
+    as it is DELETING.
+
+    What else: `retryable` are the codes that AWS answers to its create or update while what it depends on is new.
+    `hop` is its place on a packet's way. `usd_per_hour` is None where no list price is known.
     """
 
     key: str
     noun: str
-    needs: tuple[str, ...]
     find: Find
     create: Create | None = None
-    mend: Mend | None = None
+    update: Update | None = None
     delete: Delete | None = None
+    kind: Kind | None = None
+    options: Any = None
+    made_by_plab: bool = True
+    goes_with_parent: bool = False
+    depends_on: tuple[str, ...] = ()
+    ready_after: tuple[str, ...] = ()
+    unblocks_while_deleting: tuple[str, ...] = ()
+    retryable: frozenset[str] = frozenset()
     patience: Patience = Patience()
+    hop: Hop | None = None
     usd_per_hour: float | None = 0.0
-    awaits: tuple[str, ...] = ()
-    releases: tuple[str, ...] = ()
     step: str = ""
 
     @property
     def party(self) -> str:
         """`provider`, or the consumer's name."""
-        return self.key.split("/", 1)[0]
+        return split_key(self.key)[0]
 
     def in_step(self, name: str) -> Resource:
         """The same resource, shown under that step."""
         return replace(self, step=name)
 
 
-def _nothing_to_check(_: Lab) -> None:
+def _accepts_every_config(_: Lab) -> None:
     """Most steps can only be refused by AWS itself."""
 
 
-def _nothing_to_revive(_: Lab, __: str) -> None:
+def _rebuilds_nothing(_: Lab, __: str) -> None:
     """Most keys are always in the config."""
 
 
@@ -147,11 +186,13 @@ def _nothing_to_revive(_: Lab, __: str) -> None:
 class Step:
     """One step of the tutorial.
 
-    `resources` lists what the config asks for, `revive` rebuilds one from a tag that the config no longer names, and
-    `check` raises a PlabError before `up` makes anything when what the config points at cannot serve.
+    `resources` lists what the config asks for; `rebuild` makes one from the key in a tag that the config no longer
+    names; `kinds` are those that such tags are looked for in; `check` raises a PlabError before `up` makes anything
+    when what the config points at cannot serve.
     """
 
     name: str
     resources: Callable[[Lab], tuple[Resource, ...]]
-    revive: Callable[[Lab, str], Resource | None] = _nothing_to_revive
-    check: Callable[[Lab], None] = _nothing_to_check
+    rebuild: Callable[[Lab, str], Resource | None] = _rebuilds_nothing
+    kinds: tuple[Kind, ...] = ()
+    check: Callable[[Lab], None] = _accepts_every_config

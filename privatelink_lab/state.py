@@ -1,7 +1,7 @@
 """The state file: a cache and a journal beside the config. The tags in AWS are the truth.
 
 `.plab/<lab>.json`, mode 0600, written atomically (temp file, fsync, replace) before and after each wave of creates;
-a write error is an error. A lost file costs a look and nothing else.
+a write error is an error. A lost file costs one snapshot and nothing else.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 from privatelink_lab.errors import StateError
 from privatelink_lab.timeline import Timeline
 
-SCHEMA = 1
+SCHEMA = 2
 FOLDER = ".plab"
 UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
-JOURNALS = ("ids", "born", "intents", "attempts")  # the mappings of a state file
+JOURNALS = ("ids", "created_at", "create_pending", "attempts")  # the mappings of a state file
 
 
 @dataclass(frozen=True)
@@ -58,32 +58,32 @@ class State:
     place: Place | None = None
     since: str = ""
     ids: dict[str, str] = field(default_factory=dict)  # key -> id, from our own create calls
-    born: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds of a create that no look has shown yet
-    intents: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
-    attempts: dict[str, int] = field(default_factory=dict)  # key -> lives already used up
+    created_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; no snapshot has shown it yet
+    create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
+    attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
 
-    def created(self, key: str, id_: str, now: float) -> None:
+    def record_created(self, key: str, id_: str, now: float) -> None:
         """Note the answer to a create."""
-        self.intents.pop(key, None)
-        self.ids[key], self.born[key] = id_, now
+        self.create_pending.pop(key, None)
+        self.ids[key], self.created_at[key] = id_, now
 
-    def seen(self, key: str, id_: str) -> None:
-        """Note that a look has shown what is under a key: it has spread, so its absence will mean that it is gone."""
-        self.intents.pop(key, None)
-        self.born.pop(key, None)
+    def record_seen(self, key: str, id_: str) -> None:
+        """Note that a snapshot has shown the id under a key: from now on its absence means that it is gone."""
+        self.create_pending.pop(key, None)
+        self.created_at.pop(key, None)
         self.ids.setdefault(key, id_)
 
-    def gone(self, key: str) -> None:
-        """Note that what a create gave is no more: the next one is a new life with a new token."""
+    def record_gone(self, key: str) -> None:
+        """Note that what a create made is gone: the next create gets a new token."""
         self.ids.pop(key, None)
-        self.born.pop(key, None)
-        self.intents.pop(key, None)
+        self.created_at.pop(key, None)
+        self.create_pending.pop(key, None)
         self.attempts[key] = self.attempts.get(key, 0) + 1
 
     def forget(self, *, on_disk: bool) -> None:
-        """Drop everything: the place that held the lab is no more. Only who holds the lock does so on disk."""
+        """Drop everything: the place that held the lab is gone. Only a command that holds the lock does so on disk."""
         fresh = State(lab=self.lab, path=self.path, parties=self.parties)  # how to reach them has not changed
         vars(self).update(vars(fresh))
         if self.path and on_disk:
@@ -97,8 +97,8 @@ class State:
         del data["path"]
         write_private(self.path, json.dumps(data, indent=1) + "\n")
 
-    def apart(self) -> State:
-        """The same, to work with and not to write."""
+    def without_file(self) -> State:
+        """A copy that is never written to disk."""
         return replace(self, path=None)
 
     def archive(self) -> None:
@@ -161,13 +161,13 @@ def load(folder: Path, lab: str) -> State:
         raise StateError(
             f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
         )
-    state = _revive(data, path)
+    state = _state_of(data, path)
     if state.lab != lab:
         raise StateError(f"The state file {path} is of the lab {state.lab!r}, not {lab!r}.")
     return state
 
 
-def _revive(data: dict[str, Any], path: Path) -> State:
+def _state_of(data: dict[str, Any], path: Path) -> State:
     try:
         place = data.pop("place")
         for journal in JOURNALS:

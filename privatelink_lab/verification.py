@@ -11,7 +11,7 @@ from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Phase
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
-from privatelink_lab.steps.probe import Report
+from privatelink_lab.steps.probe import ProbeReport
 
 # The way of a packet: what it passes, by key. The first that is not as it should be is where it breaks.
 HOPS = (
@@ -40,7 +40,7 @@ def closed(seen: Survey, consumer: str) -> Verified | None:
     return broken(consumer, ENDPOINT, f"{key}: {state}")
 
 
-def verdict(lab: Lab, seen: Survey, consumer: str, report: Report) -> Verified:
+def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verified:
     """What the report of a probe that has ended says, with a look at AWS from after it where it is bad."""
     wanted = hashlib.sha256(lab.config.provider.web_server.message.encode()).hexdigest()
     good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]

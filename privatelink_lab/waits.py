@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from enum import Enum
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
@@ -25,19 +26,8 @@ UNSENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})  # botoco
 THROTTLES = frozenset(
     {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
-# Per API operation, what AWS answers while something that we just made is still spreading (facts sheet 3 to 5).
-# DescribeVpcEndpointServices and CreateVpcEndpoint say InvalidServiceName for a fresh permission or service too.
-SPREADING: dict[str, frozenset[str]] = {
-    "CreateVpcEndpoint": frozenset({"Unavailable", "InvalidServiceName"}),
-    # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
-    "CreateVpcEndpointServiceConfiguration": frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
-    "CreateLoadBalancer": frozenset({"SubnetNotFound"}),
-    "RegisterTargets": frozenset({"InvalidTarget", "TargetGroupNotFound"}),
-    "CreateListener": frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
-    "ModifyLoadBalancerAttributes": frozenset({"LoadBalancerNotFound"}),
-}
 # What EC2 says of an id that one of our own calls has just returned (facts sheet section 2).
-NOT_SPREAD = frozenset(
+NOT_FOUND_YET = frozenset(
     {
         "InvalidVpcID.NotFound",
         "InvalidSubnetID.NotFound",
@@ -52,8 +42,8 @@ NOT_SPREAD = frozenset(
         "InvalidVpcEndpoint.NotFound",
     }
 )
-SPREAD = 300.0  # seconds after which what we made should be known everywhere (facts sheet sections 2 and 4)
-# What a delete meets while something that lives inside, or holds on, is not gone yet.
+PROPAGATION_TIMEOUT = 300.0  # seconds after which a new id is known everywhere (facts sheet sections 2 and 4)
+# What a delete meets while something in the resource, or something that uses it, is not gone yet.
 IN_USE = frozenset(
     {"DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ExistingVpcEndpointConnections", "IncorrectState"}
 )
@@ -120,18 +110,18 @@ def until(step: Callable[[], Answer | None], *, clock: Clock, pause: Callable[[]
 
 
 class Outage:
-    """How long there has been no connection at all: a run outlives a short one, and does not wait for ever."""
+    """How long there has been no connection at all: a run outlives a short outage and gives up after a long one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since: float | None = None
 
     def note(self, answers: Iterable[object]) -> None:
-        """What came of one look: an outage goes on while every call of it was unsent."""
+        """Take in the answers of one snapshot: an outage goes on while no call of it was sent."""
         seen = list(answers)
-        if not seen:  # a look that asked nothing says nothing
+        if not seen:  # a snapshot that asked nothing says nothing
             return
-        if not all(is_unsent(each) for each in seen):
+        if not all(_is_unsent(answer) for answer in seen):
             self._since = None
         elif self._since is None:
             self._since = self._clock.now()
@@ -141,41 +131,38 @@ class Outage:
         return self._since is not None and self._clock.now() - self._since > OUTAGE
 
 
-def is_throttle(error: AwsError) -> bool:
-    """Whether AWS refused for load alone: the call had no effect and may go again."""
-    return error.code in THROTTLES or error.status == HTTPStatus.SERVICE_UNAVAILABLE
+class ErrorClass(Enum):
+    """What a failed call means for the next one."""
+
+    NO_EFFECT = "no effect"  # a throttle, a 503, no connection: it may go again as it is
+    UNKNOWN_EFFECT = "unknown effect"  # the answer was lost: only a snapshot can tell
+    NOT_YET = "not yet"  # something that we just made is not known everywhere
+    IN_USE = "in use"  # a delete has to wait for what still uses the resource
+    GONE = "gone"  # there is nothing under that id (any more, or yet)
+    FINAL = "final"
 
 
-def is_unsent(error: object) -> bool:
-    """Whether the call never left: there was no connection."""
+TRANSIENT = frozenset({ErrorClass.NO_EFFECT, ErrorClass.UNKNOWN_EFFECT})
+
+
+def classify(error: object, retryable: frozenset[str] = frozenset()) -> ErrorClass:
+    """The class of what a call raised; `retryable` are the codes that mean NOT_YET to this caller.
+
+    EC2 says `Invalid...NotFound` and ELBv2 `...NotFound` of an id that is gone, and of one that is new: only the
+    caller knows which, so a create passes NOT_FOUND_YET and the codes of its resource.
+    """
+    if not isinstance(error, AwsError):
+        return ErrorClass.FINAL
+    if error.code in THROTTLES or error.status == HTTPStatus.SERVICE_UNAVAILABLE or _is_unsent(error):
+        return ErrorClass.NO_EFFECT
+    if isinstance(error, LostAnswer):
+        return ErrorClass.UNKNOWN_EFFECT
+    if error.code in retryable:
+        return ErrorClass.NOT_YET
+    if error.code in IN_USE:
+        return ErrorClass.IN_USE
+    return ErrorClass.GONE if error.code.endswith("NotFound") else ErrorClass.FINAL
+
+
+def _is_unsent(error: object) -> bool:
     return isinstance(error, AwsError) and error.code in UNSENT
-
-
-def had_no_effect(error: AwsError) -> bool:
-    """Whether nothing was done, for no reason of the call's own: it may go again as it is."""
-    return is_throttle(error) or is_unsent(error)
-
-
-def is_unanswered(error: AwsError) -> bool:
-    """Whether AWS has not said anything of the matter itself: no effect, or nobody knows which."""
-    return had_no_effect(error) or isinstance(error, LostAnswer)
-
-
-def is_not_yet(error: AwsError) -> bool:
-    """Whether the same call may succeed a little later: no effect yet, or something is still spreading."""
-    return had_no_effect(error) or error.code in NOT_SPREAD or error.code in SPREADING.get(error.operation, ())
-
-
-def may_be_seen_later(error: AwsError) -> bool:
-    """Whether a describe may succeed a little later: no answer, or a parent that AWS has not spread yet."""
-    return is_unanswered(error) or is_gone(error)
-
-
-def is_in_use(error: AwsError) -> bool:
-    """Whether a delete has to wait for something that still holds on."""
-    return is_unanswered(error) or error.code in IN_USE
-
-
-def is_gone(error: AwsError) -> bool:
-    """Whether a delete found nothing to delete: EC2 says `Invalid...NotFound`, ELBv2 `...NotFound`."""
-    return error.code.endswith("NotFound")

@@ -20,7 +20,7 @@ STRANGER = "arn:aws:iam::444455556666:role/stranger"
 
 def state_of(built: Built, key: str) -> str:
     """AWS's word for a key at the end of `up`."""
-    return built.settled[key][0].detail
+    return built.done[key][0].detail
 
 
 def rows(cloud: Cloud, lab: Lab) -> list[Connection]:
@@ -33,11 +33,11 @@ def connect_stranger(cloud: Cloud, built: Built) -> str:
     ec2: Any = cloud.account(STRANGER).ec2
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     cloud.spread()
-    zone = cloud.account().ec2.describe_subnets(SubnetIds=[built.settled["provider/subnet-1"][0].id])
+    zone = cloud.account().ec2.describe_subnets(SubnetIds=[built.done["provider/subnet-1"][0].id])
     zone_id = zone["Subnets"][0]["AvailabilityZoneId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZoneId=zone_id)["Subnet"]["SubnetId"]
     cloud.spread()
-    name = built.settled["provider/endpoint-service"][0].shows["service_name"]
+    name = built.done["provider/endpoint-service"][0].shows["service_name"]
     made = ec2.create_vpc_endpoint(
         VpcEndpointType="Interface", VpcId=vpc, ServiceName=name, SubnetIds=[subnet], PrivateDnsEnabled=False
     )
@@ -103,7 +103,7 @@ def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> Non
     old = state_id(cloud.up(lab))
     admission.reject(lab, STEPS, rows(cloud, lab))
     seen = engine.survey(lab, STEPS)
-    engine.down(lab, STEPS, seen, only=engine.needed_by(seen.resources, "acme/endpoint"))
+    engine.down(lab, STEPS, seen, only=engine.dependents_of(seen.resources, "acme/endpoint"))
     built = cloud.up(lab)
     assert state_of(built, "acme/acceptance") == "available"
     assert state_id(built) != old
@@ -111,7 +111,7 @@ def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> Non
 
 def state_id(built: Built) -> str:
     """The id of acme's endpoint."""
-    return built.settled["acme/endpoint"][0].id
+    return built.done["acme/endpoint"][0].id
 
 
 def test_up_accepts_its_own_endpoint_and_no_strangers(cloud: Cloud) -> None:

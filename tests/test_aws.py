@@ -339,7 +339,7 @@ def test_one_refusal_does_not_stop_the_others() -> None:
         if id_ == "b":
             raise refusal
 
-    assert aws.each(["a", "b", "c"], delete) == {"b": refusal}
+    assert aws.errors_by_id(["a", "b", "c"], delete) == {"b": refusal}
     assert tried == ["a", "b", "c"]
 
 
@@ -350,7 +350,7 @@ def test_expired_credentials_stop_all_of_them() -> None:
         raise AccountError("expired")
 
     with pytest.raises(AccountError):
-        aws.each(["a", "b"], delete)
+        aws.errors_by_id(["a", "b"], delete)
 
 
 # Whose account it is.

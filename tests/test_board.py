@@ -40,7 +40,7 @@ def test_before_the_first_event_all_is_to_do() -> None:
     ("action", "word"),
     [
         ("create", "creating"),
-        ("mend", "mending"),
+        ("update", "updating"),
         ("delete", "deleting"),
         ("accept", "accepting"),
         ("start", "starting"),

@@ -12,8 +12,8 @@ from privatelink_lab.aws import account
 from privatelink_lab.errors import AccountError, AwsError, Interrupted, LostAnswer, PlabError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
 
 
@@ -26,31 +26,31 @@ def no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 class Thing:
     """A resource that does what a test tells it: what looks see, what calls answer."""
 
-    def __init__(self, key: str, *needs: str, **options: Any) -> None:
-        self.key, self.needs, self.options = key, needs, options
+    def __init__(self, key: str, *depends_on: str, **options: Any) -> None:
+        self.key, self.depends_on, self.options = key, depends_on, options
         self.seen: list[tuple[Found, ...]] = []  # what each look sees in turn; the last one stays
         self.answers: list[PlabError] = []  # what creates raise in turn; then they take effect
         self.made: list[str] = []
         self.attempts: list[int] = []
-        self.mended = 0
+        self.updated = 0
 
-    def find(self, lab: Lab, look: Look) -> tuple[Found, ...]:
+    def find(self, lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
         """What this look sees."""
         if self.seen:
             return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
         return tuple(Found(id_, Phase.READY, "in place") for id_ in self.made)
 
-    def create(self, lab: Lab, look: Look, token: Token) -> str:
+    def create(self, lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
         """One create."""
         self.attempts.append(token.attempt)
         if self.answers:
             raise self.answers.pop(0)
         self.made.append(f"id-{len(self.made)}")
-        return self.made[-1]
+        return Found(self.made[-1], Phase.PENDING, "created")
 
-    def mend(self, lab: Lab, look: Look, found: Found) -> None:
-        """One mend."""
-        self.mended += 1
+    def update(self, lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+        """One update."""
+        self.updated += 1
 
     def resource(self) -> Resource:
         """The thing as the contract wants it."""
@@ -60,7 +60,7 @@ class Thing:
             "create": self.create,
             "patience": Patience(60, 20),
         } | self.options
-        return Resource(self.key, "thing", self.needs, **options)
+        return Resource(self.key, "thing", depends_on=self.depends_on, **options)
 
 
 def build(cloud: Cloud, *things: Thing, settle: float | None = None) -> tuple[engine.Built, Lab]:
@@ -112,7 +112,7 @@ def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(cloud: Cloud) 
     assert thing.made == []
     assert len(thing.attempts) == 1
     assert lab.state.ids["provider/thing"] == "id-9"
-    assert lab.state.intents == {}
+    assert lab.state.create_pending == {}
 
 
 def test_a_lost_answer_without_effect_goes_again_after_the_window(cloud: Cloud) -> None:
@@ -140,6 +140,7 @@ def test_not_yet_is_tried_again(cloud: Cloud, code: str, operation: str, status:
     """Throttles, a fresh service's 503, and ids that have not spread are progress, not failures."""
     thing = Thing("provider/thing")
     thing.answers = [refusal(code, operation, status)] * 3
+    thing.options["retryable"] = frozenset({"InvalidServiceName", "InvalidTarget"})
     built, _ = build(cloud, thing)
     assert built.exit_code == 0
     assert thing.made == ["id-0"]
@@ -149,6 +150,7 @@ def test_not_yet_for_ever_fails_with_awss_own_words(cloud: Cloud) -> None:
     """A service name that stays unknown is a failure after the patience, with AWS's code."""
     thing = Thing("provider/thing")
     thing.answers = [refusal("InvalidServiceName", "CreateVpcEndpoint")] * 1000
+    thing.options["retryable"] = frozenset({"InvalidServiceName"})
     built, _ = build(cloud, thing)
     error = built.failed["provider/thing"]
     assert isinstance(error, AwsError)
@@ -168,14 +170,14 @@ def test_a_used_up_token_is_replaced_at_once(cloud: Cloud, code: str) -> None:
 def test_a_failure_stops_what_needs_it_and_lets_the_rest_finish(cloud: Cloud) -> None:
     """One refused create: its dependents are not tried, everything else is built, exit 1."""
     bad, after, other = Thing("provider/bad"), Thing("provider/after", "provider/bad"), Thing("acme/other")
-    waiting = Thing("acme/waiting", awaits=("provider/bad",))
+    waiting = Thing("acme/waiting", ready_after=("provider/bad",))
     waiting.seen = [(Found("w", Phase.PENDING, "unused"),)]
     bad.answers = [refusal("VpcLimitExceeded", "CreateVpc")]
     built, _ = build(cloud, bad, after, other, waiting)
     assert built.exit_code == 1
     assert list(built.failed) == ["provider/bad"]
     assert built.blocked == ["provider/after", "acme/waiting"]
-    assert list(built.settled) == ["acme/other"]
+    assert list(built.done) == ["acme/other"]
     assert after.attempts == []
 
 
@@ -197,18 +199,18 @@ def test_a_wait_has_an_end(cloud: Cloud) -> None:
     assert 60 <= cloud.clock.now() - 1_700_000_000 <= 75
 
 
-def test_a_stale_describe_after_a_mend_does_not_spin(cloud: Cloud) -> None:
-    """A mend that describes do not show yet is repeated once a tick at most, with sleeps between."""
+def test_a_stale_describe_after_an_update_does_not_spin(cloud: Cloud) -> None:
+    """An update that describes do not show yet is repeated once a tick at most, with sleeps between."""
     thing = Thing("provider/thing")
-    thing.options["mend"] = thing.mend
+    thing.options["update"] = thing.update
     drifted: tuple[Found, ...] = (Found("id-1", Phase.DRIFTED, "off"),)
     thing.seen = [*[drifted] * 6, (Found("id-1", Phase.READY),)]
     assert build(cloud, thing)[0].exit_code == 0
-    assert thing.mended <= cloud.clock.sleeps + 1
+    assert thing.updated <= cloud.clock.sleeps + 1
 
 
-def test_drift_that_cannot_be_mended_names_replace(cloud: Cloud) -> None:
-    """Drift without a mend is a failure with the command that helps."""
+def test_drift_that_cannot_be_updated_names_replace(cloud: Cloud) -> None:
+    """Drift without an update is a failure with the command that helps."""
     thing = Thing("provider/thing")
     thing.seen = [(Found("id-1", Phase.DRIFTED, "other"),)]
     assert build(cloud, thing)[0].failed["provider/thing"].hint == "plab up --replace provider/thing"
@@ -238,7 +240,10 @@ def test_an_interrupt_starts_nothing_new(cloud: Cloud) -> None:
     """After Ctrl-C the loop raises Interrupted before the next call; what was made is in the state."""
     first, second = Thing("provider/first"), Thing("provider/second", "provider/first")
     lab = cloud.lab(config_of())
-    first.options["create"] = lambda lab, look, token: (lab.interrupt(), first.create(lab, look, token))[1]
+    first.options["create"] = lambda lab, snapshot, resource, token: (
+        lab.interrupt(),
+        first.create(lab, snapshot, resource, token),
+    )[1]
     step = Step("things", lambda _: (first.resource(), second.resource()))
     with pytest.raises(Interrupted):
         engine.up(lab, (step,))
@@ -253,12 +258,12 @@ def test_a_role_that_cannot_be_assumed_fails_its_own_keys_only(cloud: Cloud) -> 
 
     def connect(party: Any) -> Any:
         if party.profile == "beta":
-            raise AccountError("No such profile.", hint="Mend it.")
+            raise AccountError("No such profile.", hint="Correct it.")
         return reach(party)
 
     lab.connect = connect
     built = cloud.up(lab)
-    assert built.settled["acme/acceptance"][0].detail == "available"
+    assert built.done["acme/acceptance"][0].detail == "available"
     assert "beta/vpc" in built.failed
     assert built.exit_code == 1
     removed = cloud.down(lab)
@@ -309,8 +314,8 @@ def test_a_token_changes_with_the_request_and_the_attempt() -> None:
 def test_needed_by_follows_what_stands_on_a_key(cloud: Cloud) -> None:
     """Replacing a subnet takes along everything that stands on it, directly or through others."""
     resources = engine.planned(cloud.lab(), STEPS)
-    assert "acme/endpoint" in engine.needed_by(resources, "provider/nlb")
-    assert engine.needed_by(resources, "acme/endpoint") == {"acme/endpoint", "acme/acceptance"}
+    assert "acme/endpoint" in engine.dependents_of(resources, "provider/nlb")
+    assert engine.dependents_of(resources, "acme/endpoint") == {"acme/endpoint", "acme/acceptance"}
 
 
 class LateAws:
@@ -404,10 +409,9 @@ def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud)
     resource = Resource(
         "provider/thing",
         "thing",
-        (),
-        find=lambda lab, look: ready,
+        find=lambda lab, snapshot, resource: ready,
         delete=delete,
-        create=lambda lab, look, token: "",
+        create=lambda lab, snapshot, resource, token: Found("", Phase.PENDING),
         patience=Patience(60, 0),
     )
     step = Step("things", lambda _: (resource,))
@@ -454,9 +458,9 @@ def test_up_down_up_in_one_server(slow_cloud: Cloud) -> None:
     assert slow_cloud.up(slow_cloud.lab(state=lab.state)).exit_code == 0
 
 
-def test_a_mend_that_never_shows_is_a_failure(cloud: Cloud) -> None:
+def test_an_update_that_never_shows_is_a_failure(cloud: Cloud) -> None:
     """AWS takes it and describes show the old for ever: it goes out again a few times, and then `up` gives up."""
-    thing = Thing("provider/thing", mend=lambda lab, look, found: None)
+    thing = Thing("provider/thing", update=lambda lab, snapshot, resource, found: None)
     thing.seen = [(Found("id", Phase.DRIFTED, "off"),)]
     began = cloud.clock.now()
     built, _ = build(cloud, thing)
@@ -468,14 +472,14 @@ def test_what_stands_on_something_doubted_is_not_judged(cloud: Cloud) -> None:
     """Describes leave a parent out for half a minute, and its child is found through it: neither is called gone."""
     began = cloud.clock.now()
     parent, child, slow = Thing("provider/p"), Thing("provider/c", "provider/p"), Thing("provider/slow")
-    parent.options["find"] = lambda lab, look: (
+    parent.options["find"] = lambda lab, snapshot, resource: (
         () if 29 < lab.clock.now() - began < 65 else (Found("p", Phase.READY, "in place"),)
     )
     parent.options["patience"] = Patience(900, 90)
-    child.options["find"] = lambda lab, look: (
-        (Found("c", Phase.READY, "in place"),) if look.id("provider/p") else (Found("c", Phase.FAILED, "lost"),)
+    child.options["find"] = lambda lab, snapshot, resource: (
+        (Found("c", Phase.READY, "in place"),) if snapshot.id("provider/p") else (Found("c", Phase.FAILED, "lost"),)
     )
-    slow.options["find"] = lambda lab, look: (
+    slow.options["find"] = lambda lab, snapshot, resource: (
         (Found("s", Phase.READY if lab.clock.now() - began > 150 else Phase.PENDING, "slow"),)
     )
     slow.options["patience"] = Patience(900, 0)
@@ -488,14 +492,14 @@ def test_what_was_seen_in_between_is_not_gone(cloud: Cloud) -> None:
     began = cloud.clock.now()
     thing, slow = Thing("provider/thing"), Thing("provider/slow")
 
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
+    def find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
         seconds = lab.clock.now() - began
         is_missed = 30 < seconds < 40 or 58 < seconds < 72
         phase = Phase.PENDING if 40 <= seconds <= 58 else Phase.READY
         return () if is_missed else (Found("id", phase, "there"),)
 
     thing.options["find"] = find
-    slow.options["find"] = lambda lab, look: (
+    slow.options["find"] = lambda lab, snapshot, resource: (
         (Found("s", Phase.READY if lab.clock.now() - began > 120 else Phase.PENDING, "slow"),)
     )
     slow.options["patience"] = Patience(900, 0)

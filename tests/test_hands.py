@@ -18,7 +18,7 @@ Hand = Callable[[Cloud, Built], None]
 
 def id_of(built: Built, key: str) -> str:
     """The id of what was built under a key."""
-    return built.settled[key][0].id
+    return built.done[key][0].id
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:

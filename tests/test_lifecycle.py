@@ -10,7 +10,7 @@ from privatelink_lab import engine
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.clock import DELAYS
 from privatelink_lab.resource import Found, Phase
-from privatelink_lab.steps.vpc import provider_zones
+from privatelink_lab.steps._vpc import provider_zones
 
 
 def test_up_ends_with_healthy_targets_and_an_available_endpoint(cloud: Cloud, lab: Lab) -> None:
@@ -94,7 +94,7 @@ def test_two_zones_and_three_consumers_with_one_cidr(cloud: Cloud) -> None:
     before = cloud.aws.inventory()
     built = cloud.up(lab)
     assert built.exit_code == 0
-    assert {built.settled[f"{name}/endpoint"][0].detail for name in ("acme", "beta", "corp")} == {"available"}
+    assert {built.done[f"{name}/endpoint"][0].detail for name in ("acme", "beta", "corp")} == {"available"}
     assert cloud.down(lab).exit_code == 0
     assert cloud.aws.inventory() == before
 
@@ -115,7 +115,7 @@ def test_foreign_consumer_accounts_get_a_permission_each(cloud: Cloud) -> None:
     before = cloud.aws.inventory()
     built = cloud.up(lab)
     assert built.exit_code == 0
-    assert built.settled["provider/endpoint-service/permissions"][0].detail == "2 principals"
+    assert built.done["provider/endpoint-service/permissions"][0].detail == "2 principals"
     assert lab.account("acme").id == "111122223333"
     assert len({lab.provider.id, lab.account("acme").id, lab.account("beta").id}) == 3
     assert cloud.down(lab).exit_code == 0
@@ -178,4 +178,4 @@ def test_a_zone_is_known_by_the_number_of_its_subnet(lab: Lab) -> None:
     """AWS shows the second subnet before the first: a consumer's second one follows it into its zone all the same."""
     two = {"provider/subnet-2": (Found("subnet-2", Phase.READY, shows={"zone": "use1-az2"}),)}
     wide = replace(lab, config=config_of(provider={"zones": 2}))
-    assert provider_zones(wide, engine.look_at(wide, {}, settled=two)) == {2: "use1-az2"}
+    assert provider_zones(wide, engine.take_snapshot(wide, {}, done=two)) == {2: "use1-az2"}

@@ -16,17 +16,17 @@ def clock() -> VirtualClock:
 
 
 def looks(pace: Pace, clock: VirtualClock, seconds: float, *keys: str) -> list[tuple[float, list[str]]]:
-    """Look whenever it is due for so long: when, and at what."""
+    """Poll whenever it is due for so many seconds: when, and at what."""
     began, seen = clock.now(), []
     while clock.now() - began < seconds:
         due = [key for key in keys if pace.is_due(key)]
-        pace.looked(due)
+        pace.polled(due)
         seen.append((clock.now() - began, due))
         clock.sleep(pace.pause(keys))
     return seen
 
 
-def test_what_does_not_change_is_looked_at_seldomer(clock: VirtualClock) -> None:
+def test_what_does_not_change_is_polled_less_often(clock: VirtualClock) -> None:
     """Three minutes of waiting for a balancer cost some hundred looks, the last ones nine seconds apart."""
     seen = looks(Pace(clock), clock, 180, "balancer")
     assert len(seen) < 120
@@ -48,8 +48,8 @@ def test_a_look_takes_along_whose_own_would_come_soon(clock: VirtualClock) -> No
     """Five hundred endpoints that began at different moments cost hardly more looks than one."""
     pace, keys = Pace(clock), [f"consumer-{number}" for number in range(500)]
     for key in keys:
-        pace.look_again([key])
-        pace.looked([key])
+        pace.poll_now([key])
+        pace.polled([key])
         clock.sleep(0.01)
     alone = len(looks(Pace(clock), clock, 60, "one"))
     assert len(looks(pace, clock, 60, *keys)) <= 2 * alone
@@ -59,9 +59,9 @@ def test_what_something_was_done_to_is_looked_at_at_once(clock: VirtualClock) ->
     """After a call took effect nobody waits for the next interval."""
     pace = Pace(clock)
     looks(pace, clock, 100, "endpoint")
-    pace.looked(["endpoint"])
+    pace.polled(["endpoint"])
     assert not pace.is_due("endpoint")
-    pace.look_again(["endpoint"])
+    pace.poll_now(["endpoint"])
     assert pace.is_due("endpoint")
     assert pace.pause(["endpoint"]) == 0
 

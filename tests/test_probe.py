@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.steps.probe import MARK, Asked, Report, read_report, user_data
+from privatelink_lab.steps.probe import LINE_PREFIX, ProbeReport, ProbeTask, read_report, user_data
 
 
 def answer(number: int = 0, **other: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def answer(number: int = 0, **other: Any) -> dict[str, Any]:
 
 def line(**row: Any) -> str:
     """One line of a probe."""
-    return f"{MARK} {json.dumps(row)}\n"
+    return f"{LINE_PREFIX} {json.dumps(row)}\n"
 
 
 # The report.
@@ -35,7 +35,7 @@ def test_a_whole_report() -> None:
     """One row per answer, in order, and the end."""
     rows = [answer(number) for number in range(3)]
     told = read_report("".join(line(**row) for row in rows) + line(end=True, tries=3))
-    assert told == Report(tuple(rows), ended=True, tries=3)
+    assert told == ProbeReport(tuple(rows), ended=True, tries=3)
 
 
 def test_a_console_has_other_lines_too() -> None:
@@ -44,42 +44,42 @@ def test_a_console_has_other_lines_too() -> None:
         "[    0.000000] Linux version 6.1\r\n"
         f"[   12.345678] cloud-init[1234]: {line(**answer())}"
         "PLAB-WEB-SERVER-STARTED\r\n\r\n"
-        f"{MARK}\r\n"
+        f"{LINE_PREFIX}\r\n"
         f"[   13.000000] random: crng done\r\n{line(end=True, tries=3)}".replace("\n", "\r\n")
     )
-    assert read_report(console) == Report((answer(),), ended=True, tries=3)
+    assert read_report(console) == ProbeReport((answer(),), ended=True, tries=3)
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        f'{MARK} {{"status": 200, "dig',
-        f"{MARK} not JSON",
-        f"{MARK} [1, 2]",
-        f"{MARK} 7",
-        f'{MARK}{{"end": true}}',
-        f"python3 - <<'END' # {MARK}",
+        f'{LINE_PREFIX} {{"status": 200, "dig',
+        f"{LINE_PREFIX} not JSON",
+        f"{LINE_PREFIX} [1, 2]",
+        f"{LINE_PREFIX} 7",
+        f'{LINE_PREFIX}{{"end": true}}',
+        f"python3 - <<'END' # {LINE_PREFIX}",
         '{"end": true}',
     ],
 )
 def test_what_is_no_line_of_a_probe_is_passed_over(broken: str) -> None:
     """Half a line, other JSON, and words about a probe say nothing; the lines around them count."""
-    assert read_report(broken) == Report()
-    assert read_report(f"{broken}\n{line(**answer())}") == Report((answer(),))
+    assert read_report(broken) == ProbeReport()
+    assert read_report(f"{broken}\n{line(**answer())}") == ProbeReport((answer(),))
 
 
 def test_the_last_problem_counts() -> None:
     """Names that did not resolve at first, then an address that did not answer; without an end it goes on."""
     dns, silent = line(problem="dns", detail="Name or service not known"), line(problem="no answer", detail="timed out")
-    assert read_report(dns) == Report(problem="dns", detail="Name or service not known")
-    assert read_report(dns + silent) == Report(problem="no answer", detail="timed out")
+    assert read_report(dns) == ProbeReport(problem="dns", detail="Name or service not known")
+    assert read_report(dns + silent) == ProbeReport(problem="no answer", detail="timed out")
     assert read_report(dns + silent + line(end=True, tries=3)).ended
     assert read_report(line(problem="no answer")).detail == ""
 
 
 def test_an_empty_console_says_nothing_yet() -> None:
     """Before it has booted there is no report."""
-    assert read_report("") == Report()
+    assert read_report("") == ProbeReport()
 
 
 def test_a_body_is_written_once_and_counts_for_all() -> None:
@@ -116,9 +116,9 @@ def serving(address: str, port: int = 0, page: type[socketserver.BaseRequestHand
         thread.join()
 
 
-def probed(port: int, requests: int, *addresses: str) -> tuple[str, Report]:
+def probed(port: int, requests: int, *addresses: str) -> tuple[str, ProbeReport]:
     """What a probe writes whose endpoint has these addresses."""
-    script = user_data("endpoint.example", port, Asked(requests, 1, "run"))
+    script = user_data("endpoint.example", port, ProbeTask(requests, 1, "run"))
     settings, _, program = script.partition("python3 - ")[2].partition("<<'END'\n")
     names = f"""
 import socket

@@ -31,7 +31,7 @@ def again(cloud: Cloud, lab: Lab, config: Config | None = None) -> Built:
 
 def id_of(built: Built, key: str) -> str:
     """The id that `up` ended with."""
-    return built.settled[key][0].id
+    return built.done[key][0].id
 
 
 def test_a_terminated_instance_is_made_again_and_registered(cloud: Cloud, lab: Lab, built: Built) -> None:
@@ -64,7 +64,7 @@ def test_a_removed_registration_is_made_again(cloud: Cloud, lab: Lab, built: Bui
     cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
     after = again(cloud, lab)
     assert after.exit_code == 0
-    assert after.settled["provider/target-group/registration"][0].detail == "healthy"
+    assert after.done["provider/target-group/registration"][0].detail == "healthy"
     assert cloud.changes() == ["DeregisterTargets", "RegisterTargets"]
 
 
@@ -155,7 +155,7 @@ def test_replacing_a_key_replaces_what_stands_on_it(cloud: Cloud, lab: Lab, buil
     config = config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}})
     lab2 = cloud.lab(config, state=lab.state)
     seen = engine.survey(lab2, STEPS)
-    removed = engine.down(lab2, STEPS, seen, only=engine.needed_by(seen.resources, "acme/vpc"))
+    removed = engine.down(lab2, STEPS, seen, only=engine.dependents_of(seen.resources, "acme/vpc"))
     assert {noun: len(ids) for noun, ids in removed.deleted.items()} == {
         "endpoint": 1,
         "security group": 1,
@@ -172,7 +172,7 @@ def test_a_consumer_added(cloud: Cloud, lab: Lab, built: Built) -> None:
     after = again(cloud, lab, config_of({"name": "acme"}, {"name": "beta"}))
     assert after.exit_code == 0
     assert id_of(after, "acme/endpoint") == id_of(built, "acme/endpoint")
-    assert after.settled["beta/endpoint"][0].detail == "available"
+    assert after.done["beta/endpoint"][0].detail == "available"
 
 
 @pytest.mark.parametrize("with_state", [True, False])
@@ -226,9 +226,9 @@ def test_two_of_a_kind_are_named_and_nothing_is_made(cloud: Cloud, lab: Lab, bui
 
 def test_somebody_elses_lab_is_refused_until_adopted(cloud: Cloud, lab: Lab) -> None:
     """Same lab, other owner, no state here: exit 1 with owner and since; --adopt goes on."""
-    lab.owner = "alice@laptop"
+    lab.maker = "alice@laptop"
     cloud.up(lab)
-    mine = cloud.lab(owner="bob@desk")
+    mine = cloud.lab(maker="bob@desk")
     with pytest.raises(Exception, match="belongs to alice@laptop, since 20"):
         cloud.up(mine)
-    assert cloud.up(cloud.lab(owner="bob@desk"), adopt=True).exit_code == 0
+    assert cloud.up(cloud.lab(maker="bob@desk"), adopt=True).exit_code == 0

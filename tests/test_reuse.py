@@ -41,7 +41,7 @@ def test_a_lab_in_given_vpcs_works_and_down_leaves_them_as_they_were(cloud: Clou
     lab = cloud.lab(config)
     built = cloud.up(lab)
     assert built.exit_code == 0
-    assert built.settled["acme/endpoint"][0].detail == "available"
+    assert built.done["acme/endpoint"][0].detail == "available"
     assert not {"CreateVpc", "CreateSubnet"} & set(cloud.calls())
     assert cloud.down(lab).exit_code == 0
     assert cloud.aws.inventory() == before
@@ -80,7 +80,7 @@ def test_a_made_consumer_vpc_follows_a_reused_providers_zones(cloud: Cloud) -> N
     before = cloud.aws.inventory()
     built = cloud.up(lab)
     assert built.exit_code == 0
-    ids = [built.settled[f"acme/subnet-{number}"][0].id for number in (1, 2)]
+    ids = [built.done[f"acme/subnet-{number}"][0].id for number in (1, 2)]
     rows = cloud.account().ec2.describe_subnets(SubnetIds=ids)["Subnets"]
     zones = {row["SubnetId"]: row["AvailabilityZoneId"] for row in rows}
     assert [zones[id_] for id_ in ids] == ["use1-az4", "use1-az2"]

@@ -9,7 +9,7 @@ import pytest
 from conftest import Cloud, Run, config_of
 
 from privatelink_lab.lab import Lab
-from privatelink_lab.steps.probe import Asked
+from privatelink_lab.steps.probe import ProbeTask
 from privatelink_lab.steps.probe import user_data as probe_data
 from privatelink_lab.steps.web_server import user_data
 
@@ -35,7 +35,7 @@ def test_no_secret_is_said_or_written(
 
 def test_no_secret_is_in_user_data(cloud: Cloud) -> None:
     """What the instances are given names the page, the endpoint and the port."""
-    probe = probe_data("name", 80, Asked(1, 1, "run"))
+    probe = probe_data("name", 80, ProbeTask(1, 1, "run"))
     for text in (user_data("Hello", 80), probe):
         assert not {cloud.aws.secret_access_key, cloud.aws.access_key_id} & set(text.split())
         assert "AWS_" not in text

@@ -23,8 +23,8 @@ def saved(folder: Path) -> State:
         place=Place("us-east-1", "123456789012", "token", started_by_up=True),
         since="2026-08-01T10:00:00Z",
         ids={"provider/vpc": "vpc-1"},
-        born={"provider/vpc": 1.5},
-        intents={"provider/subnet-1": 2.5},
+        created_at={"provider/vpc": 1.5},
+        create_pending={"provider/subnet-1": 2.5},
         attempts={"provider/nlb": 2},
         parties={"provider": Party(), "acme": Party("p", "arn:aws:iam::123456789012:role/r")},
         timeline=Timeline(
@@ -92,7 +92,7 @@ def test_a_file_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
         assert "finds the lab by its tags" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["null", "5", '"test"', "[]", "{}", "[" * 100_000, "\0", '{"schema": 1}'])
+@pytest.mark.parametrize("text", ["null", "5", '"test"', "[]", "{}", "[" * 100_000, "\0", '{"schema": 2}'])
 def test_json_that_is_no_state_is_damaged(tmp_path: Path, text: str) -> None:
     """A file of somebody else's JSON is damaged, not a traceback."""
     saved(tmp_path)
@@ -101,7 +101,7 @@ def test_json_that_is_no_state_is_damaged(tmp_path: Path, text: str) -> None:
         state.load(tmp_path, "test")
 
 
-@pytest.mark.parametrize("name", ["place", "ids", "born", "intents", "attempts", "parties", "timeline"])
+@pytest.mark.parametrize("name", ["place", "ids", "created_at", "create_pending", "attempts", "parties", "timeline"])
 @pytest.mark.parametrize("value", [[], 5, "x", {"x": {"nonsense": 1}, "nonsense": 1}])
 def test_a_field_of_another_shape_is_damaged(tmp_path: Path, name: str, value: object) -> None:
     """A file that somebody edited by hand is damaged, unless its shape still fits."""
@@ -130,8 +130,8 @@ def test_not_utf_8_is_damaged(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """An older plab does not overwrite what a newer one wrote; the user is sent to the newer one."""
     saved(tmp_path)
-    path_in(tmp_path).write_text(json.dumps({"schema": 2, "lab": "test", "new": []}), encoding="utf-8")
-    with pytest.raises(StateError, match=r"has schema 2; this plab writes 1\.") as caught:
+    path_in(tmp_path).write_text(json.dumps({"schema": 3, "lab": "test", "new": []}), encoding="utf-8")
+    with pytest.raises(StateError, match=r"has schema 3; this plab writes 2\.") as caught:
         state.load(tmp_path, "test")
     assert caught.value.hint == "Use the plab that wrote it."
 
@@ -179,7 +179,7 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
     last = path_in(tmp_path).with_suffix(".last.json")
     assert list(last.parent.iterdir()) == [last]
     assert json.loads(last.read_text(encoding="utf-8")) == {
-        "schema": 1,
+        "schema": 2,
         "lab": "test",
         "since": "2026-08-01T10:00:00Z",
         "place": asdict(full.place),
@@ -194,13 +194,13 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
 
 def test_what_is_gone_gets_a_new_life() -> None:
     """A resource that AWS no longer has loses its id and its intent, and its next create gets a new token."""
-    lab = State(lab="test", intents={"provider/vpc": 1.0})
-    lab.created("provider/vpc", "vpc-1", 2.0)
-    assert (lab.ids, lab.born, lab.intents) == ({"provider/vpc": "vpc-1"}, {"provider/vpc": 2.0}, {})
-    lab.intents["provider/vpc"] = 3.0
-    lab.gone("provider/vpc")
-    lab.gone("provider/vpc")
-    assert (lab.ids, lab.born, lab.intents) == ({}, {}, {})
+    lab = State(lab="test", create_pending={"provider/vpc": 1.0})
+    lab.record_created("provider/vpc", "vpc-1", 2.0)
+    assert (lab.ids, lab.created_at, lab.create_pending) == ({"provider/vpc": "vpc-1"}, {"provider/vpc": 2.0}, {})
+    lab.create_pending["provider/vpc"] = 3.0
+    lab.record_gone("provider/vpc")
+    lab.record_gone("provider/vpc")
+    assert (lab.ids, lab.created_at, lab.create_pending) == ({}, {}, {})
     assert lab.attempts == {"provider/vpc": 2}
 
 

@@ -14,8 +14,8 @@ from privatelink_lab.aws import account
 from privatelink_lab.engine import Removed
 from privatelink_lab.errors import AwsError, LostAnswer
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
 
 MOST = 2_000  # sleeps; a teardown that takes more spins, or never ends
@@ -36,12 +36,12 @@ def at_most(cloud: Cloud, sleeps: int) -> None:
 class Thing:
     """Something that is there, and goes or stays as a test says."""
 
-    def __init__(self, key: str, *needs: str, **options: Any) -> None:
-        self.key, self.needs = key, needs
+    def __init__(self, key: str, *depends_on: str, **options: Any) -> None:
+        self.key, self.depends_on = key, depends_on
         self.phase, self.gone_at, self.there_from = Phase.READY, float("inf"), 0.0
-        self.options = {"patience": Patience(60, 0), "create": lambda lab, look, token: ""} | options
+        self.options = {"patience": Patience(60, 0)} | options
 
-    def find(self, lab: Lab, look: Look) -> tuple[Found, ...]:
+    def find(self, lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
         """What a look sees of it."""
         is_there = self.there_from <= lab.clock.now() < self.gone_at
         return (Found(f"id-{self.key}", self.phase, self.phase),) if is_there else ()
@@ -54,7 +54,7 @@ class Thing:
     def resource(self) -> Resource:
         """The thing as the contract wants it."""
         options: dict[str, Any] = {"find": self.find, "delete": self.delete} | self.options
-        return Resource(self.key, "thing", self.needs, **options)
+        return Resource(self.key, "thing", depends_on=self.depends_on, **options)
 
 
 def tear_down(cloud: Cloud, *things: Thing) -> tuple[Removed, float]:
@@ -76,7 +76,7 @@ def test_a_delete_whose_answer_is_lost_is_waited_for(cloud: Cloud) -> None:
     thing = Thing("provider/thing")
 
     def delete(_: object, ids: tuple[str, ...]) -> Mapping[str, AwsError]:
-        thing.phase, thing.gone_at = Phase.LEAVING, cloud.clock.now() + 40
+        thing.phase, thing.gone_at = Phase.DELETING, cloud.clock.now() + 40
         raise LostAnswer("Read timeout", code="ReadTimeoutError", operation="TerminateInstances")
 
     thing.options["delete"] = delete
@@ -90,10 +90,10 @@ def test_who_comes_in_the_middle_stays_and_ends_it(cloud: Cloud) -> None:
     """Somebody connects after the question: nobody has agreed to cut him; what he holds is named, and `down` ends."""
     held = refusal("ExistingVpcEndpointConnections")
     service = Thing("provider/service", delete=lambda *_: {"id-provider/service": held})
-    stranger = Thing("provider/foreign", "provider/service", create=None)
+    stranger = Thing("provider/foreign", "provider/service", made_by_plab=False)
     stranger.there_from = cloud.clock.now() + 1
     removed, seconds = tear_down(cloud, service, stranger)
-    assert "nobody has agreed to cut it" in str(removed.left["provider/foreign"])
+    assert "you have not agreed to cut it" in str(removed.left["provider/foreign"])
     assert "because provider/foreign could not be deleted" in str(removed.left["provider/service"])
     assert seconds < 30
 
@@ -138,7 +138,9 @@ def test_what_a_look_misses_once_is_counted_once(cloud: Cloud) -> None:
     """Gone, there again, deleted: the receipt has it one time."""
     thing = Thing("provider/thing")
     looks = iter(range(100))
-    thing.options["find"] = lambda lab, look: () if next(looks) == 1 else thing.find(lab, look)
+    thing.options["find"] = lambda lab, snapshot, resource: (
+        () if next(looks) == 1 else thing.find(lab, snapshot, resource)
+    )
     thing.options["delete"] = lambda *_: {} if next(looks) < 8 else thing.delete(None, ())
     assert tear_down(cloud, thing)[0].deleted == {"thing": ["id-provider/thing"]}
 
@@ -148,10 +150,10 @@ def test_what_could_not_be_looked_at_and_is_gone_is_not_left(cloud: Cloud) -> No
     thing, other = Thing("provider/thing"), Thing("provider/other")
     looks = iter(range(100))
 
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
+    def find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
         if next(looks) == 1:
             raise refusal("UnauthorizedOperation")
-        return thing.find(lab, look)
+        return thing.find(lab, snapshot, resource)
 
     thing.options["find"] = find
     removed, _ = tear_down(cloud, thing, other)

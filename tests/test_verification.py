@@ -14,11 +14,11 @@ from privatelink_lab.aws import Account
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look
 from privatelink_lab.resource import Found, Phase
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.probe import Report
+from privatelink_lab.steps.probe import ProbeReport
 
 MESSAGE = config_of().provider.web_server.message
 DIGEST = hashlib.sha256(MESSAGE.encode()).hexdigest()
@@ -49,7 +49,7 @@ def look(cloud: Cloud, lab: Lab) -> Survey:
 
 def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
     """Take a party's rule away by hand."""
-    group = built.settled[f"{party}/security-group"][0].id
+    group = built.done[f"{party}/security-group"][0].id
     rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": cidr}
     cloud.account().ec2.revoke_security_group_ingress(GroupId=group, **rule)
 
@@ -66,37 +66,37 @@ def revoke_targets_rule(cloud: Cloud, built: Built) -> None:
 
 def require_no_acceptance(cloud: Cloud, built: Built) -> None:
     """The service is not as the config says."""
-    service = built.settled["provider/endpoint-service"][0].id
+    service = built.done["provider/endpoint-service"][0].id
     cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
 
 
 def stop_crossing_zones(cloud: Cloud, built: Built) -> None:
     """The balancer is not as `up` made it."""
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
-    arn = built.settled["provider/nlb"][0].id
+    arn = built.done["provider/nlb"][0].id
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
 
 
 def delete_listener(cloud: Cloud, built: Built) -> None:
     """The balancer listens no more."""
-    cloud.account().elbv2.delete_listener(ListenerArn=built.settled["provider/nlb/listener"][0].id)
+    cloud.account().elbv2.delete_listener(ListenerArn=built.done["provider/nlb/listener"][0].id)
 
 
 def stop_web_server(cloud: Cloud, built: Built) -> None:
     """The instance is stopped."""
-    cloud.account().ec2.stop_instances(InstanceIds=[built.settled["provider/web-server"][0].id])
+    cloud.account().ec2.stop_instances(InstanceIds=[built.done["provider/web-server"][0].id])
 
 
 def deregister(cloud: Cloud, built: Built) -> None:
     """The target group is empty."""
-    group = built.settled["provider/target-group"][0].id
-    target: Any = {"Id": built.settled["provider/web-server"][0].id}
+    group = built.done["provider/target-group"][0].id
+    target: Any = {"Id": built.done["provider/web-server"][0].id}
     cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:
     """The consumer's endpoint goes."""
-    cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[built.settled["acme/endpoint"][0].id])
+    cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[built.done["acme/endpoint"][0].id])
 
 
 BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
@@ -113,7 +113,7 @@ BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
 
 def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> None:
     """One thing after the other changed by hand, against the way of a packet: each time the first one explains it."""
-    silent = Report(problem="no answer", detail="timed out", ended=True)
+    silent = ProbeReport(problem="no answer", detail="timed out", ended=True)
     for breaks, hop, words in BREAKS:
         breaks(cloud, built)
         found = verification.verdict(lab, look(cloud, lab), "acme", silent)
@@ -152,7 +152,7 @@ def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) ->
 def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> None:
     """An endpoint that was deleted meanwhile resolves no more: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
-    report = Report(problem="dns", detail="Name or service not known", ended=True)
+    report = ProbeReport(problem="dns", detail="Name or service not known", ended=True)
     assert verification.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
 
 
@@ -190,8 +190,8 @@ def whole() -> Callable[..., Verified]:
     lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
     keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in verification.HOPS)]
     found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
-    seen = Survey({}, found, {}, {}, Look("test", {}, {}, lambda *_: ()))
-    return lambda *rows, **more: verification.verdict(lab, seen, "acme", Report(rows, **more))
+    seen = Survey({}, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
+    return lambda *rows, **more: verification.verdict(lab, seen, "acme", ProbeReport(rows, **more))
 
 
 def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:

@@ -18,11 +18,11 @@ from local.traffic import StandIn, stand_in
 from privatelink_lab import engine
 from privatelink_lab.resource import Patience, Token
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.probe import MARK, Asked, probe
+from privatelink_lab.steps.probe import LINE_PREFIX, ProbeTask, probe
 
 MESSAGE = config_of().provider.web_server.message
 KEY = "acme/probe"
-ASKED = Asked(requests=10, seconds=120, run="earlier")
+ASKED = ProbeTask(requests=10, seconds=120, run="earlier")
 SECOND = "  - name: beta\n    accept: auto\n"
 
 
@@ -37,7 +37,7 @@ def report(*, requests: int = 10, message: str = MESSAGE) -> bytes:
         "total_ms": 4.25,
     }
     rows = [row, *[row | {"connect_ms": 1.5}] * (requests - 1), {"end": True, "tries": requests}]
-    return "".join(f"[   12.5] cloud-init: {MARK} {json.dumps(each)}\r\n" for each in rows).encode()
+    return "".join(f"[   12.5] cloud-init: {LINE_PREFIX} {json.dumps(each)}\r\n" for each in rows).encode()
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ def leave_probe(cloud: Cloud) -> None:
     """What a `verify` leaves behind that is killed after RunInstances."""
     lab = cloud.lab()
     seen = engine.survey(lab, STEPS)
-    engine.know_maker(lab, seen.look, adopt=False)
+    engine.claim_or_refuse(lab, seen.snapshot, adopt=False)
     resource = probe(lab, "acme", ASKED)
     assert resource.create is not None
-    resource.create(lab, seen.look, Token(lab.config.lab, KEY, 0))
+    resource.create(lab, seen.snapshot, resource, Token(lab.config.lab, KEY, 0))
     cloud.spread()
 
 
@@ -372,7 +372,7 @@ def test_a_probe_that_never_ends_is_given_up(cloud: Cloud) -> None:
     lab = cloud.lab()
     cloud.up(lab)
     resource = replace(probe(lab, "acme", ASKED), patience=Patience(timeout=120))
-    built = engine.make(lab, {KEY: resource}, engine.survey(lab, STEPS))
+    built = engine.create_only(lab, {KEY: resource}, engine.survey(lab, STEPS))
     assert str(built.failed[KEY]) == f"{KEY} is still 'at work' after 2 minutes."
 
 
@@ -381,10 +381,10 @@ def test_a_probe_without_its_security_group_is_not_waited_for(cloud: Cloud) -> N
     stand_in(cloud.aws)
     lab = cloud.lab()
     built = cloud.up(lab)
-    replace_group(cloud, built.settled["acme/endpoint"][0].id, built.settled["acme/security-group"][0].id)
+    replace_group(cloud, built.done["acme/endpoint"][0].id, built.done["acme/security-group"][0].id)
     seen = engine.survey(lab, STEPS)
     cloud.clock.before_sleep = lab.interrupt
-    made = engine.make(lab, {KEY: probe(lab, "acme", ASKED)}, seen)
+    made = engine.create_only(lab, {KEY: probe(lab, "acme", ASKED)}, seen)
     assert made.exit_code == 1
     assert "RunInstances" not in cloud.calls()[-10:]
 

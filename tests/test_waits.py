@@ -6,10 +6,13 @@ import threading
 import time
 
 import pytest
-from conftest import VirtualClock
+from conftest import Cloud, VirtualClock
 
 from privatelink_lab import waits
-from privatelink_lab.errors import AwsError
+from privatelink_lab.engine import planned
+from privatelink_lab.errors import AccountError, AwsError, LostAnswer
+from privatelink_lab.steps import STEPS
+from privatelink_lab.waits import ErrorClass, classify
 
 
 def refusal(operation: str, code: str, status: int = 400) -> AwsError:
@@ -96,83 +99,75 @@ def test_the_real_clock_tells_the_time_of_day() -> None:
     assert waits.RealClock().now() == pytest.approx(time.time(), abs=1)
 
 
-@pytest.mark.parametrize(
-    ("error", "throttle"),
-    [
-        (refusal("DescribeVpcs", "RequestLimitExceeded", 503), True),
-        (refusal("DescribeVpcs", "EC2ThrottledException"), True),
-        (refusal("DescribeLoadBalancers", "Throttling"), True),
-        (refusal("GetParameter", "ThrottlingException"), True),
-        (refusal("GetParameter", "TooManyRequestsException", 429), True),
-        (refusal("CreateVpc", "Unavailable", 503), True),
-        (refusal("CreateVpc", "InternalError", 500), False),
-        (refusal("CreateVpc", "VpcLimitExceeded"), False),
-        (refusal("CreateVpc", "UnauthorizedOperation", 403), False),
-    ],
-    ids=str,
-)
-def test_throttles_prove_that_nothing_happened(error: AwsError, *, throttle: bool) -> None:
-    """Only refusals for load may be sent again blindly; they are also "not yet" and "in use"."""
-    assert waits.is_throttle(error) == throttle
-    if throttle:
-        assert waits.is_not_yet(error)
-        assert waits.is_in_use(error)
+NEW = waits.NOT_FOUND_YET | {"InvalidServiceName"}  # what the create of an endpoint passes
+CLASSES = [  # operation, code, HTTP status, the codes that the caller may see again later -> what it means
+    ("DescribeVpcs", "RequestLimitExceeded", 503, NEW, ErrorClass.NO_EFFECT),
+    ("DescribeVpcs", "EC2ThrottledException", 400, (), ErrorClass.NO_EFFECT),
+    ("DescribeLoadBalancers", "Throttling", 400, (), ErrorClass.NO_EFFECT),
+    ("GetParameter", "ThrottlingException", 400, (), ErrorClass.NO_EFFECT),
+    ("GetParameter", "TooManyRequestsException", 429, (), ErrorClass.NO_EFFECT),
+    ("CreateVpc", "Unavailable", 503, (), ErrorClass.NO_EFFECT),
+    ("CreateVpcEndpoint", "Unavailable", 503, NEW, ErrorClass.NO_EFFECT),
+    ("CreateVpc", "EndpointConnectionError", 0, (), ErrorClass.NO_EFFECT),
+    ("CreateVpc", "ConnectTimeoutError", 0, (), ErrorClass.NO_EFFECT),
+    ("CreateVpcEndpoint", "InvalidServiceName", 400, NEW, ErrorClass.NOT_YET),
+    ("CreateVpcEndpoint", "InvalidSubnetID.NotFound", 400, NEW, ErrorClass.NOT_YET),
+    ("RunInstances", "InvalidGroup.NotFound", 400, NEW, ErrorClass.NOT_YET),
+    ("CreateVpcEndpoint", "InvalidParameter", 400, NEW, ErrorClass.FINAL),
+    ("RunInstances", "InvalidServiceName", 400, waits.NOT_FOUND_YET, ErrorClass.FINAL),
+    ("RunInstances", "InvalidAMIID.NotFound", 400, NEW, ErrorClass.GONE),
+    ("DeleteSubnet", "DependencyViolation", 400, (), ErrorClass.IN_USE),
+    ("DeleteTargetGroup", "ResourceInUse", 400, (), ErrorClass.IN_USE),
+    ("DeleteSecurityGroup", "InvalidGroup.InUse", 400, (), ErrorClass.IN_USE),
+    ("DeleteVpcEndpointServiceConfigurations", "ExistingVpcEndpointConnections", 200, (), ErrorClass.IN_USE),
+    ("TerminateInstances", "IncorrectState", 400, (), ErrorClass.IN_USE),
+    ("DeleteVpc", "InvalidVpcID.NotFound", 400, (), ErrorClass.GONE),
+    ("DeleteLoadBalancer", "LoadBalancerNotFound", 400, (), ErrorClass.GONE),
+    ("DeleteVpcEndpoints", "InvalidVpcEndpointId.NotFound", 200, (), ErrorClass.GONE),
+    ("DeleteVpc", "NotFoundYet", 400, (), ErrorClass.FINAL),
+    ("CreateVpc", "VpcLimitExceeded", 400, NEW, ErrorClass.FINAL),
+    ("CreateVpc", "UnauthorizedOperation", 403, NEW, ErrorClass.FINAL),
+    ("CreateVpc", "InternalError", 500, NEW, ErrorClass.FINAL),
+]
+
+
+@pytest.mark.parametrize(("operation", "code", "status", "retryable", "meaning"), CLASSES)
+def test_each_refusal_has_one_class(
+    operation: str, code: str, status: int, retryable: frozenset[str], meaning: ErrorClass
+) -> None:
+    """What AWS answered decides whether plab sends it again, waits, takes it for gone, or says that it failed."""
+    assert classify(refusal(operation, code, status), frozenset(retryable)) is meaning
+
+
+def test_a_lost_answer_proves_nothing() -> None:
+    """The call may have had its effect, whatever its code is: only a snapshot can tell."""
+    error = LostAnswer("Read timeout", code="ReadTimeoutError", operation="CreateVpc")
+    assert classify(error) is ErrorClass.UNKNOWN_EFFECT
+    assert classify(error, NEW) is ErrorClass.UNKNOWN_EFFECT
+
+
+def test_what_is_no_answer_of_aws_is_final() -> None:
+    """No usable credentials, or a mistake in the config: waiting does not help."""
+    assert classify(AccountError("No such profile.")) is ErrorClass.FINAL
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "not_yet"),
+    ("key", "code"),
     [
-        ("CreateVpcEndpoint", "InvalidServiceName", True),
-        ("CreateVpcEndpoint", "Unavailable", True),
-        ("CreateVpcEndpoint", "InvalidSubnetID.NotFound", True),
-        ("CreateVpcEndpoint", "InvalidParameter", False),
-        ("CreateVpcEndpointServiceConfiguration", "LoadBalancerNotFound", True),
-        ("RegisterTargets", "InvalidTarget", True),
-        ("RegisterTargets", "TargetGroupNotFound", True),
-        ("CreateListener", "LoadBalancerNotFound", True),
-        ("CreateListener", "TargetGroupNotFound", True),
-        ("CreateListener", "DuplicateListener", False),
-        ("ModifyLoadBalancerAttributes", "LoadBalancerNotFound", True),
-        ("CreateTargetGroup", "LoadBalancerNotFound", False),
-        ("CreateSubnet", "InvalidVpcID.NotFound", True),
-        ("RunInstances", "InvalidGroup.NotFound", True),
-        ("RunInstances", "InvalidServiceName", False),
-        ("CreateVpc", "VpcLimitExceeded", False),
+        ("acme/endpoint", "InvalidServiceName"),
+        ("acme/endpoint", "Unavailable"),
+        ("provider/endpoint-service", "LoadBalancerNotFound"),
+        ("provider/endpoint-service", "InvalidParameter"),
+        ("provider/nlb", "SubnetNotFound"),
+        ("provider/nlb", "LoadBalancerNotFound"),
+        ("provider/target-group/registration", "InvalidTarget"),
+        ("provider/target-group/registration", "TargetGroupNotFound"),
+        ("provider/nlb/listener", "LoadBalancerNotFound"),
+        ("provider/nlb/listener", "TargetGroupNotFound"),
     ],
 )
-def test_what_is_still_spreading_is_not_yet(operation: str, code: str, *, not_yet: bool) -> None:
-    """AWS is eventually consistent: what we just made may be unknown to the next call, and only there."""
-    assert waits.is_not_yet(refusal(operation, code)) == not_yet
-
-
-@pytest.mark.parametrize(
-    ("operation", "code", "in_use"),
-    [
-        ("DeleteSubnet", "DependencyViolation", True),
-        ("DeleteTargetGroup", "ResourceInUse", True),
-        ("DeleteSecurityGroup", "InvalidGroup.InUse", True),
-        ("DeleteVpcEndpointServiceConfigurations", "ExistingVpcEndpointConnections", True),
-        ("TerminateInstances", "IncorrectState", True),
-        ("DeleteVpc", "InvalidVpcID.NotFound", False),
-        ("DeleteVpc", "UnauthorizedOperation", False),
-    ],
-)
-def test_what_something_holds_is_deleted_later(operation: str, code: str, *, in_use: bool) -> None:
-    """`down` tries again while something still holds on, and reports anything else."""
-    assert waits.is_in_use(refusal(operation, code)) == in_use
-
-
-@pytest.mark.parametrize(
-    ("code", "gone"),
-    [
-        ("InvalidVpcID.NotFound", True),
-        ("InvalidVpcEndpointId.NotFound", True),
-        ("LoadBalancerNotFound", True),
-        ("TargetGroupNotFound", True),
-        ("DependencyViolation", False),
-        ("NotFoundYet", False),
-    ],
-)
-def test_what_is_not_found_is_gone(code: str, *, gone: bool) -> None:
-    """Deleting what is no more is no failure."""
-    assert waits.is_gone(refusal("Delete", code)) == gone
+def test_a_resource_names_what_its_create_may_meet(cloud: Cloud, key: str, code: str) -> None:
+    """AWS is eventually consistent: what we just made may be unknown to the next call (facts sheet 3 to 5)."""
+    resources = planned(cloud.lab(), STEPS)
+    assert code in resources[key].retryable
+    assert code not in resources["provider/vpc"].retryable

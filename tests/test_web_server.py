@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from privatelink_lab.config import LONGEST_MESSAGE, WebServer
-from privatelink_lab.steps.instance import architecture
+from privatelink_lab.steps._instance import architecture
 from privatelink_lab.steps.web_server import user_data
 
 MOST_USER_DATA = 16_384  # bytes before base64 (RunInstances)

@@ -54,22 +54,22 @@ class Account:
     @property
     def ec2(self) -> EC2Client:
         """The EC2 client."""
-        return cast("EC2Client", _Door(self, "ec2"))
+        return cast("EC2Client", _TranslatingClient(self, "ec2"))
 
     @property
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         """The ELBv2 client."""
-        return cast("ElasticLoadBalancingv2Client", _Door(self, "elbv2"))
+        return cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
 
     @property
     def ssm(self) -> SSMClient:
         """The SSM client (public parameters only)."""
-        return cast("SSMClient", _Door(self, "ssm"))
+        return cast("SSMClient", _TranslatingClient(self, "ssm"))
 
     @property
     def sts(self) -> STSClient:
         """The STS client."""
-        return cast("STSClient", _Door(self, "sts"))
+        return cast("STSClient", _TranslatingClient(self, "sts"))
 
     @property
     def id(self) -> str:
@@ -130,7 +130,7 @@ def client_config(address: Address | None, retries: Any) -> botocore.config.Conf
     )
 
 
-class _Door:
+class _TranslatingClient:
     """A client whose calls raise plab's errors, and which sends an unrepeatable create only once."""
 
     def __init__(self, account: Account, service: str) -> None:

@@ -15,7 +15,7 @@ import botocore.parsers
 
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
 
-LOOK_AGAIN = "Run the command again: it looks first."
+RUN_AGAIN = "Run the command again: it looks first."
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -39,7 +39,7 @@ def translated(service: str, operation: str) -> Iterator[None]:
         raise broken(_api_name(operation), error) from None
     except botocore.parsers.ResponseParserError as error:  # cut short, or a page of something between us and AWS
         text = "The answer cannot be read: it is cut short, or not from AWS"
-        raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=LOOK_AGAIN) from None
+        raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=RUN_AGAIN) from None
 
 
 def _api_name(operation: str) -> str:
@@ -52,9 +52,9 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
     message = re.sub(r"\s*Encoded authorization failure message:.*", "", answer.get("Message", ""), flags=re.DOTALL)
     if not answer.get("Code"):  # a proxy's page
         text = f"The answer is not from AWS (HTTP {meta.get('HTTPStatusCode')})"
-        return LostAnswer(text, code=code, operation=operation, hint=LOOK_AGAIN)
+        return LostAnswer(text, code=code, operation=operation, hint=RUN_AGAIN)
     if meta.get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR and not _had_no_effect(code, meta):
-        return LostAnswer(message.rstrip(".") or code, code=code, operation=operation, hint=LOOK_AGAIN)
+        return LostAnswer(message.rstrip(".") or code, code=code, operation=operation, hint=RUN_AGAIN)
     if code in EXPIRED:
         return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
     if code in UNKNOWN_KEYS:
@@ -104,7 +104,7 @@ def broken(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsError
     if isinstance(error, NOT_SENT):
         return AwsError(text, code=kind, operation=operation, hint="Check the network and AWS_ENDPOINT_URL.")
     if isinstance(error, botocore.exceptions.HTTPClientError):
-        return LostAnswer(text, code=kind, operation=operation, hint=LOOK_AGAIN)
+        return LostAnswer(text, code=kind, operation=operation, hint=RUN_AGAIN)
     return AwsError(text, code=kind, operation=operation)
 
 
@@ -130,7 +130,7 @@ def raise_unsuccessful(response: Mapping[str, Any], operation: str) -> None:
         raise failure
 
 
-def each(ids: Iterable[str], call: Callable[[str], object]) -> dict[str, AwsError]:
+def errors_by_id(ids: Iterable[str], call: Callable[[str], object]) -> dict[str, AwsError]:
     """`call(id)` for every id; the failures by id, so that one refusal does not stop the others."""
     failures = {}
     for id_ in ids:

@@ -25,8 +25,8 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
 
 def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
     seen = engine.survey(work.lab, STEPS, to_delete=True)
-    engine.know_maker(work.lab, seen.look, adopt=adopt)
-    existing = {key: found for key, found in seen.existing().items() if seen.resources[key].delete}
+    engine.claim_or_refuse(work.lab, seen.snapshot, adopt=adopt)
+    existing = {key: found for key, found in seen.existing().items() if not seen.resources[key].goes_with_parent}
     cost = report.cost(work.lab, seen)
     if existing and not _consents(work, seen, list(existing), force=force, ask=ask):
         work.screen.say("Nothing was touched.")

@@ -11,7 +11,7 @@ from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import client, launch
 from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.vpc import subnet_ids
+from privatelink_lab.steps._vpc import subnet_ids
 
 
 def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
@@ -21,7 +21,7 @@ def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
         if not lab.names(party):
             known = ", ".join([PROVIDER, *(consumer.name for consumer in lab.config.consumers)])
             raise UsageError(f"The lab has no {party!r}.", hint=f"One of: {known}")
-        subnets = subnet_ids(lab, engine.look_at(lab, engine.planned(lab, STEPS)), party)
+        subnets = subnet_ids(lab, engine.take_snapshot(lab, engine.planned(lab, STEPS)), party)
         if not subnets:
             raise PlabError(f"{party} has no subnet yet.", hint="plab up --local")
         assert work.session.server is not None  # noqa: S101  # with --local there is one, or no lab

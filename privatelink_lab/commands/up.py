@@ -10,7 +10,7 @@ from privatelink_lab import engine, report
 from privatelink_lab.commands.work import Work, cost_words, counted, warn_of
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Survey
-from privatelink_lab.errors import PlabError, UsageError, Yielded
+from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
 from privatelink_lab.interrupts import interruptible
 from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
@@ -28,7 +28,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
                 _replace(work, replace, adopt=adopt)
             try:
                 built = engine.up(work.lab, STEPS, adopt=adopt)
-            except Yielded as met:
+            except ConcurrentMaker as met:
                 raise _withdrawn(work, met) from None
         result = report.built(work.lab, built)
         if options.config:
@@ -42,14 +42,14 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         return code
 
 
-def _withdrawn(work: Work, met: Yielded) -> Yielded:
+def _withdrawn(work: Work, met: ConcurrentMaker) -> ConcurrentMaker:
     """The error that says whose lab it is, after what this run had made is gone; with what is not."""
-    receipt = engine.withdraw(work.lab, STEPS)
+    receipt = engine.remove_own(work.lab, STEPS)
     if not receipt.left:
         work.session.state.archive()
     left = "".join(f" {key} is left: {each}" for key, each in receipt.left.items())
     deleted = counted(report.removed(work.lab, receipt, None)["deleted"])
-    return Yielded(f"{met} What this run had made is deleted again: {deleted}.{left}", hint=met.hint)
+    return ConcurrentMaker(f"{met} What this run had made is deleted again: {deleted}.{left}", hint=met.hint)
 
 
 def _dry_run(work: Work, replace: Sequence[str]) -> int:
@@ -71,7 +71,7 @@ def _plan_cells(row: dict[str, str]) -> tuple[str, ...]:
 
 def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
     seen = engine.survey(work.lab, STEPS)
-    engine.know_maker(work.lab, seen.look, adopt=adopt)
+    engine.claim_or_refuse(work.lab, seen.snapshot, adopt=adopt)
     only = _replaced(seen, keys)
     if FOREIGN in only and seen.found.get(FOREIGN):
         ids = " ".join(found.id for found in seen.found[FOREIGN])
@@ -83,12 +83,12 @@ def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
 
 def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
     """Each key and what stands on it; raises UsageError for a key that cannot be replaced."""
-    replaceable = [key for key, resource in seen.resources.items() if resource.create and resource.delete]
+    replaceable = [key for key, resource in seen.resources.items() if resource.made_by_plab and resource.delete]
     for key in keys:
         if key not in replaceable:
             hint = f"One of: {', '.join(replaceable)}"
             raise UsageError(f"{key!r} is nothing that up can replace.", hint=hint)
-    return {after for key in keys for after in engine.needed_by(seen.resources, key)}
+    return {after for key in keys for after in engine.dependents_of(seen.resources, key)}
 
 
 def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:

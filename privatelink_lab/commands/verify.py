@@ -16,16 +16,18 @@ from privatelink_lab.resource import Resource
 from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
-from privatelink_lab.steps.probe import Asked, probe, probe_key, read_report
+from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
 
 
 def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
     """Prove the path; see `plab verify --help`."""
-    asked = Asked(requests, timeout, secrets.token_hex(8))
+    asked = ProbeTask(requests, timeout, secrets.token_hex(8))
     work = Work(options, "verify", locks=True)
     chosen = _chosen(work.session.config, consumers)  # before anything is called
     with work:
-        work.lab.state = work.lab.state.apart()  # the probes are not the lab's: nothing of them is to be remembered
+        work.lab.state = (
+            work.lab.state.without_file()
+        )  # the probes are not the lab's: nothing of them is to be remembered
         verdicts = _verify(work, chosen, asked)
         wrong = {each.consumer: each.hop for each in verdicts if not each.ok}
         result = {"verified": [each.consumer for each in verdicts if each.ok], "broken": wrong}
@@ -49,11 +51,11 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(work: Work, chosen: list[Consumer], asked: Asked) -> list[Verified]:
+def _verify(work: Work, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
     """One verdict per consumer; those whose endpoint lets nothing pass need no probe."""
     everywhere = [probe(work.lab, each.name, asked) for each in work.session.config.consumers]
     seen = engine.survey(work.lab, STEPS, _by_key(everywhere))
-    engine.know_maker(work.lab, seen.look, adopt=False)
+    engine.claim_or_refuse(work.lab, seen.snapshot, adopt=False)
     _refuse_unseen(seen, [each.key for each in everywhere])
     _refuse_unseen(seen, [endpoint_key(each.name) for each in chosen])
     left = [each for each in everywhere if seen.found.get(each.key)]
@@ -78,13 +80,13 @@ def _by_key(probes: Sequence[Resource]) -> dict[str, Resource]:
     return {each.key: each for each in probes}
 
 
-def _probe(work: Work, consumers: list[str], seen: Survey, asked: Asked) -> list[Verified]:
+def _probe(work: Work, consumers: list[str], seen: Survey, asked: ProbeTask) -> list[Verified]:
     """Make the probes, read what they saw, and remove them whatever happens."""
     probes = [probe(work.lab, each, asked) for each in consumers]
     work.screen.open_board([(each.step, each.key) for each in probes])
     try:
         with interruptible(work.lab):
-            built = engine.make(work.lab, _by_key(probes), seen)
+            built = engine.create_only(work.lab, _by_key(probes), seen)
             after = engine.survey(work.lab, STEPS, _by_key(probes))
             work.lab.check_interrupted()
         found = [_judge(work, built, after, name) for name in consumers]

@@ -114,7 +114,7 @@ class Work:
     def _plan(self) -> list[tuple[str, str]]:
         planned = engine.planned(self.lab, STEPS).values()
         local = [(LOCAL_STEP, "local")] if self.session.options.local else []
-        return [*local, *((r.step, r.key) for r in planned if r.create)]
+        return [*local, *((r.step, r.key) for r in planned if r.made_by_plab)]
 
     def begin_anew(self) -> None:
         """After an interrupt: the lab on a clock that runs again, to clean up."""

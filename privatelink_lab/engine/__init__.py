@@ -1,28 +1,28 @@
-"""One loop for building, tearing down and looking.
+"""One loop for building and for removing, over one record per key.
 
-`up`: look; create what is missing and has its needs, mend what drifted, independent ones at once; look again when the
-next patience is due; until every goal is ready or held. `down`: the same with arrows reversed, over everything that
-bears the lab's tag. Waits overlap, so the total is the longest chain and not the sum. Only the loop touches the state;
-steps come in as data.
+`up`: take a snapshot; create what is missing and has what it depends on, update what drifted, independent ones at
+once; poll again when the next key is due; until every goal is ready or held. `down`: the same with arrows reversed,
+over everything that bears the lab's tag. Waits overlap, so the total is the longest chain and not the sum. Only the
+loop writes the state; steps come in as data.
 """
 
+from privatelink_lab.engine.down import dependents_of, down, remove_own
 from privatelink_lab.engine.outcome import Built, Removed
-from privatelink_lab.engine.ownership import know_maker
-from privatelink_lab.engine.survey import Survey, look_at, planned, survey
-from privatelink_lab.engine.down import down, needed_by, withdraw
-from privatelink_lab.engine.up import make, up
+from privatelink_lab.engine.ownership import claim_or_refuse
+from privatelink_lab.engine.survey import Survey, planned, survey, take_snapshot
+from privatelink_lab.engine.up import create_only, up
 
 __all__ = [
     "Built",
     "Removed",
     "Survey",
+    "claim_or_refuse",
+    "create_only",
+    "dependents_of",
     "down",
-    "know_maker",
-    "look_at",
-    "make",
-    "needed_by",
     "planned",
+    "remove_own",
     "survey",
+    "take_snapshot",
     "up",
-    "withdraw",
 ]

@@ -13,8 +13,8 @@ class Built:
     """How an `up` ended, by key."""
 
     resources: dict[str, Resource]
-    settled: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # ready or held
-    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what was last seen of each
+    done: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # ready or held
+    seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what was last seen under each key
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -25,8 +25,8 @@ class Built:
         return 1 if self.failed or self.blocked else 0
 
     def shows(self, key: str, name: str) -> str | None:
-        """What `find` reported under `name` for a settled key."""
-        found = self.settled.get(key)
+        """What `find` reported under `name` for a key that is done."""
+        found = self.done.get(key)
         return found[0].shows.get(name) if found else None
 
 

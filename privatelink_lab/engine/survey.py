@@ -1,4 +1,4 @@
-"""Looking: one snapshot of everything that the lab is, and everything that still bears its tag."""
+"""One snapshot of everything that the lab is, and of everything else that bears its tag."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ from typing import TypeVar
 from privatelink_lab.aws import Account
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import BALANCED, CONSUMER_KINDS, KINDS, Look
 from privatelink_lab.resource import Found, Resource, Step
+from privatelink_lab.snapshot import Kind, Snapshot
 
-Item = TypeVar("Item")
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 WORKERS = 8
 
 
-def in_parallel(items: Sequence[Item], call: Callable[[Item], Result]) -> list[Result | PlabError]:
-    """`call` on every item at once, in order; a PlabError is that item's result."""
+def in_parallel(tasks: Sequence[Task], call: Callable[[Task], Result]) -> list[Result | PlabError]:
+    """`call` on every task at once, in order; a PlabError is that task's result."""
 
-    def attempt(item: Item) -> Result | PlabError:
+    def attempt(task: Task) -> Result | PlabError:
         try:
-            return call(item)
+            return call(task)
         except PlabError as error:
             return error
 
-    if len(items) <= 1:
-        return [attempt(item) for item in items]
-    return list(_pool().map(attempt, items))
+    if len(tasks) <= 1:
+        return [attempt(task) for task in tasks]
+    return list(_pool().map(attempt, tasks))
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """One for all looks: starting threads anew for each of them took longer than the calls. Not to be nested."""
+    """One pool for all snapshots: a new pool for each took longer than the calls. Not to be nested."""
     return ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="aws")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look saw: per key what was found, or why it could not be looked at."""
+    """What one snapshot shows: per key what was found, or why it could not be read."""
 
     resources: dict[str, Resource]
     found: dict[str, tuple[Found, ...]]
     errors: dict[str, PlabError]
-    unseen: dict[str, PlabError]  # what may hold something of ours and could not be looked at
-    look: Look
+    unseen: dict[str, PlabError]  # what may hold something of ours and could not be read
+    snapshot: Snapshot
 
     @property
     def since(self) -> str:
         """When the lab began, by the oldest tag that was seen; '' for no lab."""
-        return min((since for _, since in self.look.makers()), default="")
+        return min((since for _, since in self.snapshot.makers()), default="")
 
     def existing(self) -> dict[str, tuple[Found, ...]]:
-        """The keys of which something is there."""
+        """The keys under which something exists."""
         return {key: found for key, found in self.found.items() if found}
 
 
@@ -65,68 +65,70 @@ def planned(lab: Lab, steps: Sequence[Step]) -> dict[str, Resource]:
     return {r.key: r.in_step(step.name) for step in steps for r in step.resources(lab)}
 
 
-def look_at(
-    lab: Lab, resources: Mapping[str, Resource], settled: Mapping[str, tuple[Found, ...]] | None = None
-) -> Look:
-    """A new look; no call goes out before it is asked."""
-    names = dict.fromkeys(BALANCED, lab.name)
-    since = lab.state.since if lab.own_only else None
-    return Look(
-        lab.config.lab, names, resources, lambda resource, look: resource.find(lab, look), settled=settled, since=since
+def take_snapshot(
+    lab: Lab, resources: Mapping[str, Resource], done: Mapping[str, tuple[Found, ...]] | None = None
+) -> Snapshot:
+    """A new snapshot; no call goes out before it is asked. Keys in `done` are taken as given."""
+    return Snapshot(
+        lab.config.lab,
+        lab.name,
+        resources,
+        lambda resource, snapshot: resource.find(lab, snapshot, resource),
+        done=done,
+        only_since=lab.only_since,
     )
 
 
 def survey(
     lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None, *, to_delete: bool = False
 ) -> Survey:
-    """One look at everything: what the config names, and what else bears the lab's tag in the accounts we know.
+    """One snapshot of what the config names, and of what else bears the lab's tag in the accounts we know.
 
-    `more` are resources that no step plans, and that are to be looked at as well. `to_delete` leaves out what goes with
-    its parent.
+    `more` are resources that no step plans. `to_delete` leaves out what goes with its parent.
     """
-    named = {key: r for key, r in planned(lab, steps).items() if r.delete or not to_delete} | dict(more or {})
-    look = look_at(lab, named)
-    forgotten, unseen = _forgotten(lab, steps, named, look)
+    named = {key: r for key, r in planned(lab, steps).items() if not (to_delete and r.goes_with_parent)}
+    named |= dict(more or {})
+    snapshot = take_snapshot(lab, named)
+    forgotten, unseen = _forgotten(lab, steps, named, snapshot)
     resources = named | forgotten
-    look = look.with_resources(resources)
-    answers = dict(zip(resources, in_parallel(list(resources), look.found), strict=True))
+    snapshot = snapshot.with_resources(resources)
+    answers = dict(zip(resources, in_parallel(list(resources), snapshot.found), strict=True))
     found = {key: answer for key, answer in answers.items() if not isinstance(answer, PlabError)}
     errors = {key: answer for key, answer in answers.items() if isinstance(answer, PlabError)}
-    return Survey(resources, found, errors, unseen, look)
+    return Survey(resources, found, errors, unseen, snapshot)
 
 
 def _forgotten(
-    lab: Lab, steps: Sequence[Step], named: Mapping[str, Resource], look: Look
+    lab: Lab, steps: Sequence[Step], named: Mapping[str, Resource], snapshot: Snapshot
 ) -> tuple[dict[str, Resource], dict[str, PlabError]]:
     """What bears the lab's tag and is not in the config (a removed consumer), rebuilt from its key.
 
-    Also what could not be looked at: without that, "nothing is left" would be a guess.
+    Also what could not be read: without that, "nothing is left" would be a guess.
     """
     accounts, unreachable = lab.accounts()
     unseen = {party: error for party, error in unreachable.items() if not lab.names(party)}
-    places = [(account, kind) for account in accounts for kind in _kinds(lab, account)]
-    revived: dict[str, Resource] = {}
-    for (account, kind), keys in zip(places, in_parallel(places, lambda place: look.keys(*place)), strict=True):
+    kinds = {kind for step in steps for kind in step.kinds}
+    places = [(account, kind) for account in accounts for kind in kinds if _may_have(lab, account, kind)]
+    rebuilt: dict[str, Resource] = {}
+    for (account, kind), keys in zip(places, in_parallel(places, lambda place: snapshot.keys(*place)), strict=True):
         if isinstance(keys, PlabError):
-            unseen[f"{kind} of account {account.id}"] = keys
+            unseen[f"{kind.name} of account {account.id}"] = keys
             continue
         for key in sorted(keys - named.keys()):
-            resource = _revive(lab, steps, key)
+            resource = _rebuild(lab, steps, key)
             if resource:
                 lab.remember(resource.party, account)
-                revived[key] = resource
+                rebuilt[key] = resource
             else:
-                message = (
-                    f"A {kind} of account {account.id} bears the lab's tag with a key that this plab does not know."
-                )
-                unseen[key] = PlabError(message, hint="Use the plab that made it, or delete it yourself.")
-    return revived, unseen
+                text = f"A {kind.name} of account {account.id} bears the lab's tag with a key that plab does not know."
+                unseen[key] = PlabError(text, hint="Use the plab that made it, or delete it yourself.")
+    return rebuilt, unseen
 
 
-def _kinds(lab: Lab, account: Account) -> tuple[str, ...]:
-    return KINDS if account.id == lab.provider.id else CONSUMER_KINDS
+def _may_have(lab: Lab, account: Account, kind: Kind) -> bool:
+    return not kind.provider_only or account.id == lab.provider.id
 
 
-def _revive(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:
-    made = ((step, step.revive(lab, key)) for step in steps)
+def _rebuild(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:
+    made = ((step, step.rebuild(lab, key)) for step in steps)
     return next((resource.in_step(step.name) for step, resource in made if resource), None)

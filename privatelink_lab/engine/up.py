@@ -1,4 +1,4 @@
-"""Up: what is missing is created, what drifted is mended, until every item is ready or held."""
+"""Up: what is missing is created, what drifted is updated, until every item is ready or held."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ from collections.abc import Mapping, Sequence
 
 from privatelink_lab import waits
 from privatelink_lab.engine.outcome import Built
-from privatelink_lab.engine.ownership import know_maker, yield_to_earlier
-from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run
+from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later
+from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
+from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.waits import ErrorClass, classify
 
-AGAIN = "Run plab up again to wait on, or plab down to give up."
+WAIT_ON = "Run plab up again to wait on, or plab down to give up."
+SEEN_LATER = waits.TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
 
 
 def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     """Build, continue or repair the lab; returns how each key ended.
 
-    Raises NotOurs for somebody else's lab (unless `adopt`), Yielded when another maker turns out to have begun
+    Raises NotOurs for another maker's lab (unless `adopt`), ConcurrentMaker when another maker turns out to have begun
     earlier, Interrupted, StateError.
     """
     lab.begin()
     for step in steps:
         step.check(lab)
-    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.create}, adopt=adopt).run()
+    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.made_by_plab}, adopt=adopt).run()
 
 
-def make(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
-    """Make just these, on top of what a survey found READY; returns how each key ended. Raises Interrupted."""
-    standing = {k: f for k, f in seen.found.items() if f and f[0].phase is Phase.READY and k not in resources}
-    return _Up(lab, resources, standing, knows_maker=True, hint="").run()
+def create_only(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
+    """Create just these, on top of what a survey found READY; returns how each key ended. Raises Interrupted."""
+    ready = {k: f for k, f in seen.found.items() if f and f[0].phase is Phase.READY and k not in resources}
+    return _Up(lab, resources, ready, knows_maker=True, hint="").run()
 
 
 class _Up(Run[Built]):
@@ -43,17 +45,24 @@ class _Up(Run[Built]):
         self,
         lab: Lab,
         resources: dict[str, Resource],
-        standing: Mapping[str, tuple[Found, ...]] | None = None,
+        given: Mapping[str, tuple[Found, ...]] | None = None,
         *,
         adopt: bool = False,
         knows_maker: bool = False,
-        hint: str = AGAIN,
+        hint: str = WAIT_ON,
     ) -> None:
         super().__init__(lab)
         self.own = resources
         self.items = {key: Item(resource) for key, resource in resources.items()}
-        for key, found in (standing or {}).items():  # nobody's to touch, or to look at again
-            self.items[key] = Item(Resource(key, "", (), lambda *_: ()), Phase.READY, found)
+        for key, found in (given or {}).items():  # this run neither touches nor reads them
+            self.items[key] = Item(Resource(key, "", lambda *_: ()), Phase.READY, found)
+        self.dependents = dependents_by_key(resources)
+        self.neighbours: dict[str, list[str]] = {key: [] for key in resources}  # to be read when the key changes
+        for key, resource in resources.items():
+            for other in resources.keys() & {*resource.depends_on, *resource.ready_after}:
+                self.neighbours[key].append(other)
+                self.neighbours[other].append(key)
+        self.rechecking: set[str] = set()  # ready keys that this tick reads again
         self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
 
     def watched(self) -> list[Item]:
@@ -65,247 +74,240 @@ class _Up(Run[Built]):
         return [item for item in self.watched() if item.phase is not Phase.READY and not self.is_held(item)]
 
     def is_held(self, item: Item) -> bool:
-        """Unless what needs it is ready already, for then AWS has yet to show that here too."""
-        after = (other.phase is Phase.READY for other in self.items.values() if item.key in other.resource.needs)
-        return item.phase is Phase.HELD and not any(after)
+        """Whether it is held for good: not when a dependent is ready, for then AWS has yet to show that here too."""
+        ready = (self.items[key].phase is Phase.READY for key in self.dependents.get(item.key, ()))
+        return item.phase is Phase.HELD and not any(ready)
 
-    def has_needs(self, item: Item) -> bool:
-        """Whether all that it stands on is ready or held."""
-        return all(need in self.items and self.items[need].phase in SATISFIED for need in item.resource.needs)
+    def can_be_made(self, item: Item) -> bool:
+        """Whether all that it depends on is ready or held."""
+        return all(key in self.items and self.items[key].phase in SATISFIED for key in item.resource.depends_on)
 
     def is_lost(self, item: Item) -> bool:
-        """Whether something that it needs or awaits has failed, or does not stand and nobody is making it."""
-        above = {*item.resource.needs, *item.resource.awaits}
-        lost = any(self.items[key].error or self.items[key].blocked for key in above & self.items.keys())
-        return lost or not self.items.keys() >= set(item.resource.needs)
+        """Whether something that it depends on, or is ready after, has failed or is neither there nor being made."""
+        before = {*item.resource.depends_on, *item.resource.ready_after}
+        lost = any(self.items[key].error or self.items[key].blocked for key in before & self.items.keys())
+        return lost or not self.items.keys() >= set(item.resource.depends_on)
 
     def to_read(self) -> list[Item]:
-        """What is missing is looked for right before it can be made, and what is not ready at its own pace."""
-        return [
-            item
-            for item in self.watched()
-            if (
-                self.has_needs(item) and self.now >= item.not_before
-                if item.phase is None
-                else self.pace.is_due(item.key) and (item.phase is not Phase.READY or item.key not in self.settled)
-            )
-        ]
+        """What is missing right before it can be made, what is ready at a recheck, all else at its own pace."""
+        return [item for item in self.watched() if self.is_to_read(item)]
 
-    settled: set[str] = frozenset()  # type: ignore[assignment]
+    def is_to_read(self, item: Item) -> bool:
+        """Whether a snapshot that is taken now has to read it."""
+        if item.phase is None:
+            return self.can_be_made(item) and self.now >= item.not_before
+        return item.key in self.rechecking if item.phase is Phase.READY else self.pace.is_due(item.key)
 
     def recheck(self) -> None:
-        """Somebody may delete what this run has built."""
-        self.settled = set()
-        self.pace.look_again(item.key for item in self.watched() if item.phase is Phase.READY)
+        """Read what is ready as well: another person may delete what this run has built."""
+        self.rechecking = {item.key for item in self.watched() if item.phase is Phase.READY}
 
-    def meet(self, look: Look) -> None:
-        """The first look says whose lab it is; each later one, whether somebody else began it earlier."""
+    def refuse_others(self, snapshot: Snapshot) -> None:
+        """The first snapshot says whose lab it is; each later one, whether another maker began it earlier."""
         if self.knows_maker:
-            yield_to_earlier(self.lab, look)
+            refuse_if_later(self.lab, snapshot)
         else:
-            know_maker(self.lab, look, adopt=self.adopt)
+            claim_or_refuse(self.lab, snapshot, adopt=self.adopt)
             self.knows_maker = True
 
-    def observe(self) -> Look:
-        """And what stands on a failure is not waited for."""
-        look = super().observe()
+    def observe(self) -> Snapshot:
+        """Read a snapshot; what depends on a failure is then no longer waited for."""
+        snapshot = super().observe()
+        self.rechecking = set()
         for item in self.open():
             item.blocked = self.is_lost(item)
-        self.settled = {item.key for item in self.watched() if item.phase is Phase.READY}
-        return look
+        return snapshot
 
-    # What a look means.
+    # What a snapshot means.
 
-    def judge(self, item: Item, answer: Answer, look: Look) -> None:
-        """Settle it, wait for it, miss it, or give it up."""
-        unanswered = isinstance(answer, AwsError) and waits.may_be_seen_later(answer) and not self.outage.is_too_long()
+    def judge(self, item: Item, answer: Answer, snapshot: Snapshot) -> None:
+        """Mark it ready, wait for it, miss it, or give it up."""
+        unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long()
         if not isinstance(answer, PlabError) and answer:
             item.found = answer
-        if self.is_lost(item):  # needs come first in the order: why it fails has been said there
+        if self.is_lost(item):  # what it depends on comes first in the order, and has said why it fails
             item.blocked = item.phase is not Phase.READY
-        elif item.was_ready and (unanswered or not self.has_needs(item)):
-            return  # nothing was said of it, or what it stands on is in doubt
-        elif unanswered:
+        elif item.was_ready and (unanswered or not self.can_be_made(item)):
+            return  # AWS said nothing of it, or what it depends on is not ready now
+        elif isinstance(answer, AwsError) and unanswered:
             self.wait_in(Phase.PENDING, item, "", answer.code)
         elif isinstance(answer, PlabError):
             self.fail(item, answer)
-        elif len(living := [one for one in answer if one.phase is not Phase.LEAVING]) > 1:
-            self.judge_several(item, [one.id for one in living], look)
-        elif living:
-            self.judge_one(item, living[0])
+        elif len(existing := item.existing if answer else []) > 1:
+            self.judge_several(item, existing, snapshot)
+        elif existing:
+            self.lab.state.record_seen(item.key, existing[0])
+            self.judge_one(item, next(found for found in answer if found.phase is not Phase.DELETING))
         elif answer:
-            self.lab.state.born.pop(item.key, None)
-            self.wait_in(Phase.LEAVING, item, answer[0].id, answer[0].detail)
+            self.lab.state.created_at.pop(item.key, None)
+            self.wait_in(Phase.DELETING, item, answer[0].id, answer[0].detail)
         else:
             self.miss(item)
 
-    def judge_several(self, item: Item, ids: list[str], look: Look) -> None:
-        """Nothing is made under a key that exists twice; a second maker, who began later, removes his own."""
+    def judge_several(self, item: Item, ids: list[str], snapshot: Snapshot) -> None:
+        """Make nothing under a key that exists twice; a second maker, who began later, removes its own."""
         text = ", ".join(ids)
-        if self.lab.is_new and len({since for _, since in look.makers()}) > 1:
-            self.wait_in(Phase.PENDING, item, text, "exists twice: another plab began later, and yields")
+        if self.lab.is_new and len({since for _, since in snapshot.makers()}) > 1:
+            self.wait_in(Phase.PENDING, item, text, "exists twice: another plab began later, and removes its own")
             return
         hint = f"Delete all but one of them, or everything with `plab down`: {text}"
         self.fail(item, PlabError(f"{item.key} exists {len(ids)} times: {text}.", hint=hint))
 
     def judge_one(self, item: Item, found: Found) -> None:
-        """By its phase."""
-        self.lab.state.seen(item.key, found.id)
+        """Go by the phase of what AWS shows under the key, or has just answered to its create."""
         hint = f"plab up --replace {item.key}" if item.resource.delete else ""
         match found.phase:
-            case Phase.READY if self.has_needs(item):
-                self.settle(item, found)
-            case Phase.READY:  # what it stands on may still be replaced under it
+            case Phase.READY if self.can_be_made(item):
+                self.mark_ready(item, found)
+            case Phase.READY:  # what it depends on may still be replaced under it
                 self.wait_in(Phase.PENDING, item, found.id, found.detail, bounded=False)
             case Phase.FAILED:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
-            case Phase.DRIFTED if item.resource.mend is None:
+            case Phase.DRIFTED if item.resource.update is None:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) is not as asked: {found.detail}.", hint=hint))
             case phase:
                 self.wait_in(phase, item, found.id, found.detail)
 
-    def settle(self, item: Item, found: Found) -> None:
+    def mark_ready(self, item: Item, found: Found) -> None:
         """It is as asked."""
         before, item.phase = item.phase, Phase.READY
         item.found, item.was_ready, item.since = (found,), True, None
         if before is not Phase.READY:
             self.end(item)
-            self.pace.look_again(self.near(item))
+            self.pace.poll_now(self.neighbours[item.key])
             self.lab.emit(Finished(item.key, item.resource.step, found.id, "ready", found.detail))
 
     def wait_in(self, phase: Phase | None, item: Item, id_: str, detail: str, *, bounded: bool = True) -> None:
-        """It is on its way, in this phase; what is held waits as long as it takes."""
+        """Wait for it in this phase; what is held waits as long as it takes."""
         item.phase = phase
         if phase is not None:
-            self.timeline.begin(item.key, self.now, item.resource.needs)
+            self.timeline.begin(item.key, self.now, item.resource.depends_on)
         if phase is Phase.HELD:
             self.end(item)
         self.wait(item, id_, detail, bounded=bounded and not self.is_held(item))
 
-    def near(self, item: Item) -> list[str]:
-        """What it needs or awaits, and the reverse: worth a look when it changes."""
-        own = {*item.resource.needs, *item.resource.awaits}
-        return [
-            key for key in self.own if key in own or item.key in {*self.own[key].needs, *self.own[key].awaits}
-        ]
-
     def end(self, item: Item) -> None:
-        """For the timeline."""
-        self.timeline.end(item.key, self.now, (*item.resource.needs, *item.resource.awaits))
+        """Note its end in the timeline."""
+        self.timeline.end(item.key, self.now, (*item.resource.depends_on, *item.resource.ready_after))
 
     def miss(self, item: Item) -> None:
-        """It is not there; within its window that means nothing yet, whether it was just made or seen before."""
+        """It is not shown; within its grace period that proves nothing, whether it was just made or seen before."""
         state, key = self.lab.state, item.key
         if item.was_ready:
-            state.born.setdefault(key, self.now)
-        if self.lab.is_fresh(item.resource):
+            state.created_at.setdefault(key, self.now)
+        if self.lab.may_be_invisible(item.resource):
             detail = "was there, and is not seen now" if item.was_ready else "not visible yet"
             self.wait_in(Phase.PENDING, item, state.ids.get(key, ""), detail)
         elif item.was_ready:
-            text = f"{key} ({item.found[0].id}) was there and is gone: somebody else deletes what this run builds."
+            text = f"{key} ({item.found[0].id}) was there and is gone: another person deletes what this run builds."
             self.fail(item, PlabError(text, hint="plab status"))
         else:
             item.phase, item.found = None, ()
-            state.intents.pop(key, None)
+            state.create_pending.pop(key, None)
             if key in state.ids:
-                state.gone(key)
+                state.record_gone(key)
 
     def fail(self, item: Item, error: PlabError) -> None:
-        """And nothing is made on it."""
+        """Give it up; nothing is made on it."""
         item.phase = Phase.FAILED
         super().fail(item, error)
 
-    # Creates and mends.
+    # Creates and updates.
 
     def calls(self) -> Sequence[list[Item]]:
-        """One for each item that is missing or drifted, and has its needs; the intent is on disk before the call."""
+        """One for each item that can be created or updated; the pending create is on disk before the call."""
         due = [item for item in self.open() if self.is_callable(item)]
         for item in due:
             action = self.action(item)
             self.tried.add((item.key, action))
-            id_ = item.found[0].id if action == "mend" else ""
+            id_ = item.found[0].id if action == "update" else ""
             self.lab.emit(Started(item.key, item.resource.step, action, id_))
-            self.timeline.begin(item.key, self.now, item.resource.needs)
+            self.timeline.begin(item.key, self.now, item.resource.depends_on)
             if action == "create":
-                self.lab.state.intents[item.key] = self.now
+                self.lab.state.create_pending[item.key] = self.now
         return [[item] for item in due]
 
     def is_callable(self, item: Item) -> bool:
-        """Nothing is made that was not just looked for, and nothing twice in one tick."""
-        if not self.has_needs(item) or self.now < item.not_before or item.phase not in (None, Phase.DRIFTED):
+        """Whether a create or an update can go out: nothing is created unread, and nothing twice in one tick."""
+        if not self.can_be_made(item) or self.now < item.not_before or (item.key, self.action(item)) in self.tried:
             return False
-        return (item.phase is not None or item.key in self.read) and (item.key, self.action(item)) not in self.tried
+        if item.phase is None:
+            return item.resource.create is not None and item.key in self.read
+        return item.phase is Phase.DRIFTED
 
     def action(self, item: Item) -> str:
-        """`create` or `mend`."""
-        return "create" if item.phase is None else "mend"
+        """`create` or `update`."""
+        return "create" if item.phase is None else "update"
 
-    def send(self, items: list[Item], look: Look) -> str | None:
-        """One create, which returns the id, or one mend."""
+    def send(self, items: list[Item], snapshot: Snapshot) -> Found | None:
+        """Make one create, which returns what AWS answers, or one update."""
         [item] = items
         resource, attempt = item.resource, self.lab.state.attempts.get(item.key, 0)
         if item.phase is None and resource.create:
-            return resource.create(self.lab, look, Token(self.lab.config.lab, item.key, attempt))
-        if resource.mend:
-            resource.mend(self.lab, look, look.found(item.key)[0])
+            return resource.create(self.lab, snapshot, resource, Token(self.lab.config.lab, item.key, attempt))
+        if resource.update:
+            resource.update(self.lab, snapshot, resource, snapshot.found(item.key)[0])
         return None
 
     def record(self, items: list[Item], answer: object) -> bool:
-        """It took effect, nobody knows, its token is used up, not yet, or never."""
+        """The call took effect, its effect is unknown, its token is used up, it may go again, or it failed."""
         [item] = items
         state, key = self.lab.state, item.key
-        if isinstance(answer, LostAnswer):  # the intent stays: only a look can tell
+        if isinstance(answer, LostAnswer):  # the create stays pending: only a snapshot can tell
             self.wait_in(Phase.PENDING, item, "", answer.code)
             return False
         if not isinstance(answer, PlabError):
-            self.took(item, str(answer or ""))
+            self.succeeded(item, answer if isinstance(answer, Found) else None)
             return True
-        state.intents.pop(key, None)
+        state.create_pending.pop(key, None)
         code = answer.code if isinstance(answer, AwsError) else ""
         if code == "IdempotentInstanceTerminated":
-            state.gone(key)
+            state.record_gone(key)
             return True
         if code == "IdempotentParameterMismatch":  # something was made with it (a lost state): look for that first
-            state.gone(key)
-            state.intents[key] = self.now
+            state.record_gone(key)
+            state.create_pending[key] = self.now
             self.wait_in(Phase.PENDING, item, "", code)
-        elif isinstance(answer, AwsError) and waits.is_not_yet(answer):
-            self.not_yet(item, answer)
         else:
-            self.fail(item, answer)
+            self.refused(item, answer)
         return False
 
-    def took(self, item: Item, id_: str) -> None:
-        """It is worth a look; its timeout counts anew from the first such call."""
-        if id_:
-            self.lab.state.created(item.key, id_, self.now)
-        if id_ or not item.taken:
+    def succeeded(self, item: Item, created: Found | None) -> None:
+        """Poll it soon, or take its create's answer as it is; its timeout counts from the first such call."""
+        if created or not item.accepted:
             item.since = self.now
-        item.detail, item.taken, item.refused_since = "", not id_, None
-        item.not_before = 0.0 if id_ else self.now + RESEND
-        self.pace.look_again([item.key, *self.near(item)])
+        item.detail, item.accepted, item.refused_since = "", not created, None
+        item.not_before = 0.0 if created else self.now + RESEND
+        self.pace.poll_now([item.key, *self.neighbours[item.key]])
+        if created:
+            self.lab.state.record_created(item.key, created.id, self.now)
+            item.found = (created,)
+            self.judge_one(item, created)
 
-    def not_yet(self, item: Item, error: AwsError) -> None:
-        """Send it again later; what we made ourselves has its time to spread, and a throttle all its patience."""
+    def refused(self, item: Item, error: PlabError) -> None:
+        """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""
         item.since = self.now if item.since is None else item.since
         timeout = item.resource.patience.timeout
-        if self.now - item.since > (timeout if waits.had_no_effect(error) else min(timeout, waits.SPREAD)):
+        meaning = classify(error, waits.NOT_FOUND_YET | item.resource.retryable)
+        if meaning is ErrorClass.NOT_YET:
+            timeout = min(timeout, waits.PROPAGATION_TIMEOUT)
+        if meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:
             self.fail(item, error)
         else:
-            self.refuse(item)
-            self.wait_in(item.phase, item, "", error.code)
+            self.postpone(item)
+            self.wait_in(item.phase, item, "", error.code if isinstance(error, AwsError) else "")
 
     def conclude(self) -> Built:
         """What is held is done."""
         for item in self.watched():
             if item.phase is Phase.HELD:
-                one = item.found[0]
-                self.lab.emit(Finished(item.key, item.resource.step, one.id, "held", one.detail))
+                found = item.found[0]
+                self.lab.emit(Finished(item.key, item.resource.step, found.id, "held", found.detail))
         self.timeline.note(self.now, over=True)
         items = self.items
         return Built(
             self.own,
-            settled={key: item.found[:1] for key, item in items.items() if item.phase in SATISFIED and not item.blocked},
+            done={key: item.found[:1] for key, item in items.items() if item.phase in SATISFIED and not item.blocked},
             seen={key: item.found for key, item in items.items() if item.found},
             failed={key: item.error for key, item in items.items() if item.error},
             blocked=[key for key, item in items.items() if item.blocked],

@@ -1,7 +1,7 @@
 """Step 7: the provider admits its consumers, and only them.
 
-`up` accepts an endpoint that this lab made in that consumer's account, and no other; what somebody rejected it never
-re-admits. Everybody else's connections are `plab accept` and `plab reject`, and stand in the way of `plab down`.
+`up` accepts an endpoint that this lab made in that consumer's account, and no other; it never re-admits a rejected
+one. All other connections are for `plab accept` and `plab reject`, and stand in the way of `plab down`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from datetime import datetime
 from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row, tags
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.snapshot import Row, Snapshot, tags
+from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 
@@ -46,31 +47,31 @@ class Connection:
         return self.state.lower() in BLOCKING
 
 
-def connections(lab: Lab, look: Look) -> list[Connection]:
+def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
     """Every connection to the lab's service that is not deleted; [] while there is no service."""
-    service = look.id(SERVICE)
+    service = snapshot.id(SERVICE)
     if not service:
         return []
-    consumers = _consumers_by_endpoint(lab, look)
+    consumers = _consumers_by_endpoint(lab, snapshot)
     return [
         _connection(lab, service, row, consumers)
-        for row in _rows(lab.provider, look, service)
+        for row in _rows(lab.provider, snapshot, service)
         if row["VpcEndpointState"].lower() != "deleted"
     ]
 
 
-def _rows(account: Account, look: Look, service: str) -> list[Row]:
+def _rows(account: Account, snapshot: Snapshot, service: str) -> list[Row]:
     """Filtered by service only: `vpc-endpoint-id` is documented, and reported as refused (facts sheet section 6)."""
 
-    def ask() -> list[Row]:
+    def fetch() -> list[Row]:
         filters = [{"Name": "service-id", "Values": [service]}]
         return account.pages("ec2", "describe_vpc_endpoint_connections", "VpcEndpointConnections", Filters=filters)
 
-    return look.of_parent(account, "connections", service, ask)
+    return snapshot.of_parent(account, "connections", service, fetch)
 
 
-def _row(lab: Lab, look: Look, service: str, endpoint: str) -> Row | None:
-    return next((row for row in _rows(lab.provider, look, service) if row["VpcEndpointId"] == endpoint), None)
+def _row(lab: Lab, snapshot: Snapshot, service: str, endpoint: str) -> Row | None:
+    return next((row for row in _rows(lab.provider, snapshot, service) if row["VpcEndpointId"] == endpoint), None)
 
 
 def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> Connection:
@@ -85,22 +86,22 @@ def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> 
     )
 
 
-def _consumers_by_endpoint(lab: Lab, look: Look) -> dict[str, str]:
+def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
     """The endpoints of this lab in the accounts that we reach, and the consumer that each belongs to.
 
-    By tag, and for one that no look shows yet by the state. What is out of reach counts as somebody else's: without its
-    account's word nobody can delete it.
+    By tag, and by the state for one that no snapshot shows yet. An endpoint in an account that cannot be reached counts
+    as foreign: without that account plab cannot delete it.
     """
     accounts, unreachable = lab.accounts()
-    named = {id_: key.split("/")[0] for key, id_ in lab.state.ids.items() if key.endswith("/endpoint")}
-    consumers = {id_: name for id_, name in named.items() if name not in unreachable}
+    created = {id_: split_key(key)[0] for key, id_ in lab.state.ids.items() if key == endpoint_key(split_key(key)[0])}
+    consumers = {id_: name for id_, name in created.items() if name not in unreachable}
     for account in accounts:
         try:
-            rows = look.rows(account, "vpc-endpoint")
+            rows = snapshot.rows(account, ENDPOINT)
         except PlabError:
             continue
         consumers |= {
-            row["VpcEndpointId"]: tags(row).get("plab:key", "").split("/")[0] for row in rows if look.owns(row)
+            row["VpcEndpointId"]: split_key(tags(row).get("plab:key", ""))[0] for row in rows if snapshot.owns(row)
         }
     return consumers
 
@@ -120,34 +121,31 @@ def reject(account: Account, service: str, endpoints: Iterable[str]) -> None:
 # The acceptance of one consumer of the lab. It has no delete: it goes with its endpoint.
 
 
-def _acceptance(consumer: str, *, auto: bool) -> Resource:
-    endpoint = endpoint_key(consumer)
-
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
-        id_, service = look.id(endpoint), look.id(SERVICE)
-        if not id_ or not service:
-            return ()
-        row = _row(lab, look, service, id_)
-        if row is None:
-            return (Found(id_, Phase.PENDING, "not listed yet"),)
-        return _found(id_, row["VpcEndpointState"], auto=auto)
-
-    def create(lab: Lab, look: Look, token: Token) -> str:
-        id_, service = look.id(endpoint) or "", look.id(SERVICE) or ""
-        row = _row(lab, look, service, id_)
-        if row is None:
-            raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
-        _must_be_ours(lab, consumer, id_, row["VpcEndpointOwner"])
-        accept(lab.provider, service, [id_])
-        return id_
-
-    return Resource(f"{consumer}/acceptance", "acceptance", (endpoint,), find, create, patience=Patience(timeout=900))
+def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    """One connection. With `accept: auto` a pending one counts as missing: so `up` creates, and create is Accept."""
+    id_, service = snapshot.id(endpoint_key(resource.party)), snapshot.id(SERVICE)
+    if not id_ or not service:
+        return ()
+    row = _row(lab, snapshot, service, id_)
+    if row is None:
+        return (Found(id_, Phase.PENDING, "not listed yet"),)
+    state = row["VpcEndpointState"]
+    if state.lower() != PENDING_ACCEPTANCE:
+        return (Found(id_, phase_of(state), state),)
+    consumer = lab.config.consumer(resource.party)
+    if consumer and consumer.accept == "auto":
+        return ()
+    return (Found(id_, Phase.HELD, f"{state}: waits for plab accept"),)
 
 
-def _found(id_: str, state: str, *, auto: bool) -> tuple[Found, ...]:
-    if state.lower() == PENDING_ACCEPTANCE:
-        return () if auto else (Found(id_, Phase.HELD, f"{state}: waits for plab accept"),)
-    return (Found(id_, phase_of(state), state),)
+def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    id_, service = snapshot.id(endpoint_key(resource.party)) or "", snapshot.id(SERVICE) or ""
+    row = _row(lab, snapshot, service, id_)
+    if row is None:
+        raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
+    _must_be_ours(lab, resource.party, id_, row["VpcEndpointOwner"])
+    accept(lab.provider, service, [id_])
+    return Found(id_, Phase.PENDING, "accepted")
 
 
 def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
@@ -160,13 +158,13 @@ def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
         )
 
 
-# Everybody else's connections: never made by plab; rejected in one call by a `down` that has consent.
+# The connections of other accounts: plab never makes them; a `down` that has consent rejects them in one call.
 
 
-def _find_foreign(lab: Lab, look: Look) -> tuple[Found, ...]:
+def _find_foreign(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     return tuple(
         Found(c.endpoint, Phase.READY, c.state, {"owner": c.owner, "service": c.service})
-        for c in connections(lab, look)
+        for c in connections(lab, snapshot)
         if c.open and not c.consumer
     )
 
@@ -185,8 +183,26 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    own = (_acceptance(consumer.name, auto=consumer.accept == "auto") for consumer in lab.config.consumers)
-    foreign = Resource(FOREIGN, "foreign connection", (SERVICE,), _find_foreign, delete=_reject_foreign)
+    own = (
+        Resource(
+            key=make_key(consumer.name, "acceptance"),
+            noun="acceptance",
+            find=_find,
+            create=_create,
+            goes_with_parent=True,
+            depends_on=(endpoint_key(consumer.name),),
+            patience=Patience(timeout=900),
+        )
+        for consumer in lab.config.consumers
+    )
+    foreign = Resource(
+        key=FOREIGN,
+        noun="foreign connection",
+        find=_find_foreign,
+        delete=_reject_foreign,
+        made_by_plab=False,
+        depends_on=(SERVICE,),
+    )
     return (*own, foreign)
 
 

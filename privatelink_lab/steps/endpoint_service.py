@@ -12,31 +12,37 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, Step, Token
+from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps.nlb import KEY as NLB
 
 KEY = "provider/endpoint-service"
 PERMISSIONS = f"{KEY}/permissions"
+KIND = Kind(
+    "vpc-endpoint-service",
+    "describe_vpc_endpoint_service_configurations",
+    "ServiceConfigurations",
+    provider_only=True,
+)
 STATES = {
     "pending": Phase.PENDING,
     "available": Phase.READY,
-    "deleting": Phase.LEAVING,
+    "deleting": Phase.DELETING,
 }
 
 
 # The service.
 
 
-def _find_service(lab: Lab, look: Look) -> tuple[Found, ...]:
-    rows = look.keyed(lab.provider, "vpc-endpoint-service", KEY)
-    return tuple(_found_service(lab, look, row) for row in rows)
+def _find_service(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.provider, resource)
+    return tuple(_found_service(lab, snapshot, row) for row in rows)
 
 
-def _found_service(lab: Lab, look: Look, row: Row) -> Found:
+def _found_service(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
     id_, state = row["ServiceId"], row["ServiceState"]
     phase = STATES.get(state.lower(), Phase.FAILED)
-    balancer, wanted = look.id(NLB), lab.config.provider.service.acceptance_required
+    balancer, wanted = snapshot.id(NLB), lab.config.provider.service.acceptance_required
     shows = {"service_name": row["ServiceName"]}
     if phase is Phase.READY and balancer and row.get("NetworkLoadBalancerArns") != [balancer]:
         return Found(id_, Phase.FAILED, "stands on another load balancer than the lab's", shows)
@@ -45,9 +51,9 @@ def _found_service(lab: Lab, look: Look, row: Row) -> Found:
     return Found(id_, phase, state, shows)
 
 
-def _create_service(lab: Lab, look: Look, token: Token) -> str:
+def _create_service(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     request: dict[str, Any] = {
-        "NetworkLoadBalancerArns": [look.id(NLB)],
+        "NetworkLoadBalancerArns": [snapshot.id(NLB)],
         "AcceptanceRequired": lab.config.provider.service.acceptance_required,
     }
     created = lab.provider.ec2.create_vpc_endpoint_service_configuration(
@@ -55,10 +61,10 @@ def _create_service(lab: Lab, look: Look, token: Token) -> str:
         ClientToken=token.of(**request),
         TagSpecifications=lab.tag_specifications("vpc-endpoint-service", KEY),
     )
-    return created["ServiceConfiguration"]["ServiceId"]
+    return Found(created["ServiceConfiguration"]["ServiceId"], Phase.PENDING, "created")
 
 
-def _mend_service(lab: Lab, look: Look, found: Found) -> None:
+def _update_service(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     required = lab.config.provider.service.acceptance_required
     lab.provider.ec2.modify_vpc_endpoint_service_configuration(ServiceId=found.id, AcceptanceRequired=required)
 
@@ -71,11 +77,11 @@ def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErr
 # The permissions.
 
 
-def _changes(lab: Lab, look: Look, service: str) -> tuple[set[str], set[str]]:
+def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[str]]:
     """The principal ARNs to add and to remove.
 
     Wanted are the allowed principals, and each consumer's account other than the provider's. While a consumer's
-    account cannot be reached we cannot know its principal, so nothing is removed.
+    account cannot be reached its principal is unknown, so nothing is removed.
     """
     wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}
     all_reached = True
@@ -87,7 +93,7 @@ def _changes(lab: Lab, look: Look, service: str) -> tuple[set[str], set[str]]:
             continue
         if account != lab.provider.id:
             wanted.add(_arn(lab, account))
-    present = _present(lab, look, service)
+    present = _present(lab, snapshot, service)
     return wanted - present, present - wanted if all_reached else set()
 
 
@@ -97,59 +103,63 @@ def _arn(lab: Lab, principal: str) -> str:
     return f"arn:{lab.provider.partition}:iam::{principal}:root"
 
 
-def _present(lab: Lab, look: Look, service: str) -> set[str]:
-    def ask() -> set[str]:
+def _present(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
+    def fetch() -> set[str]:
         rows = lab.provider.pages(
             "ec2", "describe_vpc_endpoint_service_permissions", "AllowedPrincipals", ServiceId=service
         )
         return {row["Principal"] for row in rows}
 
-    return look.of_parent(lab.provider, "permissions", service, ask)
+    return snapshot.of_parent(lab.provider, "permissions", service, fetch)
 
 
-def _find_permissions(lab: Lab, look: Look) -> tuple[Found, ...]:
-    service = look.id(KEY)
+def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    service = snapshot.id(KEY)
     if not service:
         return ()
-    lacking, surplus = _changes(lab, look, service)
+    lacking, surplus = _changes(lab, snapshot, service)
     id_ = f"{service}/permissions"
     if lacking:
         return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(lacking))}"),)
     if surplus:
         return (Found(id_, Phase.DRIFTED, f"not in the config: {', '.join(sorted(surplus))}"),)
-    present = _present(lab, look, service)
+    present = _present(lab, snapshot, service)
     return (Found(id_, Phase.READY, f"{len(present)} principals" if present else "own account only"),)
 
 
-def _mend_permissions(lab: Lab, look: Look, found: Found) -> None:
-    service = look.id(KEY) or ""
-    lacking, surplus = _changes(lab, look, service)
+def _update_permissions(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+    service = snapshot.id(KEY) or ""
+    lacking, surplus = _changes(lab, snapshot, service)
     changes: dict[str, Any] = {"AddAllowedPrincipals": sorted(lacking), "RemoveAllowedPrincipals": sorted(surplus)}
     lab.provider.ec2.modify_vpc_endpoint_service_permissions(
         ServiceId=service, **{name: principals for name, principals in changes.items() if principals}
     )
 
 
-def _create_permissions(lab: Lab, look: Look, token: Token) -> str:
-    """Never due: a service always has its (possibly empty) permissions, so `find` sees them and the loop mends."""
-    _mend_permissions(lab, look, Found(PERMISSIONS, Phase.DRIFTED))
-    return f"{look.id(KEY)}/permissions"
-
-
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    return (
-        Resource(
-            key=KEY,
-            noun="endpoint service",
-            needs=(NLB,),
-            find=_find_service,
-            create=_create_service,
-            mend=_mend_service,
-            delete=_delete_services,
-            patience=Patience(600, SPREADS),
-        ),
-        Resource(PERMISSIONS, "permission", (KEY,), _find_permissions, _create_permissions, _mend_permissions),
+    service = Resource(
+        key=KEY,
+        noun="endpoint service",
+        kind=KIND,
+        find=_find_service,
+        create=_create_service,
+        update=_update_service,
+        delete=_delete_services,
+        depends_on=(NLB,),
+        # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
+        retryable=frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
+        patience=Patience(600, SLOW_GRACE_PERIOD),
+        hop=Hop.SERVICE,
     )
+    permissions = Resource(
+        key=PERMISSIONS,
+        noun="permission",
+        find=_find_permissions,
+        update=_update_permissions,  # no create: every service has its (possibly empty) permissions
+        goes_with_parent=True,
+        depends_on=(KEY,),
+    )
+    return (service, permissions)
 
 
-STEP = Step("endpoint service", _resources)
+STEP = Step("endpoint service", _resources, kinds=(KIND,))

@@ -8,92 +8,130 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from privatelink_lab.aws import Account, each
-from privatelink_lab.config import PROVIDER, Vpc
+from privatelink_lab.aws import Account, errors_by_id
+from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import DELETED_LAST, Found, Phase, Resource, Step, Token
-from privatelink_lab.steps import security_group
-from privatelink_lab.steps.vpc import check_reused, provider_zones, reused_consumer_zones, subnet_keys, vpc_id, vpc_of
+from privatelink_lab.resource import DELETED_LAST, Found, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.steps import _security_group
+from privatelink_lab.steps._vpc import (
+    check_reused,
+    provider_zones,
+    reused_consumer_zones,
+    subnet_keys,
+    vpc_id,
+    vpc_of,
+)
 
+VPC = Kind("vpc", "describe_vpcs", "Vpcs")
+SUBNET = Kind("subnet", "describe_subnets", "Subnets")
 STATES = {"pending": Phase.PENDING, "available": Phase.READY}
+
+
+def _found(row: Row, id_: str, cidr: str | None) -> Found:
+    """A row whose CIDR cannot be changed in place: another one than the config's is a failure that says both."""
+    if cidr and row["CidrBlock"] != cidr:
+        return Found(row[id_], Phase.FAILED, f"has {row['CidrBlock']}, the config says {cidr}")
+    return Found(row[id_], STATES.get(row["State"], Phase.FAILED), row["State"])
 
 
 # VPCs.
 
 
-def _vpc(party: str, vpc: Vpc | None) -> Resource:
-    key = f"{party}/vpc"
-
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
-        rows = look.keyed(lab.account(party), "vpc", key)
-        return tuple(_as_asked(row, "VpcId", "CidrBlock", vpc.cidr if vpc else None) for row in rows)
-
-    def create(lab: Lab, look: Look, token: Token) -> str:
-        tags = lab.tag_specifications("vpc", key)
-        cidr = vpc.cidr if vpc and vpc.cidr else ""
-        return lab.account(party).ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
-
-    return Resource(key, "VPC", (), find, create, delete=_delete_vpcs, patience=DELETED_LAST)
+def _find_vpc(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.account(resource.party), resource)
+    vpc = vpc_of(lab, resource.party)
+    return tuple(_found(row, "VpcId", vpc.cidr if vpc else None) for row in rows)
 
 
-def _as_asked(row: Row, id_: str, field: str, wanted: str | None) -> Found:
-    """A row whose CIDR cannot be changed in place: another one than the config's is a failure that says both."""
-    if wanted and row[field] != wanted:
-        return Found(row[id_], Phase.FAILED, f"has {row[field]}, the config says {wanted}")
-    return Found(row[id_], STATES.get(row["State"], Phase.FAILED), row["State"])
+def _create_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    vpc = vpc_of(lab, resource.party)
+    created = lab.account(resource.party).ec2.create_vpc(
+        CidrBlock=(vpc and vpc.cidr) or "", TagSpecifications=lab.tag_specifications("vpc", resource.key)
+    )
+    return Found(created["Vpc"]["VpcId"], Phase.PENDING, "pending")
 
 
 def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    return each(ids, lambda id_: account.ec2.delete_vpc(VpcId=id_))
+    return errors_by_id(ids, lambda id_: account.ec2.delete_vpc(VpcId=id_))
+
+
+def _vpc(party: str) -> Resource:
+    return Resource(
+        key=make_key(party, "vpc"),
+        noun="VPC",
+        kind=VPC,
+        find=_find_vpc,
+        create=_create_vpc,
+        delete=_delete_vpcs,
+        patience=DELETED_LAST,
+    )
 
 
 # Subnets.
 
 
-def _subnet(lab: Lab, party: str, number: int, cidr: str | None) -> Resource:
-    key = f"{party}/subnet-{number}"
-    # A consumer's subnet waits for the provider's, because it follows it into its zone.
-    twin = () if party == PROVIDER or lab.config.provider.vpc.reused else (f"{PROVIDER}/subnet-{number}",)
-
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
-        rows = look.keyed(lab.account(party), "subnet", key)
-        return tuple(_subnet_found(row, cidr) for row in rows)
-
-    def create(lab: Lab, look: Look, token: Token) -> str:
-        zone = _free_zone(lab, look, number) if party == PROVIDER else provider_zones(lab, look)[number]
-        subnet = lab.account(party).ec2.create_subnet(
-            VpcId=vpc_id(lab, look, party),
-            CidrBlock=cidr or "",
-            AvailabilityZoneId=zone,
-            TagSpecifications=lab.tag_specifications("subnet", key),
-        )
-        return subnet["Subnet"]["SubnetId"]
-
-    needs = (f"{party}/vpc", *twin)
-    return Resource(key, "subnet", needs, find, create, delete=_delete_subnets, patience=DELETED_LAST)
+def _number(resource: Resource) -> int:
+    return int(resource.key.rpartition("-")[2])
 
 
-def _subnet_found(row: Row, cidr: str | None) -> Found:
-    return replace(_as_asked(row, "SubnetId", "CidrBlock", cidr), shows={"zone": row["AvailabilityZoneId"]})
+def _cidr(lab: Lab, resource: Resource) -> str | None:
+    """What the config says of this subnet; None for one that it no longer names."""
+    vpc, zones = vpc_of(lab, resource.party), lab.config.provider.zone_count
+    if vpc is None or vpc.reused or _number(resource) > zones:
+        return None
+    return vpc.subnet_cidrs(zones)[_number(resource) - 1]
+
+
+def _find_subnet(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.account(resource.party), resource)
+    cidr = _cidr(lab, resource)
+    return tuple(replace(_found(row, "SubnetId", cidr), shows={"zone": row["AvailabilityZoneId"]}) for row in rows)
+
+
+def _create_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    party, number = resource.party, _number(resource)
+    zone = _free_zone(lab, snapshot, number) if party == PROVIDER else provider_zones(lab, snapshot)[number]
+    created = lab.account(party).ec2.create_subnet(
+        VpcId=vpc_id(lab, snapshot, party),
+        CidrBlock=_cidr(lab, resource) or "",
+        AvailabilityZoneId=zone,
+        TagSpecifications=lab.tag_specifications("subnet", resource.key),
+    )
+    return Found(created["Subnet"]["SubnetId"], Phase.PENDING, "pending")
 
 
 def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    return each(ids, lambda id_: account.ec2.delete_subnet(SubnetId=id_))
+    return errors_by_id(ids, lambda id_: account.ec2.delete_subnet(SubnetId=id_))
+
+
+def _subnet(lab: Lab, party: str, number: int) -> Resource:
+    # A consumer's subnet waits for the provider's, because it follows it into its zone.
+    follows = party != PROVIDER and not lab.config.provider.vpc.reused
+    return Resource(
+        key=make_key(party, f"subnet-{number}"),
+        noun="subnet",
+        kind=SUBNET,
+        find=_find_subnet,
+        create=_create_subnet,
+        delete=_delete_subnets,
+        depends_on=(make_key(party, "vpc"), *([make_key(PROVIDER, f"subnet-{number}")] if follows else [])),
+        patience=DELETED_LAST,
+    )
 
 
 # Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (facts sheet section 2).
 
 
-def _free_zone(lab: Lab, look: Look, number: int) -> str:
-    """The zone for one missing subnet: the first by id that offers the instance type and has none of ours yet."""
-    taken = provider_zones(lab, look).values()
+def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:
+    """The zone for one missing subnet: the first by id that offers the instance type and has no subnet of ours yet."""
+    taken = provider_zones(lab, snapshot).values()
     wanted = reused_consumer_zones(lab)  # an endpoint can only be in zones that the service has
     offered = sorted(_offered_zones(lab), key=lambda zone: (zone not in wanted, zone))
     free = [zone for zone in offered if zone not in taken]
-    missing = [key for key in subnet_keys(lab, PROVIDER) if not look.id(key)]
-    rank = missing.index(f"{PROVIDER}/subnet-{number}")
+    missing = [key for key in subnet_keys(lab, PROVIDER) if not snapshot.id(key)]
+    rank = missing.index(make_key(PROVIDER, f"subnet-{number}"))
     if rank >= len(free):
         places = ", ".join(offered) or "no zone"
         kind = lab.config.provider.web_server.instance_type
@@ -107,7 +145,7 @@ def _free_zone(lab: Lab, look: Look, number: int) -> str:
 def _offered_zones(lab: Lab) -> list[str]:
     kind = lab.config.provider.web_server.instance_type
 
-    def ask() -> list[str]:
+    def fetch() -> list[str]:
         rows = lab.provider.pages(
             "ec2",
             "describe_instance_type_offerings",
@@ -118,20 +156,18 @@ def _offered_zones(lab: Lab) -> list[str]:
         # Local Zones and Wavelength Zones (use1-atl1-az1) take no NLB, and sort first.
         return sorted(row["Location"] for row in rows if re.fullmatch(r"[a-z]+[0-9]+-az[0-9]+", row["Location"]))
 
-    return lab.facts.get(("zones", kind), ask)
+    return lab.run_cache.get(("zones", kind), fetch)
 
 
 # The step.
 
 
 def _of_party(lab: Lab, party: str) -> tuple[Resource, ...]:
-    vpc = vpc_of(lab, party)
-    guarded = security_group.resources(lab, party)
+    vpc, groups = vpc_of(lab, party), _security_group.resources(lab, party)
     if vpc is None or vpc.reused:
-        return guarded
-    cidrs = vpc.subnet_cidrs(lab.config.provider.zone_count)
-    subnets = (_subnet(lab, party, number, cidr) for number, cidr in enumerate(cidrs, start=1))
-    return (_vpc(party, vpc), *subnets, *guarded)
+        return groups
+    subnets = (_subnet(lab, party, number) for number in range(1, lab.config.provider.zone_count + 1))
+    return (_vpc(party), *subnets, *groups)
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
@@ -139,13 +175,13 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     return tuple(resource for party in parties for resource in _of_party(lab, party))
 
 
-def _revive(lab: Lab, key: str) -> Resource | None:
-    party, _, rest = key.partition("/")
-    if rest == "vpc":
-        return _vpc(party, None)
-    if number := re.fullmatch(r"subnet-(\d+)", rest):
-        return _subnet(lab, party, int(number[1]), None)
-    return security_group.revive(lab, party) if rest == "security-group" else None
+def _rebuild(lab: Lab, key: str) -> Resource | None:
+    party, name = split_key(key)
+    if name == "vpc":
+        return _vpc(party)
+    if number := re.fullmatch(r"subnet-(\d+)", name):
+        return _subnet(lab, party, int(number[1]))
+    return _security_group.group(lab, party) if key == _security_group.group_key(party) else None
 
 
-STEP = Step("network", _resources, _revive, check_reused)
+STEP = Step("network", _resources, _rebuild, (VPC, SUBNET, _security_group.KIND), check_reused)

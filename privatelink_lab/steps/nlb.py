@@ -9,18 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from privatelink_lab import prices
-from privatelink_lab.aws import Account, each
+from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import DELETED_LAST, Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import DELETED_LAST, Found, Hop, Patience, Phase, Resource, Step, Token
+from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER
-from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 KEY = "provider/nlb"
 INTERFACES = f"{KEY}/interfaces"
+KIND = Kind("load-balancer", "describe_load_balancers", "LoadBalancers", arn="LoadBalancerArn", provider_only=True)
 STATES = {"provisioning": Phase.PENDING, "active": Phase.READY, "active_impaired": Phase.READY}
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -28,18 +29,18 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 # The balancer.
 
 
-def _find_balancer(lab: Lab, look: Look) -> tuple[Found, ...]:
-    return tuple(_found_balancer(lab, look, row) for row in look.keyed(lab.provider, "load-balancer", KEY))
+def _find_balancer(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    return tuple(_found_balancer(lab, snapshot, row) for row in snapshot.keyed(lab.provider, resource))
 
 
-def _found_balancer(lab: Lab, look: Look, row: Row) -> Found:
+def _found_balancer(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
     arn, state = row["LoadBalancerArn"], row["State"]["Code"]
     phase = STATES.get(state, Phase.FAILED)
     present = {zone["SubnetId"] for zone in row.get("AvailabilityZones") or () if zone.get("SubnetId")}
-    wanted = set(subnet_ids(lab, look, PROVIDER))
+    wanted = set(subnet_ids(lab, snapshot, PROVIDER))
     if wanted and present and wanted != present:
         return Found(arn, Phase.FAILED, f"is in {_list(present)}, the config says {_list(wanted)}")
-    if phase is Phase.READY and not _crosses_zones(lab.provider, look, arn):
+    if phase is Phase.READY and not _crosses_zones(lab.provider, snapshot, arn):
         return Found(arn, Phase.DRIFTED, "cross-zone is off")
     return Found(arn, phase, state)
 
@@ -48,55 +49,54 @@ def _list(ids: set[str]) -> str:
     return ", ".join(sorted(ids))
 
 
-def _crosses_zones(account: Account, look: Look, arn: str) -> bool:
-    def ask() -> bool:
+def _crosses_zones(account: Account, snapshot: Snapshot, arn: str) -> bool:
+    def fetch() -> bool:
         attributes = account.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
         return {"Key": CROSS_ZONE, "Value": "true"} in attributes
 
-    return look.of_parent(account, "balancer-attributes", arn, ask)
+    return snapshot.of_parent(account, "balancer-attributes", arn, fetch)
 
 
-def _create_balancer(lab: Lab, look: Look, token: Token) -> str:
-    look.refuse_namesake(lab.provider, "load-balancer", "load balancer")
-    balancers = lab.provider.elbv2.create_load_balancer(
+def _create_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    snapshot.refuse_namesake(lab.provider, resource)
+    created = lab.provider.elbv2.create_load_balancer(
         Name=lab.name,
         Type="network",
         Scheme="internal",
-        Subnets=subnet_ids(lab, look, PROVIDER),
+        Subnets=subnet_ids(lab, snapshot, PROVIDER),
         Tags=lab.tags(KEY),
     )
-    return balancers["LoadBalancers"][0]["LoadBalancerArn"]
+    return Found(created["LoadBalancers"][0]["LoadBalancerArn"], Phase.PENDING, "provisioning")
 
 
-def _mend_balancer(lab: Lab, look: Look, found: Found) -> None:
+def _update_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     attributes: Any = [{"Key": CROSS_ZONE, "Value": "true"}]
     lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=found.id, Attributes=attributes)
 
 
 def _delete_balancers(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    return each(ids, lambda arn: account.elbv2.delete_load_balancer(LoadBalancerArn=arn))
+    return errors_by_id(ids, lambda arn: account.elbv2.delete_load_balancer(LoadBalancerArn=arn))
 
 
 # The listener.
 
 
-def _find_listener(lab: Lab, look: Look) -> tuple[Found, ...]:
-    arn = look.id(KEY)
+def _find_listener(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    arn = snapshot.id(KEY)
     if not arn:
         return ()
-    port, group = lab.config.provider.web_server.port, look.id(TARGET_GROUP)
-    return tuple(_found_listener(row, port, group) for row in _listeners(lab.provider, look, arn))
+    return tuple(_found_listener(lab, snapshot, row) for row in _listeners(lab.provider, snapshot, arn))
 
 
-def _listeners(account: Account, look: Look, arn: str) -> list[Row]:
-    def ask() -> list[Row]:
+def _listeners(account: Account, snapshot: Snapshot, arn: str) -> list[Row]:
+    def fetch() -> list[Row]:
         return account.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
 
-    return look.of_parent(account, "listeners", arn, ask)
+    return snapshot.of_parent(account, "listeners", arn, fetch)
 
 
-def _found_listener(row: Row, port: int, group: str | None) -> Found:
-    arn = row["ListenerArn"]
+def _found_listener(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
+    arn, port, group = row["ListenerArn"], lab.config.provider.web_server.port, snapshot.id(TARGET_GROUP)
     if row["Port"] != port:
         return Found(arn, Phase.FAILED, f"listens on {row['Port']}, the config says {port}")
     if group and [action.get("TargetGroupArn") for action in row["DefaultActions"]] != [group]:
@@ -104,96 +104,94 @@ def _found_listener(row: Row, port: int, group: str | None) -> Found:
     return Found(arn, Phase.READY, f"tcp {port}")
 
 
-def _forward(look: Look) -> Any:
-    return [{"Type": "forward", "TargetGroupArn": look.id(TARGET_GROUP) or ""}]
+def _forward(snapshot: Snapshot) -> Any:
+    return [{"Type": "forward", "TargetGroupArn": snapshot.id(TARGET_GROUP) or ""}]
 
 
-def _create_listener(lab: Lab, look: Look, token: Token) -> str:
-    listeners = lab.provider.elbv2.create_listener(
-        LoadBalancerArn=look.id(KEY) or "",
+def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    created = lab.provider.elbv2.create_listener(
+        LoadBalancerArn=snapshot.id(KEY) or "",
         Protocol="TCP",
         Port=lab.config.provider.web_server.port,
-        DefaultActions=_forward(look),
+        DefaultActions=_forward(snapshot),
         Tags=lab.tags(LISTENER),
     )
-    return listeners["Listeners"][0]["ListenerArn"]
+    return _found_listener(lab, snapshot, dict(created["Listeners"][0]))
 
 
-def _mend_listener(lab: Lab, look: Look, found: Found) -> None:
-    lab.provider.elbv2.modify_listener(ListenerArn=found.id, DefaultActions=_forward(look))
+def _update_listener(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+    lab.provider.elbv2.modify_listener(ListenerArn=found.id, DefaultActions=_forward(snapshot))
 
 
 def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    return each(ids, lambda arn: account.elbv2.delete_listener(ListenerArn=arn))
+    return errors_by_id(ids, lambda arn: account.elbv2.delete_listener(ListenerArn=arn))
 
 
-# The balancer's network interfaces: they are AWS's, linger for minutes after it and hold its subnets. Nothing can
-# delete them, so a `down` waits; in a reused VPC nothing else would notice that they are still there.
+# The balancer's network interfaces belong to AWS, stay for minutes after it and hold its subnets. Only AWS deletes
+# them, so a `down` waits; in a reused VPC nothing else would notice that they are still there.
 
 
-def _find_interfaces(lab: Lab, look: Look) -> tuple[Found, ...]:
-    if look.keyed(lab.provider, "load-balancer", KEY):
-        return ()  # they belong to the balancer while it lives
-    strangers = {
-        _described(row["LoadBalancerArn"]) for row in look.rows(lab.provider, "load-balancer") if not look.owns(row)
-    }
+def _find_interfaces(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    balancers = snapshot.rows(lab.provider, KIND)
+    if any(snapshot.owns(row) for row in balancers):
+        return ()  # they belong to the balancer while it exists
+    foreign = {_description_of(row["LoadBalancerArn"]) for row in balancers}
     return tuple(
-        Found(row["NetworkInterfaceId"], Phase.LEAVING, f"network interface {row['Status']}")
-        for row in _interfaces(lab, look)
-        if row["Description"] not in strangers
+        Found(row["NetworkInterfaceId"], Phase.DELETING, f"network interface {row['Status']}")
+        for row in _interfaces(lab, snapshot)
+        if row["Description"] not in foreign
     )
 
 
-def _described(arn: str) -> str:
+def _description_of(arn: str) -> str:
     """What AWS writes on the interfaces of a balancer: `ELB net/NAME/HEX`."""
     return f"ELB {arn.partition(':loadbalancer/')[2]}"
 
 
-def _interfaces(lab: Lab, look: Look) -> list[Row]:
-    def ask() -> list[Row]:
+def _interfaces(lab: Lab, snapshot: Snapshot) -> list[Row]:
+    def fetch() -> list[Row]:
         filters = [{"Name": "description", "Values": [f"ELB net/{lab.name}/*"]}]
         return lab.provider.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
 
-    return look.of_parent(lab.provider, "interfaces", lab.name, ask)
-
-
-def _wait_for_interfaces(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    """They are always LEAVING, so this is never due; it makes the loop wait for them."""
-    return {}
+    return snapshot.of_parent(lab.provider, "interfaces", lab.name, fetch)
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    return (
-        Resource(
-            key=KEY,
-            noun="load balancer",
-            needs=subnet_keys(lab, PROVIDER),
-            find=_find_balancer,
-            create=_create_balancer,
-            mend=_mend_balancer,
-            delete=_delete_balancers,
-            patience=Patience(timeout=900),
-            usd_per_hour=prices.NETWORK_LOAD_BALANCER,
-        ),
-        Resource(
-            key=LISTENER,
-            noun="listener",
-            needs=(KEY, TARGET_GROUP),
-            find=_find_listener,
-            create=_create_listener,
-            mend=_mend_listener,
-            delete=_delete_listeners,
-        ),
-        Resource(
-            key=INTERFACES,
-            noun="network interface",
-            needs=subnet_keys(lab, PROVIDER),
-            awaits=(KEY,),
-            find=_find_interfaces,
-            delete=_wait_for_interfaces,
-            patience=DELETED_LAST,
-        ),
+    balancer = Resource(
+        key=KEY,
+        noun="load balancer",
+        kind=KIND,
+        find=_find_balancer,
+        create=_create_balancer,
+        update=_update_balancer,
+        delete=_delete_balancers,
+        depends_on=subnet_keys(lab, PROVIDER),
+        retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound"}),
+        patience=Patience(timeout=900),
+        hop=Hop.BALANCER,
+        usd_per_hour=prices.NETWORK_LOAD_BALANCER,
     )
+    listener = Resource(
+        key=LISTENER,
+        noun="listener",
+        find=_find_listener,
+        create=_create_listener,
+        update=_update_listener,
+        delete=_delete_listeners,
+        depends_on=(KEY, TARGET_GROUP),
+        retryable=frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
+        hop=Hop.LISTENER,
+    )
+    interfaces = Resource(
+        key=INTERFACES,
+        noun="network interface",
+        find=_find_interfaces,
+        made_by_plab=False,
+        depends_on=subnet_keys(lab, PROVIDER),
+        ready_after=(KEY,),
+        patience=DELETED_LAST,
+    )
+    return (balancer, listener, interfaces)
 
 
-STEP = Step("nlb", _resources)
+STEP = Step("nlb", _resources, kinds=(KIND,))

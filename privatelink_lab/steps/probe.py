@@ -14,37 +14,48 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import (
+    SLOW_GRACE_PERIOD,
+    Found,
+    Patience,
+    Phase,
+    Resource,
+    Step,
+    Token,
+    make_key,
+    split_key,
+)
+from privatelink_lab.snapshot import Row, Snapshot
+from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
+from privatelink_lab.steps._security_group import group_key
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
-from privatelink_lab.steps.instance import STATES, launch, terminate
-from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
 
 NAME = "probe"
-MARK = "PLAB-PROBE"  # begins each line of a report on the console, where others write too
+LINE_PREFIX = "PLAB-PROBE"  # begins each line of a report on the console, where others write too
 LIFETIME = 15  # minutes until a forgotten probe ends itself
-BODIES, COMPLAINTS = 3, 50  # different ones that are written out: a console keeps 64 KiB
+BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 USER_DATA = """\
 #!/bin/bash
 shutdown -h +{lifetime}
 python3 - {settings} > /dev/console 2>&1 <<'END'
 import base64, hashlib, json, socket, sys, time
 
-asked = json.loads(base64.b64decode(sys.argv[1]))
+task = json.loads(base64.b64decode(sys.argv[1]))
 
-def say(**what):
-    print({mark!r}, json.dumps(what), flush=True)
+def write(**row):
+    print({prefix!r}, json.dumps(row), flush=True)
 
-def complain(**problem):
-    if problem != said[-1] and len(said) < {complaints}:
-        said.append(problem)
-        say(**problem)
+def report_problem(**problem):
+    if problem != problems[-1] and len(problems) < {most_problems}:
+        problems.append(problem)
+        write(**problem)
 
 def ask(address):
     began = time.monotonic()
-    with socket.create_connection((address, asked["port"]), timeout=3) as there:
+    with socket.create_connection((address, task["port"]), timeout=3) as there:
         connected = time.monotonic()
-        there.sendall("GET / HTTP/1.0\\r\\nHost: {{}}\\r\\n\\r\\n".format(asked["name"]).encode())
+        there.sendall("GET / HTTP/1.0\\r\\nHost: {{}}\\r\\n\\r\\n".format(task["name"]).encode())
         answer = b""
         while more := there.recv(65536):
             answer += more
@@ -66,25 +77,25 @@ def ask(address):
     if digest not in bodies and len(bodies) < {bodies}:
         bodies.add(digest)
         row["body"] = body[:160].decode("utf-8", "ignore")
-    say(**row)
+    write(**row)
 
 def attempt(turn):
     try:
-        rows = socket.getaddrinfo(asked["name"], asked["port"], socket.AF_INET, socket.SOCK_STREAM)
+        rows = socket.getaddrinfo(task["name"], task["port"], socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
-        complain(problem="dns", detail=str(error))
+        report_problem(problem="dns", detail=str(error))
         return 0
     addresses = sorted({{row[4][0] for row in rows}})
     address = addresses[turn % len(addresses)]
     try:
         ask(address)
     except OSError as error:
-        complain(problem="no answer", address=address, detail=str(error) or type(error).__name__)
+        report_problem(problem="no answer", address=address, detail=str(error) or type(error).__name__)
         return 0
     return len(addresses)
 
-said, bodies = [None], set()
-turn, tries, wanted, end = 0, 0, asked["requests"], time.monotonic() + asked["seconds"]
+problems, bodies = [None], set()
+turn, tries, wanted, end = 0, 0, task["requests"], time.monotonic() + task["seconds"]
 while tries < wanted and (tries or time.monotonic() < end):
     addresses = attempt(turn)
     turn += 1
@@ -92,13 +103,13 @@ while tries < wanted and (tries or time.monotonic() < end):
         tries, wanted = tries + 1, max(wanted, addresses)
     if not addresses:
         time.sleep(0.2)
-say(end=True, tries=tries)
+write(end=True, tries=tries)
 END
 """
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeTask:
     """What a probe is to do: so many requests, and so many seconds of patience for the first answer.
 
     `run` is new for each `verify`, so that no token of an earlier one brings back an instance that has ended.
@@ -110,7 +121,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Report:
+class ProbeReport:
     """What a probe has written so far: one row per answer, what stood in the way last, and whether it is done.
 
     `tries` counts its requests from the first answer on; it asks each address of the endpoint in turn.
@@ -125,17 +136,19 @@ class Report:
 
 def probe_key(consumer: str) -> str:
     """The key of a consumer's probe."""
-    return f"{consumer}/{NAME}"
+    return make_key(consumer, NAME)
 
 
-def user_data(name: str, port: int, asked: Asked) -> str:
+def user_data(name: str, port: int, task: ProbeTask) -> str:
     """The shell script of the probe; everything that varies reaches the shell as base64 only."""
-    settings = {"name": name, "port": port, "requests": asked.requests, "seconds": asked.seconds, "run": asked.run}
+    settings = {"name": name, "port": port, "requests": task.requests, "seconds": task.seconds, "run": task.run}
     encoded = base64.b64encode(json.dumps(settings).encode()).decode()
-    return USER_DATA.format(lifetime=LIFETIME, settings=encoded, mark=MARK, bodies=BODIES, complaints=COMPLAINTS)
+    return USER_DATA.format(
+        lifetime=LIFETIME, settings=encoded, prefix=LINE_PREFIX, bodies=BODIES, most_problems=MOST_PROBLEMS
+    )
 
 
-def read_report(console: str) -> Report:
+def read_report(console: str) -> ProbeReport:
     """The report in a console's output; lines of others, and broken ones, are passed over."""
     answers: list[dict[str, Any]] = []
     problem = detail = ""
@@ -150,57 +163,29 @@ def read_report(console: str) -> Report:
             problem, detail = str(row["problem"]), " ".join(filter(None, (row.get("address"), row.get("detail"))))
         elif "end" in row:
             ended, tries = True, row["tries"]
-    return Report(tuple(answers), problem, detail, ended, tries)
+    return ProbeReport(tuple(answers), problem, detail, ended, tries)
 
 
 def _read_row(line: str) -> dict[str, Any]:
-    _, mark, rest = line.partition(f"{MARK} ")
+    _, prefix, rest = line.partition(f"{LINE_PREFIX} ")
     try:
-        row = json.loads(rest) if mark else {}
+        row = json.loads(rest) if prefix else {}
     except ValueError:
         return {}
     return row if isinstance(row, dict) else {}
 
 
-def probe(lab: Lab, consumer: str, asked: Asked | None = None) -> Resource:
-    """The probe of a consumer, READY with its report in `console`; without `asked` it can only be found and ended."""
-    key = probe_key(consumer)
-
-    def find(lab: Lab, look: Look) -> tuple[Found, ...]:
-        rows = look.keyed(lab.account(consumer), "instance", key)
-        return tuple(_found(lab, look, consumer, row) for row in rows)
-
-    def create(lab: Lab, look: Look, token: Token) -> str:
-        assert asked is not None  # noqa: S101 (who wants one made says what it is to do)
-        name = look.found(endpoint_key(consumer))[0].shows["dns_name"]
-        return launch(
-            lab,
-            key,
-            token,
-            subnet=subnet_ids(lab, look, consumer)[0],
-            group=look.id(f"{consumer}/security-group"),  # it lets everything out
-            user_data=user_data(name, lab.config.provider.web_server.port, asked),
-            InstanceInitiatedShutdownBehavior="terminate",
-        )
-
-    return Resource(
-        key=key,
-        noun="probe",
-        needs=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], f"{consumer}/security-group"),
-        find=find,
-        create=create,
-        delete=terminate,
-        patience=Patience(900, SPREADS),
-        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
-    ).in_step(NAME)
+def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.account(resource.party), resource)
+    return tuple(_found(lab, snapshot, resource.party, row) for row in rows)
 
 
-def _found(lab: Lab, look: Look, consumer: str, row: Row) -> Found:
+def _found(lab: Lab, snapshot: Snapshot, consumer: str, row: Row) -> Found:
     id_, state = row["InstanceId"], row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
     if phase is not Phase.READY:
         return Found(id_, Phase.FAILED if phase is Phase.DRIFTED else phase, state)
-    console = look.of_parent(lab.account(consumer), "console", id_, lambda: _console(lab, consumer, id_))
+    console = snapshot.of_parent(lab.account(consumer), "console", id_, lambda: _console(lab, consumer, id_))
     report = read_report(console)
     if report.ended:
         return Found(id_, Phase.READY, f"{len(report.answers)} answers", {"console": console})
@@ -218,9 +203,39 @@ def _console(lab: Lab, consumer: str, instance: str) -> str:
     return ec2.get_console_output(InstanceId=instance).get("Output", "")
 
 
-def _revive(lab: Lab, key: str) -> Resource | None:
-    consumer, _, rest = key.partition("/")
-    return probe(lab, consumer) if rest == NAME else None
+def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    consumer = resource.party
+    name = snapshot.found(endpoint_key(consumer))[0].shows["dns_name"]
+    return launch(
+        lab,
+        resource,
+        token,
+        subnet=subnet_ids(lab, snapshot, consumer)[0],
+        group=snapshot.id(group_key(consumer)),  # it lets everything out
+        user_data=user_data(name, lab.config.provider.web_server.port, resource.options),
+        InstanceInitiatedShutdownBehavior="terminate",
+    )
 
 
-STEP = Step(NAME, lambda _: (), _revive)
+def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
+    """The probe of a consumer, READY with its report in `console`; without a `task` it can only be found and ended."""
+    return Resource(
+        key=probe_key(consumer),
+        noun="probe",
+        kind=KIND,
+        options=task,
+        find=_find,
+        create=_create if task else None,
+        delete=terminate,
+        depends_on=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer)),
+        patience=Patience(900, SLOW_GRACE_PERIOD),
+        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
+    ).in_step(NAME)
+
+
+def _rebuild(lab: Lab, key: str) -> Resource | None:
+    consumer = split_key(key)[0]
+    return probe(lab, consumer) if key == probe_key(consumer) else None
+
+
+STEP = Step(NAME, lambda _: (), _rebuild, (KIND,))

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from privatelink_lab.aws import Account, each
+from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
-from privatelink_lab.steps.vpc import vpc_id, vpc_of
+from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, Step, Token, make_key
+from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.steps._security_group import ingress_key
+from privatelink_lab.steps._vpc import vpc_id, vpc_of
 from privatelink_lab.steps.web_server import KEY as WEB_SERVER
 
 KEY = "provider/target-group"
 REGISTRATION = f"{KEY}/registration"
-INGRESS = "provider/security-group/ingress"  # without it the health checks time out
+INGRESS = ingress_key(PROVIDER)  # without it the health checks time out
 LISTENER = "provider/nlb/listener"  # of the next step; without it a target stays unused
+KIND = Kind("target-group", "describe_target_groups", "TargetGroups", arn="TargetGroupArn", provider_only=True)
 HEALTH = {
     "initial": Phase.PENDING,
     "healthy": Phase.READY,
@@ -34,24 +36,24 @@ NOT_REGISTERED = {"draining", "unhealthy.draining"}  # deregistered by hand: reg
 # The group.
 
 
-def _find_group(lab: Lab, look: Look) -> tuple[Found, ...]:
+def _find_group(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    return tuple(_found_group(lab, row) for row in snapshot.keyed(lab.provider, resource))
+
+
+def _found_group(lab: Lab, row: Row) -> Found:
     port = lab.config.provider.web_server.port
-    return tuple(_found_group(row, port) for row in look.keyed(lab.provider, "target-group", KEY))
-
-
-def _found_group(row: Row, port: int) -> Found:
     if row["Port"] != port:
         return Found(row["TargetGroupArn"], Phase.FAILED, f"has port {row['Port']}, the config says {port}")
     return Found(row["TargetGroupArn"], Phase.READY, "in place")
 
 
-def _create_group(lab: Lab, look: Look, token: Token) -> str:
-    look.refuse_namesake(lab.provider, "target-group", "target group")
-    groups = lab.provider.elbv2.create_target_group(
+def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    snapshot.refuse_namesake(lab.provider, resource)
+    created = lab.provider.elbv2.create_target_group(
         Name=lab.name,
         Protocol="TCP",
         Port=lab.config.provider.web_server.port,
-        VpcId=vpc_id(lab, look, PROVIDER),
+        VpcId=vpc_id(lab, snapshot, PROVIDER),
         TargetType="instance",
         # AWS's defaults (30 s, five times) would keep a lab waiting for two and a half minutes.
         HealthCheckProtocol="TCP",
@@ -61,33 +63,34 @@ def _create_group(lab: Lab, look: Look, token: Token) -> str:
         UnhealthyThresholdCount=2,
         Tags=lab.tags(KEY),
     )
-    return groups["TargetGroups"][0]["TargetGroupArn"]
+    # The answer may be an existing group (facts sheet section 3): the next snapshot shows whose tag it bears.
+    return Found(created["TargetGroups"][0]["TargetGroupArn"], Phase.PENDING, "created")
 
 
 def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    return each(ids, lambda arn: account.elbv2.delete_target_group(TargetGroupArn=arn))
+    return errors_by_id(ids, lambda arn: account.elbv2.delete_target_group(TargetGroupArn=arn))
 
 
 # The registration.
 
 
-def _find_registration(lab: Lab, look: Look) -> tuple[Found, ...]:
-    group, instance = look.id(KEY), look.id(WEB_SERVER)
+def _find_registration(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    group, instance = snapshot.id(KEY), snapshot.id(WEB_SERVER)
     if not group or not instance:
         return ()
     found = tuple(
         _found_target(target)
-        for target in _health(lab.provider, look, group)
+        for target in _health(lab.provider, snapshot, group)
         if target["Target"]["Id"] == instance and target["TargetHealth"]["State"] not in NOT_REGISTERED
     )
     return found[:1]
 
 
-def _health(account: Account, look: Look, group: str) -> list[Any]:
-    def ask() -> list[Any]:
+def _health(account: Account, snapshot: Snapshot, group: str) -> list[Any]:
+    def fetch() -> list[Any]:
         return list(account.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"])
 
-    return look.of_parent(account, "target-health", group, ask)
+    return snapshot.of_parent(account, "target-health", group, fetch)
 
 
 def _found_target(target: Any) -> Found:
@@ -97,27 +100,36 @@ def _found_target(target: Any) -> Found:
     return Found(target["Target"]["Id"], HEALTH.get(state, Phase.FAILED), detail)
 
 
-def _register(lab: Lab, look: Look, token: Token) -> str:
-    group, instance = look.id(KEY) or "", look.id(WEB_SERVER) or ""
+def _register(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    group, instance = snapshot.id(KEY) or "", snapshot.id(WEB_SERVER) or ""
     lab.provider.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])
-    return instance
+    return Found(instance, Phase.PENDING, "registered")
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     vpc = vpc_of(lab, PROVIDER)
-    inside = () if vpc and vpc.reused else ("provider/vpc",)
-    return (
-        Resource(KEY, "target group", inside, _find_group, _create_group, delete=_delete_groups),
-        Resource(
-            key=REGISTRATION,
-            noun="target",
-            needs=(KEY, WEB_SERVER),
-            find=_find_registration,
-            create=_register,
-            patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
-            awaits=(LISTENER, INGRESS),
-        ),
+    group = Resource(
+        key=KEY,
+        noun="target group",
+        kind=KIND,
+        find=_find_group,
+        create=_create_group,
+        delete=_delete_groups,
+        depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),),
     )
+    registration = Resource(
+        key=REGISTRATION,
+        noun="target",
+        find=_find_registration,
+        create=_register,
+        goes_with_parent=True,
+        depends_on=(KEY, WEB_SERVER),
+        ready_after=(LISTENER, INGRESS),
+        retryable=frozenset({"InvalidTarget", "TargetGroupNotFound"}),
+        patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
+        hop=Hop.TARGET,
+    )
+    return (group, registration)
 
 
-STEP = Step("target group", _resources)
+STEP = Step("target group", _resources, kinds=(KIND,))

@@ -10,13 +10,14 @@ import base64
 from privatelink_lab import prices
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row, tags
-from privatelink_lab.resource import SPREADS, Found, Patience, Phase, Resource, Step, Token, spec_of
-from privatelink_lab.steps.instance import STATES, STOPPED, launch, terminate
-from privatelink_lab.steps.vpc import subnet_ids, subnet_keys
+from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, Step, Token, spec_of
+from privatelink_lab.snapshot import Row, Snapshot, tags
+from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate
+from privatelink_lab.steps._security_group import group_key
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
-GROUP = "provider/security-group"
+GROUP = group_key(PROVIDER)
 # A per-boot script of cloud-init serves the page again after every boot, without systemd, and restarts the server when
 # it dies. The page has a folder of its own: user data runs in /, and http.server serves the folder it is told.
 USER_DATA = """\
@@ -50,33 +51,33 @@ def _spec(lab: Lab) -> str:
     return spec_of(type=server.instance_type, user_data=user_data(server.message, server.port))
 
 
-def _find(lab: Lab, look: Look) -> tuple[Found, ...]:
-    rows = look.keyed(lab.provider, "instance", KEY)
+def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.provider, resource)
     return tuple(_found(lab, row) for row in rows)
 
 
 def _found(lab: Lab, row: Row) -> Found:
     state = row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
-    if phase is not Phase.LEAVING and tags(row).get("plab:spec") != _spec(lab):
+    if phase is not Phase.DELETING and tags(row).get("plab:spec") != _spec(lab):
         return Found(row["InstanceId"], Phase.DRIFTED, "config changed: is replaced")
     return Found(row["InstanceId"], phase, state, {"private_ip": row.get("PrivateIpAddress", "")})
 
 
-def _create(lab: Lab, look: Look, token: Token) -> str:
+def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     server = lab.config.provider.web_server
     return launch(
         lab,
-        KEY,
+        resource,
         token,
-        subnet=subnet_ids(lab, look, PROVIDER)[0],
-        group=look.id(GROUP),
+        subnet=subnet_ids(lab, snapshot, PROVIDER)[0],
+        group=snapshot.id(GROUP),
         user_data=user_data(server.message, server.port),
         spec=_spec(lab),
     )
 
 
-def _mend(lab: Lab, look: Look, found: Found) -> None:
+def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     """Start a stopped instance; terminate one that the config no longer describes (the loop makes a new one)."""
     if found.detail == STOPPED:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
@@ -85,19 +86,20 @@ def _mend(lab: Lab, look: Look, found: Found) -> None:
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    return (
-        Resource(
-            key=KEY,
-            noun="instance",
-            needs=(*subnet_keys(lab, PROVIDER)[:1], GROUP),
-            find=_find,
-            create=_create,
-            mend=_mend,
-            delete=terminate,
-            patience=Patience(600, SPREADS),
-            usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
-        ),
+    web_server = Resource(
+        key=KEY,
+        noun="instance",
+        kind=KIND,
+        find=_find,
+        create=_create,
+        update=_update,
+        delete=terminate,
+        depends_on=(*subnet_keys(lab, PROVIDER)[:1], GROUP),
+        patience=Patience(600, SLOW_GRACE_PERIOD),
+        hop=Hop.WEB_SERVER,
+        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
     )
+    return (web_server,)
 
 
-STEP = Step("web server", _resources)
+STEP = Step("web server", _resources, kinds=(KIND,))

@@ -11,7 +11,7 @@ TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
 DOING = {
     "start": "starting",
     "create": "creating",
-    "mend": "mending",
+    "update": "updating",
     "delete": "deleting",
     "accept": "accepting",
     "reject": "rejecting",

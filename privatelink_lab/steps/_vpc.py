@@ -1,6 +1,6 @@
-"""A party's VPC, as the other steps ask for it: its id, its subnets and their zones.
+"""A party's VPC, as the steps ask for it: its id, its subnets and their zones.
 
-A VPC is made, or reused: then it and its subnets are data, read once a run, never changed, never deleted.
+plab makes a VPC or reuses one. A reused VPC and its subnets are data: read once a run, never changed, never deleted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from privatelink_lab.config import PROVIDER, Vpc
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.look import Look, Row, Rows
+from privatelink_lab.resource import make_key
+from privatelink_lab.snapshot import Row, Rows, Snapshot
 
 FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (facts sheet section 3)
 
@@ -21,10 +22,10 @@ def vpc_of(lab: Lab, party: str) -> Vpc | None:
     return consumer.vpc if consumer else None
 
 
-def vpc_id(lab: Lab, look: Look, party: str) -> str:
+def vpc_id(lab: Lab, snapshot: Snapshot, party: str) -> str:
     """The id of a party's VPC, reused or made."""
     vpc = vpc_of(lab, party)
-    return (vpc.id if vpc else None) or look.id(f"{party}/vpc") or ""
+    return (vpc.id if vpc else None) or snapshot.id(make_key(party, "vpc")) or ""
 
 
 def subnet_keys(lab: Lab, party: str) -> tuple[str, ...]:
@@ -32,23 +33,23 @@ def subnet_keys(lab: Lab, party: str) -> tuple[str, ...]:
     vpc = vpc_of(lab, party)
     if vpc and vpc.reused:
         return ()
-    return tuple(f"{party}/subnet-{number}" for number in range(1, lab.config.provider.zone_count + 1))
+    return tuple(make_key(party, f"subnet-{number}") for number in range(1, lab.config.provider.zone_count + 1))
 
 
-def subnet_ids(lab: Lab, look: Look, party: str) -> list[str]:
+def subnet_ids(lab: Lab, snapshot: Snapshot, party: str) -> list[str]:
     """The ids of a party's private subnets, one per zone, in order."""
     vpc = vpc_of(lab, party)
     if vpc and vpc.reused:
         return list(vpc.subnet_ids)
-    return [id_ for key in subnet_keys(lab, party) if (id_ := look.id(key))]
+    return [id_ for key in subnet_keys(lab, party) if (id_ := snapshot.id(key))]
 
 
-def provider_zones(lab: Lab, look: Look) -> dict[int, str]:
+def provider_zones(lab: Lab, snapshot: Snapshot) -> dict[int, str]:
     """The zone ids of the provider's subnets that are there, by their numbers: the zones that the service has."""
     if lab.config.provider.vpc.reused:
         rows = reused_subnets(lab, PROVIDER)
         return {number: row["AvailabilityZoneId"] for number, row in enumerate(rows, start=1)}
-    subnets = {number: look.found(key) for number, key in enumerate(subnet_keys(lab, PROVIDER), start=1)}
+    subnets = {number: snapshot.found(key) for number, key in enumerate(subnet_keys(lab, PROVIDER), start=1)}
     return {number: found[0].shows["zone"] for number, found in subnets.items() if found}
 
 
@@ -57,19 +58,19 @@ def reused_subnets(lab: Lab, party: str) -> Rows:
     vpc = vpc_of(lab, party)
     ids = list(vpc.subnet_ids) if vpc else []
 
-    def ask() -> Rows:
+    def fetch() -> Rows:
         rows = lab.account(party).pages("ec2", "describe_subnets", "Subnets", SubnetIds=ids)
         return tuple(sorted(rows, key=lambda row: ids.index(row["SubnetId"])))
 
-    return lab.facts.get(("reused-subnets", party), ask)
+    return lab.run_cache.get(("reused-subnets", party), fetch)
 
 
 def reused_vpc(lab: Lab, party: str) -> Row:
     """The row of a reused VPC, read once a run."""
     vpc = vpc_of(lab, party)
     ids = [vpc.id] if vpc and vpc.id else []
-    ask = lab.account(party).pages
-    return lab.facts.get(("reused-vpc", party), lambda: ask("ec2", "describe_vpcs", "Vpcs", VpcIds=ids)[0])
+    pages = lab.account(party).pages
+    return lab.run_cache.get(("reused-vpc", party), lambda: pages("ec2", "describe_vpcs", "Vpcs", VpcIds=ids)[0])
 
 
 def reused_consumer_zones(lab: Lab) -> set[str]:
@@ -84,13 +85,13 @@ def check_reused(lab: Lab) -> None:
         vpc = vpc_of(lab, party)
         if vpc and vpc.reused:
             reused_vpc(lab, party)
-            stands = {"provider/nlb", f"{party}/endpoint"} & lab.state.ids.keys()
-            _check_subnets(party, vpc, reused_subnets(lab, party), room=0 if stands else FREE_ADDRESSES)
+            existing = {"provider/nlb", make_key(party, "endpoint")} & lab.state.ids.keys()
+            _check_subnets(party, vpc, reused_subnets(lab, party), room=0 if existing else FREE_ADDRESSES)
     _check_zones(lab)
 
 
 def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:
-    hint = f"Mend the `subnet_ids` of {party} in the config."
+    hint = f"Correct the `subnet_ids` of {party} in the config."
     zones = [row["AvailabilityZoneId"] for row in rows]
     for row in rows:
         if row["VpcId"] != vpc.id:

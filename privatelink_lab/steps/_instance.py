@@ -12,32 +12,42 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Phase, Token
+from privatelink_lab.resource import Found, Phase, Resource, Token
+from privatelink_lab.snapshot import Kind
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+KIND = Kind("instance", "describe_instances", "Reservations", nested="Instances")
 STOPPED = "stopped"
 STATES = {
     "pending": Phase.PENDING,
     "running": Phase.READY,
     "stopping": Phase.PENDING,
     STOPPED: Phase.DRIFTED,
-    "shutting-down": Phase.LEAVING,
+    "shutting-down": Phase.DELETING,
 }
 
 
 def launch(
-    lab: Lab, key: str, token: Token, *, subnet: str, group: str | None, user_data: str, spec: str = "", **more: Any
-) -> str:
-    """Start an instance of the config's type in the account of the key's party; returns its id.
+    lab: Lab,
+    resource: Resource,
+    token: Token,
+    *,
+    subnet: str,
+    group: str | None,
+    user_data: str,
+    spec: str = "",
+    **more: Any,
+) -> Found:
+    """Start an instance of the config's type in the account of the resource's party; returns it as AWS answers.
 
     `more` goes into the request as it is.
     """
-    account = lab.account(key.partition("/")[0])
+    account = lab.account(resource.party)
     request = more | _request(lab, account, subnet, group) | {"UserData": user_data}
     kinds = ("instance", "volume", "network-interface")
-    specifications = [s for kind in kinds for s in lab.tag_specifications(kind, key, spec)]
+    specifications = [s for kind in kinds for s in lab.tag_specifications(kind, resource.key, spec)]
     started = account.ec2.run_instances(**request, ClientToken=token.of(**request), TagSpecifications=specifications)
-    return started["Instances"][0]["InstanceId"]
+    return Found(started["Instances"][0]["InstanceId"], Phase.PENDING, "pending")
 
 
 def _request(lab: Lab, account: Account, subnet: str, group: str | None) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def architecture(instance_type: str) -> str:
 def _image(lab: Lab, account: Account, instance_type: str) -> str:
     name = IMAGE.format(architecture=architecture(instance_type))
 
-    def ask() -> str:
+    def fetch() -> str:
         try:
             return account.ssm.get_parameter(Name=name)["Parameter"]["Value"]
         except AwsError as error:
@@ -93,4 +103,4 @@ def _image(lab: Lab, account: Account, instance_type: str) -> str:
                 f"{account.region} has no Amazon Linux 2023 image under {name}.", hint="Choose another region."
             ) from None
 
-    return lab.facts.get(("image", account.region, name), ask)
+    return lab.run_cache.get(("image", account.region, name), fetch)

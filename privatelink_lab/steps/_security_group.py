@@ -1,0 +1,177 @@
+"""Who may reach what: the part of the network step that both sides share.
+
+The web server's group admits its port from the provider's private subnets: the balancer's nodes, whose addresses the
+target sees, and their health checks. An endpoint's group admits the listener's port from its consumer's VPC.
+Nothing is ever admitted from 0.0.0.0/0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privatelink_lab.aws import Account, errors_by_id
+from privatelink_lab.config import PROVIDER
+from privatelink_lab.errors import AwsError, NotOurs
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import DELETED_LAST, Found, Hop, Phase, Resource, Token, make_key
+from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
+from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
+
+KIND = Kind("security-group", "describe_security_groups", "SecurityGroups")
+
+
+def group_key(party: str) -> str:
+    """The key of a party's security group."""
+    return make_key(party, "security-group")
+
+
+def ingress_key(party: str) -> str:
+    """The key of the rule in a party's security group."""
+    return f"{group_key(party)}/ingress"
+
+
+# The group.
+
+
+def _find_group(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.account(resource.party), resource)
+    return tuple(Found(row["GroupId"], Phase.READY, "in place") for row in rows)
+
+
+def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    party, key = resource.party, resource.key
+    name = f"{lab.name}-{'web-server' if party == PROVIDER else f'{party}-endpoint'}"
+    vpc = vpc_id(lab, snapshot, party)
+    tags = lab.tag_specifications("security-group", key)
+    try:
+        group = lab.account(party).ec2.create_security_group(
+            GroupName=name, Description=key, VpcId=vpc, TagSpecifications=tags
+        )
+    except AwsError as error:
+        if error.code != "InvalidGroup.Duplicate":
+            raise
+        return Found(_our_group(lab, party, name, vpc), Phase.PENDING, "created")
+    return Found(group["GroupId"], Phase.PENDING, "created")
+
+
+def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
+    """The group of that name in that VPC if it bears the lab's tag (our own, not yet visible); else NotOurs."""
+    filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+    for row in lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
+        if {"Key": "plab:lab", "Value": lab.config.lab} in (row.get("Tags") or ()):
+            return str(row["GroupId"])
+    raise NotOurs(
+        f"A security group named {name} is in {vpc} and bears no tag of this lab.",
+        hint="Choose another `lab:` name, or delete that group yourself.",
+    )
+
+
+def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
+    return errors_by_id(ids, lambda id_: account.ec2.delete_security_group(GroupId=id_))
+
+
+def group(lab: Lab, party: str) -> Resource:
+    """A party's security group, also of a consumer that the config no longer names."""
+    vpc = vpc_of(lab, party)
+    return Resource(
+        key=group_key(party),
+        noun="security group",
+        kind=KIND,
+        find=_find_group,
+        create=_create_group,
+        delete=_delete_groups,
+        depends_on=() if vpc and vpc.reused else (make_key(party, "vpc"),),
+        patience=DELETED_LAST,
+    )
+
+
+# Its rule.
+
+
+def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = _group_rows(lab, snapshot, resource)
+    if len(rows) != 1:
+        return ()
+    wanted = _sources(lab, resource.party)
+    present = wanted & _admitted(rows[0], lab.config.provider.web_server.port)
+    id_ = _rule_id(lab, rows[0]["GroupId"])
+    if present == wanted:
+        return (_found_rule(id_, wanted),)
+    return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(wanted - present))}"),) if present else ()
+
+
+def _group_rows(lab: Lab, snapshot: Snapshot, resource: Resource) -> Rows:
+    return snapshot.keyed(lab.account(resource.party), group(lab, resource.party))
+
+
+def _rule_id(lab: Lab, group_id: str) -> str:
+    return f"{group_id}/tcp/{lab.config.provider.web_server.port}"
+
+
+def _found_rule(id_: str, sources: set[str]) -> Found:
+    return Found(id_, Phase.READY, f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(sources))}")
+
+
+def _create_rule(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    group_id = snapshot.id(group_key(resource.party)) or ""
+    _admit(lab, snapshot, resource, group_id)
+    return _found_rule(_rule_id(lab, group_id), _sources(lab, resource.party))
+
+
+def _update_rule(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+    _admit(lab, snapshot, resource, found.id.partition("/")[0])
+
+
+def _admit(lab: Lab, snapshot: Snapshot, resource: Resource, group_id: str) -> None:
+    """Admit the sources that the group lacks, in one call."""
+    rows, port = _group_rows(lab, snapshot, resource), lab.config.provider.web_server.port
+    missing = sorted(_sources(lab, resource.party) - (_admitted(rows[0], port) if rows else set()))
+    _authorize(lab.account(resource.party), group_id, port, missing)
+
+
+def _sources(lab: Lab, party: str) -> set[str]:
+    """The CIDRs that a party's group admits."""
+    vpc = vpc_of(lab, party)
+    if vpc is None:
+        return set()
+    if party == PROVIDER and vpc.reused:
+        return {row["CidrBlock"] for row in reused_subnets(lab, party)}
+    if party == PROVIDER:
+        return set(vpc.subnet_cidrs(lab.config.provider.zone_count))
+    if vpc.reused:
+        return {block["CidrBlock"] for block in reused_vpc(lab, party)["CidrBlockAssociationSet"]}
+    return {vpc.cidr or ""}
+
+
+def _admitted(group: Row, port: int) -> set[str]:
+    return {
+        block["CidrIp"]
+        for rule in group.get("IpPermissions") or ()
+        if rule.get("IpProtocol") == "tcp" and rule.get("FromPort") == rule.get("ToPort") == port
+        for block in rule.get("IpRanges") or ()
+    }
+
+
+def _authorize(account: Account, group: str, port: int, sources: list[str]) -> None:
+    ranges: list[Any] = [{"CidrIp": cidr} for cidr in sources]
+    rule: Any = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
+    try:
+        account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    except AwsError as error:
+        if error.code != "InvalidPermission.Duplicate":  # another caller was faster: the rule is there
+            raise
+
+
+def resources(lab: Lab, party: str) -> tuple[Resource, ...]:
+    """A party's security group and its rule."""
+    rule = Resource(
+        key=ingress_key(party),
+        noun="security group rule",
+        find=_find_rule,
+        create=_create_rule,
+        update=_update_rule,
+        goes_with_parent=True,
+        depends_on=(group_key(party),),
+        hop=Hop.TARGET_GROUP if party == PROVIDER else Hop.ENDPOINT_GROUP,
+    )
+    return (group(lab, party), rule)
