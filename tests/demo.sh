@@ -10,16 +10,16 @@ run() {
   "$@"
 }
 
-# The page, as a program inside the consumer's VPC gets it; fails after two seconds of silence.
+# The page, as a program inside the consumer's VPC gets it; `page 2` fails after two seconds of silence.
 cat > page.py <<'END'
 import sys, urllib.request
 try:
-    print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())
+    print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())
 except OSError as error:
     sys.exit(f"no answer: {error}")
 END
 page() {
-  plab local shell acme python3 -c "$(cat page.py)" "http://$name/"
+  plab local shell acme python3 -c "$(cat page.py)" "http://$name/" "$1"
 }
 
 cat > plab.yaml <<'END'
@@ -42,14 +42,14 @@ traffic=$(plab local status --json | grep -c '"traffic": true' || true)
 silence() {
   [ "$traffic" = 1 ] || return 0
   printf '\n$ GET http://%s/ from inside the VPC of acme\n' "$name"
-  if page; then echo "The endpoint answers although $1."; exit 1; fi
+  if page 2; then echo "The endpoint answers although $1."; exit 1; fi
 }
 
 silence "nobody has accepted it"
 run plab accept --all -y
 if [ "$traffic" = 1 ]; then
   run plab verify
-  page | grep -q 'Hello World from provider VPC'
+  page 120 | grep -q 'Hello World from provider VPC'
 else
   run plab verify || echo "This machine allows no packets; the rest goes on."
 fi

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud
+from support.patience import PATIENCE
 
 from privatelink_lab import aws
 from privatelink_lab.aws import Account, Address
@@ -37,7 +38,7 @@ class Breaker:
     def stop(self) -> None:
         """End the thread and close the port."""
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -47,7 +48,7 @@ class Breaker:
             except OSError:
                 return
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(PATIENCE)
                 self.requests.append(self._read(connection))
                 connection.sendall(self._answer)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE
 
 PLAB = [sys.executable, "-m", "privatelink_lab"]
 
@@ -31,7 +32,7 @@ class Folder:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -89,6 +90,7 @@ def test_ctrl_c_saves_and_a_second_up_goes_on(tmp_path: Path) -> None:
     """SIGINT in the middle of `up`: exit 130 with the way on; what was made is found by the next one."""
     made = Folder(tmp_path)
     made.run("local", "start", "--speed", "80")
+    made.run("local", "faults", "throttle,action=CreateVpcEndpointServiceConfiguration")  # it comes no further
     process = subprocess.Popen(
         [*PLAB, "up", "--local", "--json"], cwd=tmp_path, env=made.environment, stdout=subprocess.PIPE, text=True
     )
@@ -98,9 +100,10 @@ def test_ctrl_c_saves_and_a_second_up_goes_on(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             break
     rest = process.stdout.read()
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     process.stdout.close()
     assert json.loads(rest.splitlines()[-1])["exit_code"] == 130
+    made.run("local", "faults", "--off")
     again = made.run("up", "--local", "--json")
     created = [json.loads(line)["key"] for line in again.splitlines() if '"create"' in line]
     assert "provider/vpc" not in created

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from conftest import Cloud, config_of
+from support.patience import PATIENCE
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.memo import Memo
@@ -56,15 +57,15 @@ def test_two_askers_at_once_cost_one_call() -> None:
     def ask() -> str:
         calls.append(1)
         asking.set()
-        assert answer.wait(5)
+        assert answer.wait(PATIENCE)
         return "rows"
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(memo.get, "vpcs", ask)
-        assert asking.wait(5)
+        assert asking.wait(PATIENCE)
         others = [pool.submit(memo.get, "vpcs", ask) for _ in range(3)]
         answer.set()
-        assert [future.result(5) for future in (first, *others)] == ["rows"] * 4
+        assert [future.result(PATIENCE) for future in (first, *others)] == ["rows"] * 4
     assert len(calls) == 1
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE
 
 from privatelink_lab.steps.probe import LINE_PREFIX, ProbeReport, ProbeTask, read_report, user_data
 
@@ -116,9 +117,9 @@ def serving(address: str, port: int = 0, page: type[socketserver.BaseRequestHand
         thread.join()
 
 
-def probed(port: int, requests: int, *addresses: str) -> tuple[str, ProbeReport]:
+def probed(port: int, requests: int, *addresses: str, seconds: float = PATIENCE) -> tuple[str, ProbeReport]:
     """What a probe writes whose endpoint has these addresses."""
-    script = user_data("endpoint.example", port, ProbeTask(requests, 1, "run"))
+    script = user_data("endpoint.example", port, ProbeTask(requests, seconds, "run"))
     settings, _, program = script.partition("python3 - ")[2].partition("<<'END'\n")
     names = f"""
 import socket
@@ -129,7 +130,7 @@ def resolve(name, *more):
 socket.getaddrinfo = resolve
 """
     command = [sys.executable, "-c", names + program.removesuffix("END\n"), settings.split()[0]]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=True).stdout
     return said, read_report(said)
 
 
@@ -169,5 +170,5 @@ def test_what_speaks_no_http_is_shown() -> None:
         _, told = probed(port, 2, "127.0.0.1")
     assert [(row["status"], row["body"]) for row in told.answers] == [(0, "SSH-2.0-OpenSSH_9.6")] * 2
     with serving("127.0.0.1", page=Mute) as port:
-        _, told = probed(port, 2, "127.0.0.1")
+        _, told = probed(port, 2, "127.0.0.1", seconds=1)
     assert (told.answers, told.detail) == ((), "127.0.0.1 the connection was closed without a word")

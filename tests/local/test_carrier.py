@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from support.patience import PATIENCE
 
 from privatelink_lab.local.network import carrier, health, link, relay
 from privatelink_lab.local.network.carrier import Carrier
@@ -77,7 +78,7 @@ def test_what_could_not_be_made_is_tried_again_and_logged_once(
     async def paint() -> None:
         pictures.put_nowait(PICTURE)
         task = asyncio.get_running_loop().create_task(carrier._paint(made, pictures))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await made.is_done.wait()
         task.cancel()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
+from support.patience import PATIENCE, until
 
 from privatelink_lab.local import front
 
@@ -47,10 +48,15 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
     return bytes(found)
 
 
+def connected(cloud: LocalCloud) -> socket.socket:
+    """A connection to it that has said nothing yet."""
+    return socket.create_connection(("127.0.0.1", cloud.aws.port), PATIENCE)
+
+
 def told(cloud: LocalCloud, data: bytes) -> bytes:
     """What comes back; b"" where the server hangs up."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
+    with connected(cloud) as there:
         try:
             there.sendall(data)
             there.shutdown(socket.SHUT_WR)
@@ -62,7 +68,7 @@ def told(cloud: LocalCloud, data: bytes) -> bytes:
 
 
 def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
-    """Each is answered or hung up on within seconds; none is a 500 of ours, and the user is served after it."""
+    """Each is answered or hung up on; none is a 500 of ours, and the user is served after it."""
     chance = random.Random(20261123)  # noqa: S311  # the same requests each time
     good = request_of(cloud, BODY)
     for number in range(TIMES):
@@ -79,16 +85,17 @@ def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.M
     ec2 = cloud.client("ec2")
     assert ec2.describe_vpcs()["Vpcs"]
     with ExitStack() as stack:
-        crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", cloud.aws.port), 5)) for _ in range(300)]
+        crowd = [stack.enter_context(connected(cloud)) for _ in range(300)]
         assert crowd[-1].recv(1) == b""
         assert ec2.describe_vpcs()["Vpcs"]
-    assert told(cloud, request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")).startswith(b"HTTP/1.1 200")
+    request = request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")
+    until(lambda: told(cloud, request).startswith(b"HTTP/1.1 200"), "room for one more")
 
 
 def test_who_asks_nothing_is_hung_up_on(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing, or half a request, does not stay."""
     monkeypatch.setattr(front.Exchange, "timeout", 0.05)
     for word in (b"", b"POST / HTTP/1.1\r\nHost: "):
-        with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
+        with connected(cloud) as there, suppress(ConnectionError):  # it hung up before we had said our half
             there.sendall(word)
             assert there.recv(1000) == b""

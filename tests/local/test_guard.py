@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from support.patience import PATIENCE
 
 from .clouds import LocalCloud
 from .labs import code_of
@@ -26,7 +27,7 @@ def ask(
     path: str = "/",
 ) -> tuple[int, str]:
     """Status and text of the answer to a request that no SDK would send."""
-    connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=PATIENCE)
     try:
         connection.request(method, path, body, {**FORM, **headers})
         answer = connection.getresponse()
@@ -162,7 +163,7 @@ def test_bodies_are_bounded(cloud: LocalCloud) -> None:
 @pytest.mark.parametrize("line", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\r\n\r\n"])
 def test_what_is_not_http(cloud: LocalCloud, line: bytes) -> None:
     """A line that is no request gets a 4xx or 5xx of HTTP, and the server lives."""
-    with socket.create_connection(("127.0.0.1", cloud.aws.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", cloud.aws.port), timeout=PATIENCE) as connection:
         connection.sendall(line)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(4096):

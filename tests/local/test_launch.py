@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+from support.patience import PATIENCE
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch
@@ -180,7 +181,7 @@ def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
     """Nobody could find it again, so it does not stay for ever."""
     server, _ = launch.start(folder, Pace(20))
     client.server_path(folder).unlink()
-    assert launch._wait(lambda: launch._has_ended(server.pid), 15)
+    assert launch._wait(lambda: launch._has_ended(server.pid), PATIENCE)
 
 
 def test_the_launcher_does_not_load_moto() -> None:

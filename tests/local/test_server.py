@@ -8,7 +8,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.patience import PATIENCE, until
 
+from privatelink_lab.local import front
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.privatelink import LocalEc2
 from privatelink_lab.local.server import LocalAws
@@ -26,8 +28,9 @@ MIXED = (
 )
 
 
-def test_two_hundred_clients_at_once(cloud: LocalCloud) -> None:
+def test_two_hundred_clients_at_once(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Creates and describes of five kinds; each gets its own VPC or group, none is refused or served twice."""
+    monkeypatch.setattr(front.Exchange, "timeout", PATIENCE)  # they are slow to ask, all in one process
     headers, count = signed(cloud), 200
 
     def call(number: int) -> int:
@@ -43,7 +46,7 @@ def test_two_hundred_clients_at_once(cloud: LocalCloud) -> None:
 
 def test_a_connection_is_kept(cloud: LocalCloud) -> None:
     """Two calls go over one connection, and a refusal does not end it."""
-    connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=PATIENCE)
     statuses, sockets = [], set()
     for headers in (signed(cloud), {}, signed(cloud)):
         connection.request("GET", "/_plab/status", headers=headers)
@@ -57,17 +60,17 @@ def test_a_connection_is_kept(cloud: LocalCloud) -> None:
 
 def test_stop_closes_everything() -> None:
     """Idle connections are hung up, the port is free, and no thread is left."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     aws = LocalAws(Clock(0)).start()
-    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=PATIENCE)
     connection.request("GET", "/")
     with connection.getresponse() as answer:
         assert answer.status == 403
     aws.stop()
     aws.stop()
-    assert threading.active_count() == before
+    until(lambda: set(threading.enumerate()) <= before, "end of every thread")
     with pytest.raises(OSError, match="refused"):
-        http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10).connect()
+        http.client.HTTPConnection("127.0.0.1", aws.port, timeout=PATIENCE).connect()
     connection.close()
 
 

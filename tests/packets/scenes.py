@@ -5,19 +5,17 @@ from __future__ import annotations
 import base64
 import itertools
 import textwrap
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
+from support.patience import until
 
 from privatelink_lab.local.network.link import Traffic
 from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Target, Vpc
 
 PROVIDER, CONSUMER, OTHER = "provider", "consumer", "other"
 NODE, ENDPOINT = "10.0.0.4", "10.0.0.5"
-WAIT = 15.0  # seconds
+SILENCE = 0.5  # seconds without an answer that are taken for none ever
 _numbers = itertools.count(1)
 
 SERVE = """
@@ -29,15 +27,6 @@ def each(work):
         threading.Thread(target=work, args=(there, address), daemon=True).start()
 """
 """The start of a server's program: `each(work)` calls `work(socket, address)` for every client."""
-
-
-def until(look: Callable[[], Any], what: str = "it", within: float = WAIT) -> Any:
-    """What `look` returns as soon as that is true; a real process is at work, so this looks every 20 ms."""
-    end = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < end, f"no {what} within {within} s"
-        time.sleep(0.02)
-    return seen
 
 
 def bash(text: str) -> str:
@@ -86,10 +75,10 @@ class Scene:
         """What it has written to its console."""
         return self.traffic.console(machine).decode()
 
-    def says(self, machine: str, word: str, within: float = WAIT) -> str:
+    def says(self, machine: str, word: str) -> str:
         """Its console, as soon as that has a word in it."""
         try:
-            until(lambda: word in self.said(machine), word, within)
+            until(lambda: word in self.said(machine), word)
         except AssertionError:
             pytest.fail(f"{machine} said only: {self.said(machine)!r}")
         return self.said(machine)

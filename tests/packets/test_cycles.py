@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from conftest import config_of
+from support.patience import until
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
@@ -17,7 +18,6 @@ from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 
 from .processes import descendants
-from .scenes import until
 
 CYCLES = 20
 
@@ -38,12 +38,19 @@ class Hasty:
 
 
 def traces(pid: int) -> tuple[int, int, int]:
-    """Processes, descriptors of all of them, and namespaces that they live in."""
+    """Processes, descriptors of all of them, and namespaces that they live in; zeros when one ends meanwhile."""
     family = descendants(pid)
+    try:
+        return len(family), *_held_by(family)
+    except OSError:
+        return 0, 0, 0
+
+
+def _held_by(family: set[int]) -> tuple[int, int]:
     descriptors = sum(len(list(Path(f"/proc/{each}/fd").iterdir())) for each in family)
     kinds = ("ipc", "mnt", "net", "pid", "user", "uts")
     namespaces = {Path(f"/proc/{each}/ns/{kind}").readlink() for each in family for kind in kinds}
-    return len(family), descriptors, len(namespaces)
+    return descriptors, len(namespaces)
 
 
 def test_twenty_labs_leave_no_trace(traffic: Traffic) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 
 from privatelink_lab.local import launch
 
@@ -28,7 +29,7 @@ def plab(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A command under a limit of no user namespaces, which ends with the command and its server."""
     command = ["unshare", "--user", "--map-root-user", "sh", "-c", FORBIDDING, "sh", str(PLAB), *words]
     return subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE, until
 
 from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch
 from privatelink_lab.local.network import kernel
 
 from .processes import alive, descendants, parent
-from .scenes import until
+from .scenes import SILENCE
 
 SPEED = "200"
 PLAB = Path(sys.executable).with_name("plab")
-GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=1.5).read().decode())"
-HOLD = """
+GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())"
+HOLD = f"""
 import socket, sys
-there = socket.create_connection((sys.argv[1], 80), 5)
+there = socket.create_connection((sys.argv[1], 80), {PATIENCE})
 print("open", flush=True)
 try:
     print(there.recv(1), flush=True)
@@ -54,7 +55,7 @@ class User:
     def plab(self, *words: str, code: int = 0) -> str:
         """What a command prints on stdout; it must end with this exit code."""
         done = self.start(*words)
-        out, err = done.communicate(timeout=120)
+        out, err = done.communicate(timeout=PATIENCE)
         assert done.returncode == code, f"{words}: {done.returncode}\n{out}\n{err}"
         return out
 
@@ -69,11 +70,11 @@ class User:
         """The JSON objects that a command prints."""
         return [json.loads(line) for line in self.plab(*words, "--json", code=code).splitlines()]
 
-    def get(self, party: str, name: str) -> str:
-        """The page that a party gets from an address; 'TimeoutError' or the like when it gets none."""
-        words = ["local", "shell", party, "python3", "-c", GET, f"http://{name}/"]
+    def get(self, party: str, name: str, within: float = PATIENCE) -> str:
+        """The page that a party gets from an address within these seconds; 'TimeoutError' or the like for none."""
+        words = ["local", "shell", party, "python3", "-c", GET, f"http://{name}/", str(within)]
         done = self.start(*words)
-        out, err = done.communicate(timeout=60)
+        out, err = done.communicate(timeout=PATIENCE)
         return out.strip() if done.returncode == 0 else err.strip().splitlines()[-1]
 
 
@@ -91,9 +92,9 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
     """Three VPCs with the same addresses: silence, acceptance, the page, rejection, a cut; and the other goes on."""
     built = user.data("up", "--local")[-1]
     names = {each["consumer"]: each["dns_name"] for each in built["endpoints"]}
-    assert user.get("two", names["two"]).endswith("timed out>")
+    assert user.get("two", names["two"], SILENCE).endswith("timed out>")
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
-    assert user.get("two", names["one"]) != "Hello World from provider VPC"
+    assert user.get("two", names["one"], SILENCE) != "Hello World from provider VPC"
     assert user.plab("local", "shell", "provider", "hostname").startswith("ip-10-0-0-")
 
     first = user.data("verify", code=1)
@@ -111,8 +112,8 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
     assert held.stdout.readline() == "open\n"
     [endpoint] = [each["endpoint"] for each in user.data("connections")[0]["connections"] if each["consumer"] == "two"]
     user.plab("reject", "-y", endpoint)
-    assert held.communicate(timeout=30)[0] == "cut\n"
-    assert user.get("two", names["two"]).endswith("timed out>")
+    assert held.communicate(timeout=PATIENCE)[0] == "cut\n"
+    assert user.get("two", names["two"], SILENCE).endswith("timed out>")
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
 
     server = client.running(user.folder / ".plab")
@@ -161,17 +162,23 @@ def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
     with (user.folder / "secret").open("w+") as secret:
         command = [str(PLAB), "local", "shell", "one", "--", "sh", "-c", words]
         shell = subprocess.run(
-            command, cwd=user.folder, capture_output=True, text=True, timeout=60, check=True, pass_fds=[secret.fileno()]
+            command,
+            cwd=user.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+            pass_fds=[secret.fileno()],
         )
     *descriptors, _, bounding = shell.stdout.split()
     assert [each for each in descriptors if each.isdigit()] == descriptors
     assert len(descriptors) == 4  # three and the one that `ls` reads the folder by
     assert not int(bounding, 16) & sum(1 << each for each in kernel.GIVEN_UP.values())
-    user.start("local", "shell", "one", "poweroff").communicate(timeout=60)
+    user.start("local", "shell", "one", "poweroff").communicate(timeout=PATIENCE)
 
     def visits_again() -> bool:
         visit = user.start("local", "shell", "one", "true")
-        visit.communicate(timeout=60)
+        visit.communicate(timeout=PATIENCE)
         return visit.returncode == 0
 
     until(visits_again, "visit after a power-off")
@@ -187,7 +194,7 @@ def test_the_local_aws_ends_with_its_network(user: User) -> None:
     until(lambda: not alive({server.pid}), "end of the server")
     assert "the network has ended" in client.log_path(user.folder / ".plab").read_text()
     done = user.start("status")
-    assert done.communicate(timeout=60)[1].endswith("everything that was in it is gone. Next: plab up --local\n")
+    assert done.communicate(timeout=PATIENCE)[1].endswith("everything that was in it is gone. Next: plab up --local\n")
 
 
 def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:
@@ -200,6 +207,6 @@ def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:
         if "probe: at work" in line or "probe: running" in line:
             break
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=PATIENCE)
     assert running.returncode == 130
     assert not [each for each in user.data("status")[0]["resources"] if each["key"] == "one/probe"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Cloud, Run
+from support.patience import PATIENCE
 
 from .proxy import Proxy
 
@@ -67,8 +68,8 @@ class StruckLab:
     def process_of(self, *words: str) -> tuple[int, str]:
         """How a process ends whose calls go through the proxy, and what it says, once they have had their effect."""
         self.process = start(self.folder, self.proxy.url, *words)
-        out, err = self.process.communicate(timeout=120)
-        self.proxy.settle()
+        out, err = self.process.communicate(timeout=PATIENCE)
+        self.proxy.drain()
         return self.process.returncode, out + err
 
     def send(self, *signals: int) -> None:

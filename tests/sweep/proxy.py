@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import select
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conftest import READS
+from support.patience import PATIENCE, until
 
 Strike = Callable[[], bool]
 """What happens at the call; whether its answer is lost."""
@@ -32,6 +34,7 @@ class Proxy(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._busy = 0
+        self._open: set[Any] = set()
         self._left, self._after, self._mutating = 0, False, True
         self._strike: Strike = lambda: False
         self.struck = ""
@@ -60,7 +63,28 @@ class Proxy(ThreadingHTTPServer):
     def settle(self) -> None:
         """Wait until every call that came has had its effect."""
         with self._lock:
-            self._idle.wait_for(lambda: not self._busy, timeout=30)
+            self._idle.wait_for(lambda: not self._busy, timeout=PATIENCE)
+
+    def drain(self) -> None:
+        """Wait until all connections of a process that has ended are closed: also its last calls had their effect."""
+        until(self._is_drained, "end of the connections")
+
+    def _is_drained(self) -> bool:
+        with self._lock:
+            return not self._open and not select.select([self.socket], [], [], 0)[0]
+
+    def get_request(self) -> tuple[Any, Any]:
+        """The next connection."""
+        with self._lock:
+            connection, address = super().get_request()
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().shutdown_request(request)
+        with self._lock:
+            self._open.discard(request)
 
     def serve(self, action: str, call: Callable[[], Any]) -> Any:
         """The answer to a call; None for the one that is struck."""
@@ -72,7 +96,7 @@ class Proxy(ThreadingHTTPServer):
         try:
             if not action.startswith(READS):
                 self.changes_come.set()
-                self.changes_pass.wait(60)
+                self.changes_pass.wait(PATIENCE)
             if is_mine and not self._after and self._hit(action):
                 return None
             answer = call()
@@ -113,7 +137,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _pass_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self.server.target, timeout=30)
+        connection = http.client.HTTPConnection(self.server.target, timeout=PATIENCE)
         try:
             headers = dict(self.headers.items()) | {"Host": self.server.target}
             connection.request("POST", self.path, body, headers)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 
 from .labs import StruckLab, start
 from .proxy import Proxy
@@ -26,11 +27,11 @@ def test_two_ups_from_two_machines(lab: StruckLab, tmp_path: Path, monkeypatch: 
         for folder, proxy, user in zip(folders, proxies, ("alice", "bob"), strict=True):
             monkeypatch.setenv("LOGNAME", user)  # a part of the owner's tag
             runs.append(start(folder, proxy.url, "up", "-q"))
-            assert proxy.changes_come.wait(60)  # it has looked, and seen nothing
+            assert proxy.changes_come.wait(PATIENCE)  # it has looked, and seen nothing
         for proxy in proxies:
             proxy.changes_pass.set()
             proxy.settle()
-        ends = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+        ends = [(*run.communicate(timeout=PATIENCE), run.returncode) for run in runs]
     codes = [code for *_, code in ends]
     assert codes == [0, 1], ends
     assert "The lab 'test' belongs to alice@" in ends[1][1]
@@ -52,7 +53,7 @@ def test_up_beside_down_from_two_machines(lab: StruckLab, tmp_path: Path, *, who
     lab.must("up", "-q")
     lab.run("up", "--replace", "acme/endpoint", "-q")
     runs = [start(folder, lab.cloud.aws.url, *words) for folder, words in _building_and_removing(lab.folder, there)]
-    ends = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+    ends = [(*run.communicate(timeout=PATIENCE), run.returncode) for run in runs]
     assert "Traceback" not in str(ends)
     assert {code for *_, code in ends} <= {0, 1, 3}
     lab.must("down", "-y", "-q")
@@ -70,19 +71,19 @@ def test_two_folders_of_one_user(lab: StruckLab, tmp_path: Path) -> None:
     shutil.copy(lab.folder / "plab.yaml", there)
     lab.proxy.changes_pass.clear()
     first = start(lab.folder, lab.proxy.url, "up", "-q")
-    assert lab.proxy.changes_come.wait(60)
+    assert lab.proxy.changes_come.wait(PATIENCE)
     second = start(there, lab.proxy.url, "up", "-q")
-    said = "".join(second.communicate(timeout=60))
+    said = "".join(second.communicate(timeout=PATIENCE))
     assert second.returncode == 1
     assert f"Another plab is at work on this lab: process {first.pid} since " in said
     assert f"in {lab.folder}." in said
     lab.proxy.changes_pass.set()
-    assert (*first.communicate(timeout=120), first.returncode)[-1] == 0
-    lab.proxy.settle()
+    assert (*first.communicate(timeout=PATIENCE), first.returncode)[-1] == 0
+    lab.proxy.drain()
     assert lab.duplicated() == {}
     again = start(there, lab.proxy.url, "down", "-y", "-q")
-    again.communicate(timeout=120)
-    lab.proxy.settle()
+    again.communicate(timeout=PATIENCE)
+    lab.proxy.drain()
     assert again.returncode == 0
     assert lab.leaked() == []
 
@@ -93,7 +94,7 @@ def test_two_terminals_in_one_folder(lab: StruckLab) -> None:
 
     def second() -> bool:
         other = start(lab.folder, lab.cloud.aws.url, "down", "-y", "-q")
-        seen.append((other.wait(60), "".join(other.communicate())))
+        seen.append((other.wait(PATIENCE), "".join(other.communicate())))
         return False
 
     lab.proxy.trap(5, second, after=False)
