@@ -264,7 +264,7 @@ def test_a_foreign_connection_holds_down_until_forced(
     at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`down -y` lists other accounts' connections and refuses, `down` asks, `--force` rejects and deletes."""
-    from test_acceptance import STRANGER, connect_stranger
+    from support.stranger import STRANGER, connect_stranger
 
     from privatelink_lab.engine import Built
     from privatelink_lab.resource import Found, Phase

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from conftest import Cloud, config_of
+from support.outage import Outage
 
-from privatelink_lab.aws import Account, account
-from privatelink_lab.aws.refusals import broken
+from privatelink_lab.aws import account
 from privatelink_lab.lab import Lab
 
 NOT_SEEN = "was there, and is not seen now"
@@ -90,26 +89,3 @@ def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) 
     built = slow_cloud.up(other)
     assert "Could not connect" in str(next(iter(built.failed.values())))
     assert slow_cloud.clock.now() - began < 120
-
-
-class Outage:
-    """An account whose connections fail for so many seconds, after so many sleeps."""
-
-    def __init__(self, account: Account, cloud: Cloud, seconds: float, after: int = 3) -> None:
-        self.account, self.cloud, self.seconds, self.after = account, cloud, seconds, after
-        self.sleeps, self.began, self.ended = 0, 0.0, False
-        self.client = account.client
-
-    def begin(self) -> None:
-        """Called before each sleep."""
-        self.sleeps += 1
-        if self.sleeps == self.after:
-            self.began = self.cloud.clock.now()
-            self.account.client = self.refuse  # type: ignore[method-assign]
-
-    def refuse(self, service: str, *, once: bool) -> Any:
-        """A client, or botocore's word for no connection."""
-        if self.cloud.clock.now() - self.began > self.seconds:
-            self.ended = True
-            return self.client(service, once=once)
-        raise broken("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))

@@ -1,0 +1,1 @@
+"""Tests of privatelink_lab.steps."""

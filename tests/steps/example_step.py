@@ -1,0 +1,51 @@
+"""An example step: a route table in the provider's VPC. CONTRIBUTING shows with it how a resource is added."""
+
+from __future__ import annotations
+
+from privatelink_lab.aws import Account, errors_by_id
+from privatelink_lab.config import PROVIDER
+from privatelink_lab.errors import AwsError
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Found, Phase, Resource, Step, Token, make_key
+from privatelink_lab.snapshot import Kind, Snapshot
+from privatelink_lab.steps._vpc import vpc_id
+
+# Edit 1: how AWS lists it, and what can be done with it.
+
+KEY = make_key(PROVIDER, "route-table")
+KIND = Kind("route-table", "describe_route_tables", "RouteTables", provider_only=True)
+
+
+def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    rows = snapshot.keyed(lab.provider, resource)  # those that bear the lab's tag and this key
+    return tuple(Found(row["RouteTableId"], Phase.READY, "in place") for row in rows)
+
+
+def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    created = lab.provider.ec2.create_route_table(  # ONE mutating call, tagged
+        VpcId=vpc_id(lab, snapshot, PROVIDER), TagSpecifications=lab.tag_specifications("route-table", resource.key)
+    )
+    return Found(created["RouteTable"]["RouteTableId"], Phase.PENDING, "created")
+
+
+def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
+    return errors_by_id(ids, lambda id_: account.ec2.delete_route_table(RouteTableId=id_))
+
+
+# Edit 2: its entry in the step.
+
+
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    route_table = Resource(
+        key=KEY,
+        noun="route table",
+        kind=KIND,
+        find=_find,
+        create=_create,
+        delete=_delete,
+        depends_on=(make_key(PROVIDER, "vpc"),),
+    )
+    return (route_table,)
+
+
+STEP = Step("example", _resources, kinds=(KIND,))

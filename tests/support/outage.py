@@ -1,0 +1,34 @@
+"""A connection that is lost for some time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+from conftest import Cloud
+
+from privatelink_lab.aws import Account
+from privatelink_lab.aws.refusals import broken
+
+
+class Outage:
+    """An account whose connections fail for so many seconds, after so many sleeps."""
+
+    def __init__(self, account: Account, cloud: Cloud, seconds: float, after: int = 3) -> None:
+        self.account, self.cloud, self.seconds, self.after = account, cloud, seconds, after
+        self.sleeps, self.began, self.ended = 0, 0.0, False
+        self.client = account.client
+
+    def begin(self) -> None:
+        """Called before each sleep."""
+        self.sleeps += 1
+        if self.sleeps == self.after:
+            self.began = self.cloud.clock.now()
+            self.account.client = self.refuse  # type: ignore[method-assign]
+
+    def refuse(self, service: str, *, once: bool) -> Any:
+        """A client, or botocore's word for no connection."""
+        if self.cloud.clock.now() - self.began > self.seconds:
+            self.ended = True
+            return self.client(service, once=once)
+        raise broken("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))
