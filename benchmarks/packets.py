@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.stage import (
+from benchmarks.packet_network import (
     CLIENT,
     CONSUMER,
     ENDPOINT,
@@ -25,7 +25,7 @@ from benchmarks.stage import (
     processor,
     program,
 )
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import NoTraffic, Traffic
 
 LONGEST = 170.0  # seconds of the whole run
 ROUNDS = 3  # of which the median counts; the ways take turns, so that a slow moment hits all of them

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.bound import lower_bound
+from benchmarks.lower_bound import lower_bound
 from benchmarks.timing import Run, middle
 
 Startup = Mapping[str, float]  # what was started -> median seconds

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.contestants import Contestant, contestants
+from benchmarks.compared_tools import Contestant, contestants
 from benchmarks.report import Results, Startup, print_report, write_table
 from benchmarks.timing import Arena, Failed, run
 

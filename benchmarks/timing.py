@@ -44,7 +44,7 @@ class Arena:
     def __init__(self, speed: float, folder: Path) -> None:
         self.speed = speed
         self._log = folder / "calls"
-        command = [sys.executable, "-m", "benchmarks.arena", f"{speed:g}", str(self._log)]
+        command = [sys.executable, "-m", "benchmarks.aws_server", f"{speed:g}", str(self._log)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from conftest import Cloud
 
-from benchmarks.bound import CHAINS, lower_bound
-from benchmarks.contestants import contestants
+from benchmarks.compared_tools import contestants
+from benchmarks.lower_bound import CHAINS, lower_bound
 from benchmarks.report import MARKS, Results, targets, write_table
 from benchmarks.timing import Run, middle
 from privatelink_lab.local.clock import DELAYS
@@ -52,7 +52,7 @@ def test_the_boto3_script_builds_the_lab_and_leaves_nothing(cloud: Cloud, tmp_pa
 
 def test_nothing_of_plab_is_in_what_it_is_measured_against() -> None:
     """The script stands for what people have: boto3 and botocore, nothing of ours."""
-    text = (ROOT / "benchmarks" / "naive.py").read_text()
+    text = (ROOT / "benchmarks" / "boto3_script.py").read_text()
     assert "import privatelink_lab" not in text
     assert "from privatelink_lab" not in text
 

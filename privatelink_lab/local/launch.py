@@ -75,7 +75,8 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
 
     Raises PlabError without util-linux's nsenter.
     """
-    from privatelink_lab.local.network import boot, kernel
+    from privatelink_lab.local.network import instance_boot as boot
+    from privatelink_lab.local.network import system_calls as kernel
 
     nsenter = shutil.which("nsenter")
     if nsenter is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from privatelink_lab.local.network.link import Ended
+from privatelink_lab.local.network.agent_client import Ended
 from privatelink_lab.local.world import World
 
 CODES = {

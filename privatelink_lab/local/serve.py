@@ -17,7 +17,7 @@ from pathlib import Path
 from privatelink_lab.local.client import Pace, forget, server_path
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.front import bind
-from privatelink_lab.local.network.link import Traffic
+from privatelink_lab.local.network.agent_client import Traffic
 
 CHECK = 2.0  # seconds between looks whether local.json still is this server's, and the network there
 

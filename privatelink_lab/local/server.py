@@ -29,7 +29,7 @@ from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.front import Front, bind
 from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
 from privatelink_lab.local.inventory import count_resources, take_inventory
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import NoTraffic, Traffic
 from privatelink_lab.local.privatelink import LocalEc2, LocalElb
 from privatelink_lab.local.ticker import Ticker
 from privatelink_lab.local.world import World

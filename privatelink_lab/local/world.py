@@ -14,7 +14,7 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.clock import Agenda
 from privatelink_lab.local.faults import Faults
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import NoTraffic, Traffic
 
 Thing = TypeVar("Thing")
 _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.network.picture import Check, Target
+from privatelink_lab.local.network.plan import Check, Target
 from privatelink_lab.local.server import LocalAws
 
 from .clouds import LocalCloud

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from privatelink_lab.local.drawing import visitor_name
-from privatelink_lab.local.network.link import Ended
-from privatelink_lab.local.network.picture import Machine, Picture
+from privatelink_lab.local.network.agent_client import Ended
+from privatelink_lab.local.network.plan import Machine, Picture
 from privatelink_lab.local.ticker import REDRAWN
 
 from .clouds import LocalCloud

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.network.link import Ended
+from privatelink_lab.local.network.agent_client import Ended
 
 from .clouds import Cloud, LocalCloud
 from .labs import add_group, code_of, instance_state, launch, network

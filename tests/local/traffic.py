@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from privatelink_lab.local.drawing import draw
-from privatelink_lab.local.network.link import Ended, NoTraffic
-from privatelink_lab.local.network.picture import Door, Picture
+from privatelink_lab.local.network.agent_client import Ended, NoTraffic
+from privatelink_lab.local.network.plan import Door, Picture
 from privatelink_lab.local.server import LocalAws
 
 from .clouds import LocalCloud

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.planned_network import Scene
 
-from privatelink_lab.local.network.link import NoTraffic, Traffic
-
-from .scenes import Scene
+from privatelink_lab.local.network.agent_client import NoTraffic, Traffic
 
 
 @pytest.fixture(scope="session")

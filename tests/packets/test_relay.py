@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from support.patience import PATIENCE, until
+from support.planned_network import CONSUMER, ENDPOINT, OTHER, PROVIDER, SERVE, SILENCE, Scene, python
 
-from privatelink_lab.local.network.picture import Check, Door
-
-from .scenes import CONSUMER, ENDPOINT, OTHER, PROVIDER, SERVE, SILENCE, Scene, python
+from privatelink_lab.local.network.plan import Check, Door
 
 CLIENT = f"""
 import socket, sys, time

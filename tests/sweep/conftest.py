@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud, Run
-
-from .labs import StruckLab
-from .proxy import Proxy
+from support.hook_proxy import Proxy
+from support.proxied_lab import StruckLab
 
 Count = Callable[[str, int], None]
 

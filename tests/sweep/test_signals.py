@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterable
 
 import pytest
+from support.proxied_lab import StruckLab
 
 from .conftest import Count
-from .labs import StruckLab
 
 ONCE, TWICE = (signal.SIGINT,), (signal.SIGINT, signal.SIGINT)
 Case = tuple[str, tuple[signal.Signals, ...], Iterable[int]]

@@ -14,8 +14,8 @@ from contextlib import suppress
 from ipaddress import IPv4Network, collapse_addresses
 from typing import cast
 
-from privatelink_lab.local.network.kernel import admit_only, inside
-from privatelink_lab.local.network.picture import Door, Target
+from privatelink_lab.local.network.plan import Door, Target
+from privatelink_lab.local.network.system_calls import admit_only, inside
 
 BACKLOG = 4096
 CONNECT = 10.0  # seconds that a target may take to answer

@@ -1,4 +1,4 @@
-"""The carrier's process: `python -m privatelink_lab.local.network.entry`, with its control socket as stdin.
+"""The carrier's process: `python -m privatelink_lab.local.network.agent_process`, with its control socket as stdin.
 
 It becomes root of a user namespace of its own, without any privilege, before it imports anything that
 may start a thread. The first of its two processes waits; the second is the first of a PID namespace,
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from privatelink_lab.local.network import kernel
+from privatelink_lab.local.network import system_calls as kernel
 
 Result = TypeVar("Result")
 
@@ -86,8 +86,8 @@ def _carry(control: socket.socket) -> None:
     import asyncio
     import logging
 
-    from privatelink_lab.local.network.carrier import carry
-    from privatelink_lab.local.network.wiring import Network
+    from privatelink_lab.local.network.agent import carry
+    from privatelink_lab.local.network.bridges import Network
 
     logging.basicConfig(format="%(name)s: %(message)s")
     _step("a network between namespaces", lambda: asyncio.run(_try_network(Network)))

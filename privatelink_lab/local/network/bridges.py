@@ -11,7 +11,7 @@ from typing import Any
 
 from pyroute2 import AsyncIPRoute
 
-from privatelink_lab.local.network.kernel import inside, new_network
+from privatelink_lab.local.network.system_calls import inside, new_network
 
 _BRIDGE = "vpc"
 _numbers = itertools.count(1)

@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.local.network.health import HEALTHY, watch
-from privatelink_lab.local.network.machine import RunningMachine
-from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Vpc
+from privatelink_lab.local.network.bridges import Network
+from privatelink_lab.local.network.health_checks import HEALTHY, watch
+from privatelink_lab.local.network.plan import Check, Door, Machine, Picture, Vpc
 from privatelink_lab.local.network.relay import Relay
-from privatelink_lab.local.network.wiring import Network
+from privatelink_lab.local.network.running_instance import RunningMachine
 
 LOG = logging.getLogger(__name__)
 AGAIN = 1.0  # seconds until what could not be made is tried again

@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 from support.patience import PATIENCE, until
+from support.planned_network import SILENCE
+from support.processes import alive, descendants, parent
 
 from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch
-from privatelink_lab.local.network import kernel
-
-from .processes import alive, descendants, parent
-from .scenes import SILENCE
+from privatelink_lab.local.network import system_calls as kernel
 
 SPEED = "200"
 PLAB = Path(sys.executable).with_name("plab")

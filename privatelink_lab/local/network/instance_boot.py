@@ -15,7 +15,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from privatelink_lab.local.network import kernel
+from privatelink_lab.local.network import system_calls as kernel
 
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 SETTINGS = (  # of /etc: what programs need, and nothing that is secret or about the host

@@ -12,7 +12,7 @@ from support.patience import PATIENCE
 
 from privatelink_lab.local import launch
 
-from .test_story import PLAB
+from .test_commands_with_traffic import PLAB
 
 FORBIDDING = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
 

@@ -8,10 +8,10 @@ import textwrap
 from dataclasses import dataclass, field
 
 import pytest
-from support.patience import until
 
-from privatelink_lab.local.network.link import Traffic
-from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Target, Vpc
+from privatelink_lab.local.network.agent_client import Traffic
+from privatelink_lab.local.network.plan import Check, Door, Machine, Picture, Target, Vpc
+from support.patience import until
 
 PROVIDER, CONSUMER, OTHER = "provider", "consumer", "other"
 NODE, ENDPOINT = "10.0.0.4", "10.0.0.5"

@@ -1,7 +1,7 @@
 """The AWS that all contestants meet: one local AWS in a process of its own, without packets, that notes every call.
 
-`python -m benchmarks.arena SPEED LOG` prints one JSON object (url and keys) when it is ready, and ends with its stdin.
-Each line of LOG is the machine's monotonic time in seconds and the API operation.
+`python -m benchmarks.aws_server SPEED LOG` prints one JSON object (url and keys) when it is ready, and ends with its
+stdin. Each line of LOG is the machine's monotonic time in seconds and the API operation.
 """
 
 from __future__ import annotations

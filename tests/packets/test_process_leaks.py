@@ -7,17 +7,16 @@ from pathlib import Path
 
 from conftest import config_of
 from support.patience import until
+from support.processes import descendants
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.network.link import Traffic
+from privatelink_lab.local.network.agent_client import Traffic
 from privatelink_lab.local.server import LocalAws
 from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
-
-from .processes import descendants
 
 CYCLES = 20
 

@@ -15,9 +15,12 @@ from typing import Any, cast
 import pytest
 from support.patience import PATIENCE
 
-from privatelink_lab.local.network import carrier, health, link, relay
-from privatelink_lab.local.network.carrier import Carrier
-from privatelink_lab.local.network.picture import Check, Door, Picture, Target, Vpc
+from privatelink_lab.local.network import agent as carrier
+from privatelink_lab.local.network import agent_client as link
+from privatelink_lab.local.network import health_checks as health
+from privatelink_lab.local.network import relay
+from privatelink_lab.local.network.agent import Carrier
+from privatelink_lab.local.network.plan import Check, Door, Picture, Target, Vpc
 
 TARGET = Target("check", "vpc-1", "127.0.0.1", "127.0.0.1", 80)
 DOOR = Door("vpc-1", "127.0.0.1", 0, ("127.0.0.0/8",), connected=True, targets=(TARGET,))

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from privatelink_lab.local.network import power
-from privatelink_lab.local.network.boot import DISK, Plan
-from privatelink_lab.local.network.kernel import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
-from privatelink_lab.local.network.picture import Machine
+from privatelink_lab.local.network import shutdown_commands as power
+from privatelink_lab.local.network.instance_boot import DISK, Plan
+from privatelink_lab.local.network.plan import Machine
+from privatelink_lab.local.network.system_calls import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
 
 POWER_OFF, RESTART, CRASH = "power-off", "restart", "crash"
 DISK_SIZE = "256m"  # of each machine; it is memory
@@ -23,7 +23,7 @@ CHUNK = 65536  # bytes of console output that are read at once
 PAUSE = 0.05  # seconds between two reads: a script that never stops writing must not fill our time
 _WAYS = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # how reboot(2) ends a PID namespace
 _PACKAGE = Path(__file__).parents[3]
-_BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from privatelink_lab.local.network import boot; boot.main()"
+_BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from {__package__} import instance_boot; instance_boot.main()"
 
 
 class RunningMachine:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Cloud, Run
-from support.patience import PATIENCE
 
-from .proxy import Proxy
+from support.hook_proxy import Proxy
+from support.patience import PATIENCE
 
 PLAB = Path(sys.executable).with_name("plab")
 ROLE = "arn:aws:iam::222222222222:role/lab"

@@ -9,9 +9,9 @@ import signal
 from collections.abc import Callable, Iterable
 
 import pytest
+from support.proxied_lab import StruckLab
 
 from .conftest import Count
-from .labs import StruckLab
 
 Case = tuple[str, str, Callable[[StruckLab], None], Iterable[int]]
 

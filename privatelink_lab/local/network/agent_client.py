@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from privatelink_lab.local.network.picture import Picture
+from privatelink_lab.local.network.plan import Picture
 
 LOG = logging.getLogger(__name__)
 READY = 20.0  # seconds that the carrier may take to be ready
@@ -82,7 +82,10 @@ class Traffic:
         self._here, there = socket.socketpair()
         with there:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "privatelink_lab.local.network.entry"], stdin=there.fileno(), stdout=2, cwd="/"
+                [sys.executable, "-m", "privatelink_lab.local.network.agent_process"],
+                stdin=there.fileno(),
+                stdout=2,
+                cwd="/",
             )
         self._thread = threading.Thread(target=self._listen, name="traffic", daemon=True)
         self._thread.start()

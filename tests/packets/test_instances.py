@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.patience import until
+from support.planned_network import PROVIDER, SILENCE, Scene, bash
 
-from privatelink_lab.local.network.link import Ended
-
-from .scenes import PROVIDER, SILENCE, Scene, bash
+from privatelink_lab.local.network.agent_client import Ended
 
 
 def run(scene: Scene, text: str) -> str:

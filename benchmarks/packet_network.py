@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.local.network.link import Traffic
-from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Target, Vpc
+from privatelink_lab.local.network.agent_client import Traffic
+from privatelink_lab.local.network.plan import Check, Door, Machine, Picture, Target, Vpc
 
 PROVIDER, CONSUMER, OTHER = "provider", "consumer", "other"
 NODE, ENDPOINT, SERVER, HOPS, CLIENT = "10.0.0.4", "10.0.0.5", "10.0.0.10", ("10.0.0.11", "10.0.0.12"), "10.0.0.20"
 PORT = 80
 LOOK = 0.02  # seconds between two looks at a console
 TICK = os.sysconf("SC_CLK_TCK")
-LOAD = Path(__file__).with_name("load.py").read_text(encoding="utf-8")
+LOAD = Path(__file__).with_name("instance_programs.py").read_text(encoding="utf-8")
 HAPROXY = """
 global
   maxconn 4096
@@ -109,7 +109,7 @@ class Stage:
 
 def program(*words: str) -> str:
     """User data that runs `load.py` with these words, and says what it says on the console."""
-    return _script("load.py", LOAD, f"python3 /tmp/load.py {' '.join(words)}")
+    return _script("instance_programs.py", LOAD, f"python3 /tmp/load.py {' '.join(words)}")
 
 
 def hop(onwards: str) -> str:

@@ -6,8 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from privatelink_lab.local.network.kernel import inside
-from privatelink_lab.local.network.picture import Check
+from privatelink_lab.local.network.plan import Check
+from privatelink_lab.local.network.system_calls import inside
 
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 

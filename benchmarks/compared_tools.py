@@ -35,7 +35,7 @@ class Contestant:
 
 def contestants(speed: float) -> tuple[Contestant, ...]:
     """All of them; the scripts' pauses are divided by the server's speed."""
-    naive = (sys.executable, str(HERE / "naive.py"))
+    naive = (sys.executable, str(HERE / "boto3_script.py"))
     shell = ("sh", str(HERE / "awscli.sh"))
     paced = ("state", f"{speed:g}")
     return (

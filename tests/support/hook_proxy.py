@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conftest import READS
+
 from support.patience import PATIENCE, until
 
 Strike = Callable[[], bool]

@@ -7,10 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.hook_proxy import Proxy
 from support.patience import PATIENCE
-
-from .labs import StruckLab, start
-from .proxy import Proxy
+from support.proxied_lab import StruckLab, start
 
 
 def test_two_ups_from_two_machines(lab: StruckLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
