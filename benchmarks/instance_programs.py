@@ -1,8 +1,8 @@
-"""What the machines of the benchmark run: a server, and clients that print what they saw as lines of JSON.
+"""The programs in the instances of the benchmark: a server, and clients that print figures as lines of JSON.
 
-A machine gets the text of this file in its user data, so it needs the standard library only. The first byte
-of a connection says what it is for: SINK is counted, and the number is the answer at its end; ECHO comes back at
-once, and WHOLE as soon as a request is complete.
+An instance gets the text of this file in its user data, so it imports the standard library only. The first byte of a
+connection is its purpose: the server counts the bytes of SINK and sends their number at the end; it sends the bytes
+of ECHO back at once, and those of WHOLE as soon as a request is complete.
 """
 
 from __future__ import annotations
@@ -20,150 +20,150 @@ from functools import partial
 PORT = 80
 SINK, ECHO, WHOLE = b"S", b"E", b"W"
 BLOCK = 1 << 18  # bytes that are written and read at once
-POUR = 2.0  # seconds that a stream is written
-SIZE = 64  # bytes of a request
-TRIPS, HALVES, VISITS = 5000, 50, 1000
-GAP = 0.001  # seconds between the halves of a request in two writes
-PATIENCE = 10.0  # seconds that a peer may take
-PAUSE = 0.1  # seconds between two rounds of echoes, and between two knocks
+STREAM_SECONDS = 2.0  # how long a stream is written
+REQUEST_SIZE = 64  # bytes
+REQUESTS, REQUESTS_IN_HALVES, CONNECTIONS = 5000, 50, 1000
+HALVES_PAUSE = 0.001  # seconds between the halves of a request in two writes
+TIMEOUT = 10.0  # seconds that a peer may take
+PAUSE = 0.1  # seconds between two rounds of echoes, and between two attempts to connect
 
 _buffer = bytearray(BLOCK)
 
 
-def say(**what: float | str) -> None:
-    """One line for the benchmark."""
-    print(json.dumps(what), flush=True)
+def report(**figures: float | str) -> None:
+    """Print one line for the benchmark."""
+    print(json.dumps(figures), flush=True)
 
 
 # The server.
 
 
 def serve() -> None:
-    """Answer for ever, in one thread, as many connections as come."""
+    """Answer all connections, in one thread, until the instance ends."""
     selector = selectors.DefaultSelector()
     listener = socket.create_server(("", PORT), backlog=4096)
     selector.register(listener, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
             if key.data:
-                _go_on(selector, *key.data)
+                _continue(selector, *key.data)
             else:
-                there, _ = listener.accept()
-                selector.register(there, selectors.EVENT_READ, (there, _talk(there)))
+                connection, _ = listener.accept()
+                selector.register(connection, selectors.EVENT_READ, (connection, _answer(connection)))
 
 
-def _go_on(selector: selectors.BaseSelector, there: socket.socket, talk: Iterator[None]) -> None:
+def _continue(selector: selectors.BaseSelector, connection: socket.socket, answering: Iterator[None]) -> None:
     try:
-        next(talk)
+        next(answering)
     except (StopIteration, OSError):
-        selector.unregister(there)
-        there.close()
+        selector.unregister(connection)
+        connection.close()
 
 
-def _talk(there: socket.socket) -> Iterator[None]:
-    """One connection; it goes on whenever there is something to read, and ends at the peer's end."""
-    there.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    size = count = there.recv_into(_buffer)
+def _answer(connection: socket.socket) -> Iterator[None]:
+    """Answer one connection: continued whenever bytes have arrived, until the peer has closed it."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    size = count = connection.recv_into(_buffer)
     purpose = bytes(_buffer[:1])
     while size:
         if purpose == ECHO:
-            there.sendall(memoryview(_buffer)[:size])
-        elif purpose == WHOLE and count % SIZE == 0:
-            there.sendall(WHOLE * SIZE)
+            connection.sendall(memoryview(_buffer)[:size])
+        elif purpose == WHOLE and count % REQUEST_SIZE == 0:
+            connection.sendall(WHOLE * REQUEST_SIZE)
         yield
-        size = there.recv_into(_buffer)
+        size = connection.recv_into(_buffer)
         count += size
     if purpose == SINK:
-        there.sendall(b"%d" % count)
+        connection.sendall(b"%d" % count)
 
 
-# A client that measures.
+# The client that measures.
 
 
 def measure(host: str) -> None:
-    """Say `ready`, then each figure as soon as it is there: MB/s, microseconds, connections per second."""
-    _await(host)
-    say(ready=1)
-    say(**_pour(host, 1, "one"))
-    say(**_pour(host, 8, "eight"))
-    say(**_round_trips(host))
-    say(**_visits(host))
+    """Report `ready`, then every figure as soon as it is measured: MB/s, microseconds, connections per second."""
+    _wait_for_server(host)
+    report(ready=1)
+    report(**_stream(host, 1, "one"))
+    report(**_stream(host, 8, "eight"))
+    report(**_request_times(host))
+    report(**_connection_times(host))
 
 
-def _await(host: str) -> None:
-    end = time.monotonic() + PATIENCE
+def _wait_for_server(host: str) -> None:
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
-        with suppress(OSError), socket.create_connection((host, PORT), 1) as there:
-            there.sendall(ECHO * SIZE)
-            if there.recv(SIZE):
+        with suppress(OSError), socket.create_connection((host, PORT), 1) as connection:
+            connection.sendall(ECHO * REQUEST_SIZE)
+            if connection.recv(REQUEST_SIZE):
                 return
         time.sleep(PAUSE)
 
 
-def _pour(host: str, streams: int, name: str) -> dict[str, float]:
+def _stream(host: str, streams: int, name: str) -> dict[str, float]:
     began = time.perf_counter()
     with ThreadPoolExecutor(streams) as pool:
-        arrived = sum(pool.map(_pour_one, [host] * streams))
+        arrived = sum(pool.map(_send_stream, [host] * streams))
     return {name: arrived / (time.perf_counter() - began) / 1e6, f"{name}_bytes": arrived}
 
 
-def _pour_one(host: str) -> int:
-    """The number of bytes that have arrived at the sink."""
+def _send_stream(host: str) -> int:
+    """Send bytes for STREAM_SECONDS; returns how many have arrived at the server."""
     block = SINK * BLOCK
-    with socket.create_connection((host, PORT), PATIENCE) as there:
-        end = time.monotonic() + POUR
+    with socket.create_connection((host, PORT), TIMEOUT) as connection:
+        end = time.monotonic() + STREAM_SECONDS
         while time.monotonic() < end:
-            there.sendall(block)
-        there.shutdown(socket.SHUT_WR)
-        return int(there.recv(64))
+            connection.sendall(block)
+        connection.shutdown(socket.SHUT_WR)
+        return int(connection.recv(64))
 
 
-def _round_trips(host: str) -> dict[str, float]:
-    with _connect(host) as there:
-        took = sorted(_time(partial(_ask, there)) for _ in range(TRIPS))
-    with _connect(host) as there:
-        halves = sorted(_time(partial(_ask_in_halves, there)) for _ in range(HALVES))
+def _request_times(host: str) -> dict[str, float]:
+    with _connect(host) as connection:
+        took = sorted(_time(partial(_request, connection)) for _ in range(REQUESTS))
+    with _connect(host) as connection:
+        halves = sorted(_time(partial(_request_in_halves, connection)) for _ in range(REQUESTS_IN_HALVES))
     return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100], "halves": halves[len(halves) // 2]}
 
 
-def _visits(host: str) -> dict[str, float]:
+def _connection_times(host: str) -> dict[str, float]:
     began = time.perf_counter()
-    took = sorted(_time(partial(_visit, host)) for _ in range(VISITS))
-    return {"visit": took[len(took) // 2], "visits": VISITS / (time.perf_counter() - began)}
+    took = sorted(_time(partial(_connect_and_request, host)) for _ in range(CONNECTIONS))
+    return {"connect": took[len(took) // 2], "connects": CONNECTIONS / (time.perf_counter() - began)}
 
 
-def _visit(host: str) -> None:
-    with _connect(host) as there:
-        _ask(there)
+def _connect_and_request(host: str) -> None:
+    with _connect(host) as connection:
+        _request(connection)
 
 
 def _connect(host: str) -> socket.socket:
-    there = socket.create_connection((host, PORT), PATIENCE)
-    there.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return there
+    connection = socket.create_connection((host, PORT), TIMEOUT)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
-def _ask(there: socket.socket) -> None:
-    there.sendall(ECHO * SIZE)
-    _hear(there, ECHO * SIZE)
+def _request(connection: socket.socket) -> None:
+    connection.sendall(ECHO * REQUEST_SIZE)
+    _receive(connection, ECHO * REQUEST_SIZE)
 
 
-def _ask_in_halves(there: socket.socket) -> None:
-    """A head and then a body; what passes them on must not wait until the first is acknowledged (Nagle), 40 ms."""
-    there.sendall(WHOLE * (SIZE // 2))
-    time.sleep(GAP)  # or both would be read at once
-    there.sendall(WHOLE * (SIZE // 2))
-    _hear(there, WHOLE * SIZE)
+def _request_in_halves(connection: socket.socket) -> None:
+    """Send a head and then a body: a relay must not wait 40 ms until the first is acknowledged (Nagle)."""
+    connection.sendall(WHOLE * (REQUEST_SIZE // 2))
+    time.sleep(HALVES_PAUSE)  # else both would be read at once
+    connection.sendall(WHOLE * (REQUEST_SIZE // 2))
+    _receive(connection, WHOLE * REQUEST_SIZE)
 
 
-def _hear(there: socket.socket, expected: bytes) -> None:
-    """Read exactly this, or raise OSError."""
-    heard = b""
-    while len(heard) < len(expected):
-        if not (more := there.recv(len(expected) - len(heard))):
+def _receive(connection: socket.socket, expected: bytes) -> None:
+    """Receive exactly these bytes; raises OSError if others arrive or the connection ends."""
+    received = b""
+    while len(received) < len(expected):
+        if not (data := connection.recv(len(expected) - len(received))):
             raise ConnectionResetError
-        heard += more
-    if heard != expected:
+        received += data
+    if received != expected:
         raise ConnectionAbortedError
 
 
@@ -173,68 +173,68 @@ def _time(work: Callable[[], None]) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
-# Clients that hold on.
+# Clients that keep connections open.
 
 
 def hold(host: str, number: str) -> None:
-    """Open so many connections at once, and let each echo in every round until the machine ends."""
-    held = _open_at_once(host, int(number))
-    say(refused=int(number) - len(held))
+    """Open this number of connections at once, and let all of them echo again and again until the instance ends."""
+    connections = _open_at_once(host, int(number))
+    report(refused=int(number) - len(connections))
     while True:
-        held = _still_echo(held)
-        say(echo=len(held))
+        connections = _echo_all(connections)
+        report(echo=len(connections))
         time.sleep(PAUSE)
 
 
 def _open_at_once(host: str, number: int) -> list[socket.socket]:
-    """Those that the other side has taken."""
+    """The connections that the server has accepted."""
     sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.setblocking(False)
-        each.connect_ex((host, PORT))
-    for each in sockets:
-        each.settimeout(PATIENCE)  # from here on the second call waits for the first
-    return [each for each in sockets if _is_open(each, host)]
+    for connection in sockets:
+        connection.setblocking(False)
+        connection.connect_ex((host, PORT))
+    for connection in sockets:
+        connection.settimeout(TIMEOUT)  # only now: else `connect_ex` would wait
+    return [connection for connection in sockets if _is_open(connection)]
 
 
-def _is_open(there: socket.socket, host: str) -> bool:
+def _is_open(connection: socket.socket) -> bool:
     with selectors.DefaultSelector() as selector:
-        selector.register(there, selectors.EVENT_WRITE)
-        return bool(selector.select(PATIENCE)) and not there.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        selector.register(connection, selectors.EVENT_WRITE)
+        return bool(selector.select(TIMEOUT)) and not connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
-def _still_echo(held: list[socket.socket]) -> list[socket.socket]:
-    """Those whose own words come back; all have spoken before the first is heard."""
-    words = [ECHO + b"%07d" % number for number in range(len(held))]
-    for there, word in zip(held, words, strict=True):
+def _echo_all(connections: list[socket.socket]) -> list[socket.socket]:
+    """The connections whose own bytes come back; all are sent before the first are received."""
+    texts = [ECHO + b"%07d" % number for number in range(len(connections))]
+    for connection, text in zip(connections, texts, strict=True):
         with suppress(OSError):
-            there.sendall(word)
-    return [there for there, word in zip(held, words, strict=True) if _comes_back(there, word)]
+            connection.sendall(text)
+    return [connection for connection, text in zip(connections, texts, strict=True) if _receives(connection, text)]
 
 
-def _comes_back(there: socket.socket, word: bytes) -> bool:
+def _receives(connection: socket.socket, expected: bytes) -> bool:
     try:
-        _hear(there, word)
+        _receive(connection, expected)
     except OSError:
         return False
     return True
 
 
-def knock(host: str) -> None:
-    """Try to come in; say `in` when that is so, and `out` when what flowed is cut."""
+def reconnect(host: str) -> None:
+    """Connect again and again; report `open` for a connection that is answered, and `reset` when it is cut."""
     while True:
-        with suppress(OSError), socket.create_connection((host, PORT), 1) as there:
-            _ask(there)
-            say(came="in")
+        with suppress(OSError), socket.create_connection((host, PORT), 1) as connection:
+            _request(connection)
+            report(connection="open")
             with suppress(OSError):
                 while True:
-                    _ask(there)
+                    _request(connection)
                     time.sleep(PAUSE)
-            say(came="out")
+            report(connection="reset")
         time.sleep(PAUSE)
 
 
-ROLES: dict[str, Callable[..., None]] = {"serve": serve, "measure": measure, "hold": hold, "knock": knock}
+PROGRAMS: dict[str, Callable[..., None]] = {"serve": serve, "measure": measure, "hold": hold, "reconnect": reconnect}
 
 if __name__ == "__main__":
-    ROLES[sys.argv[1]](*sys.argv[2:])
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -1,4 +1,4 @@
-"""Instances: what they see of this system, what outlives what, and how they end."""
+"""Instances: what they see of the host, what survives a stop, and how they end."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 
 import pytest
 from support.patience import until
-from support.planned_network import PROVIDER, SILENCE, Scene, bash
+from support.planned_network import PROVIDER, SILENCE, PlannedNetwork, bash
 
-from privatelink_lab.local.network.agent_client import Ended
-
-
-def run(scene: Scene, text: str) -> str:
-    """What a machine says whose user data is this script."""
-    name = scene.add(PROVIDER, "10.0.0.10", bash(f"exec >/dev/console 2>&1\n{text}\necho THE END\n"))
-    scene.show()
-    return scene.says(name, "THE END")
+from privatelink_lab.local.network.agent_client import InstanceEnded
 
 
-def test_it_is_root_of_nothing_but_itself(scene: Scene) -> None:
-    """User data is root, alone with its processes, and can change nothing of the system around it."""
-    said = run(
-        scene,
+def run(network: PlannedNetwork, text: str) -> str:
+    """The console of an instance whose user data is this script."""
+    name = network.add_instance(PROVIDER, "10.0.0.10", bash(f"exec >/dev/console 2>&1\n{text}\necho THE END\n"))
+    network.apply()
+    return network.wait_for_output(name, "THE END")
+
+
+def test_user_data_is_root_in_the_instance_only(network: PlannedNetwork) -> None:
+    """User data runs as root, sees its own processes only, and cannot change anything of the host."""
+    output = run(
+        network,
         """
         id -u; hostname; ls /proc | grep -c '^[0-9]'
-        for each in /usr/plab-was-here /bin/plab-was-here /etc/hosts /proc/sys/kernel/core_pattern /proc/1/comm; do
-          echo x 2>/dev/null >>$each && echo "WROTE $each"
+        for file in /usr/plab-was-here /bin/plab-was-here /etc/hosts /proc/sys/kernel/core_pattern /proc/1/comm; do
+          echo x 2>/dev/null >>$file && echo "WROTE $file"
         done
         umount /usr 2>/dev/null && echo UNMOUNTED
         mount -o remount,rw /usr 2>/dev/null && echo REMOUNTED
@@ -37,19 +37,21 @@ def test_it_is_root_of_nothing_but_itself(scene: Scene) -> None:
         unshare --user --map-root-user true 2>/dev/null && echo NESTED
         """,
     )
-    assert said.split()[:2] == ["0", "ip-10-0-0-10"]
-    assert int(said.split()[2]) < 8
-    assert not {"WROTE", "UNMOUNTED", "REMOUNTED", "MOUNTED", "NESTED"} & set(said.split())
+    assert output.split()[:2] == ["0", "ip-10-0-0-10"]
+    assert int(output.split()[2]) < 8
+    assert not {"WROTE", "UNMOUNTED", "REMOUNTED", "MOUNTED", "NESTED"} & set(output.split())
     assert not Path("/usr/plab-was-here").exists()
 
 
-def test_it_sees_no_file_and_no_word_of_the_user(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Homes, scratch folders, secrets of /etc and the environment of the host are not there: its output can be read."""
+def test_an_instance_sees_no_file_and_no_variable_of_the_user(
+    network: PlannedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Homes, temporary folders, secrets in /etc and environment variables of the host are not there."""
     (tmp_path / "secret").write_text("s")
     python = os.path.realpath(sys.base_prefix)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
-    said = run(
-        scene,
+    output = run(
+        network,
         f"""
         find /home /root /tmp /srv /run /opt -type f | grep -v -e ^/run/plab/ -e ^{python} && echo SEEN
         ls -d {tmp_path} {Path(__file__).parent} /sys/class 2>/dev/null && echo SEEN
@@ -57,9 +59,9 @@ def test_it_sees_no_file_and_no_word_of_the_user(scene: Scene, tmp_path: Path, m
         env | sort
         """,
     )
-    assert "SEEN" not in said
-    assert "s3cr3t" not in said
-    names = {line.partition("=")[0] for line in said.splitlines() if "=" in line}
+    assert "SEEN" not in output
+    assert "s3cr3t" not in output
+    names = {line.partition("=")[0] for line in output.splitlines() if "=" in line}
     assert names <= {"LANG", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
@@ -70,38 +72,38 @@ number = ctypes.CDLL(None).syscall(KEYCTL, GET_KEYRING_ID, SESSION, 1)
 """
 
 
-def test_it_does_not_see_the_keys_of_the_users_session(scene: Scene) -> None:
-    """Tickets and passphrases lie in the session's keyring: an instance has one of its own."""
+def test_an_instance_has_a_session_keyring_of_its_own(network: PlannedNetwork) -> None:
+    """The host's session keyring holds tickets and passphrases: an instance does not see it."""
     ours: dict[str, int] = {}
-    exec(SESSION_KEYRING, ours)  # noqa: S102  # the same words here and there
-    said = run(scene, f"python3 - <<'END'\n{SESSION_KEYRING}\nprint('keyring', number)\nEND")
-    theirs = int(said.partition("keyring")[2].split()[0])
+    exec(SESSION_KEYRING, ours)  # noqa: S102  # the same code as in the instance
+    output = run(network, f"python3 - <<'END'\n{SESSION_KEYRING}\nprint('keyring', number)\nEND")
+    theirs = int(output.partition("keyring")[2].split()[0])
     assert theirs == -1 or theirs != ours["number"]
 
 
-def test_a_full_disk_is_its_own_matter(scene: Scene) -> None:
-    """Who fills his disk is told so, and the next machine boots and writes."""
-    said = run(scene, "head -c 1G /dev/zero > /srv/full || echo FULL")
-    assert "FULL" in said
-    assert "WRITTEN" in run(scene, "head -c 1M /dev/zero > /srv/file && echo WRITTEN")
+def test_a_full_disk_harms_no_other_instance(network: PlannedNetwork) -> None:
+    """An instance that fills its disk gets an error, and the next instance boots and writes."""
+    output = run(network, "head -c 1G /dev/zero > /srv/full || echo FULL")
+    assert "FULL" in output
+    assert "WRITTEN" in run(network, "head -c 1M /dev/zero > /srv/file && echo WRITTEN")
 
 
-def test_scripts_that_cannot_be_prepared_are_said(scene: Scene) -> None:
-    """The folder of the per-boot scripts was put out of the way: the next boot says what is wrong."""
-    name = scene.add(
+def test_scripts_that_cannot_be_prepared_are_logged(network: PlannedNetwork) -> None:
+    """The folder of the per-boot scripts is not a folder: the next boot logs what is wrong."""
+    name = network.add_instance(
         PROVIDER, "10.0.0.10", bash("cd /var/lib/cloud/scripts; rmdir per-boot; touch per-boot; echo ok > /dev/console")
     )
-    scene.show()
-    scene.says(name, "ok")
-    scene.machines[name] = replace(scene.machines[name], boot=2)
-    scene.show()
-    scene.says(name, "the scripts could not be prepared: File exists")
+    network.apply()
+    network.wait_for_output(name, "ok")
+    network.instances[name] = replace(network.instances[name], boot=2)
+    network.apply()
+    network.wait_for_output(name, "the scripts could not be prepared: File exists")
 
 
-def test_nothing_outside_its_vpc_answers(scene: Scene) -> None:
-    """The host's loopback and the internet are not there; a foreign address is silence, not an error."""
-    said = run(
-        scene,
+def test_nothing_outside_its_vpc_answers(network: PlannedNetwork) -> None:
+    """The host's loopback and the internet are not reachable; another network does not answer, without an error."""
+    output = run(
+        network,
         f"""
         python3 - <<'END'
 import socket
@@ -114,11 +116,11 @@ for address in (("127.0.0.1", 22), ("10.9.9.9", 80), ("192.0.2.1", 80)):
 END
         """,
     )
-    assert said.split()[:3] == ["ConnectionRefusedError", "TimeoutError", "TimeoutError"]
+    assert output.split()[:3] == ["ConnectionRefusedError", "TimeoutError", "TimeoutError"]
 
 
-def test_disks_outlive_a_stop_and_per_boot_scripts_run_at_each_start(scene: Scene) -> None:
-    """User data runs once; what lies in per-boot runs at every later boot, on the same disk, with a fresh /tmp."""
+def test_disks_survive_a_stop_and_per_boot_scripts_run_at_every_start(network: PlannedNetwork) -> None:
+    """User data runs once; the scripts in per-boot run at every later boot, on the same disk, with an empty /tmp."""
     script = bash(
         """
         mkdir -p /var/lib/cloud/scripts/per-boot
@@ -130,53 +132,53 @@ def test_disks_outlive_a_stop_and_per_boot_scripts_run_at_each_start(scene: Scen
         echo first > /dev/console
         """
     )
-    name = scene.add(PROVIDER, "10.0.0.10", script)
-    scene.show()
-    scene.says(name, "first")
+    name = network.add_instance(PROVIDER, "10.0.0.10", script)
+    network.apply()
+    network.wait_for_output(name, "first")
 
-    def is_as(wanted: tuple[int, bool]) -> bool:
-        return (scene.said(name).count("boot with kept 0"), bool(scene.traffic.pid_namespace(name))) == wanted
+    def matches(wanted: tuple[int, bool]) -> bool:
+        return (network.console(name).count("boot with kept 0"), bool(network.agent.pid_namespace(name))) == wanted
 
     for boot, wanted in ((2, (1, True)), (0, (1, False)), (3, (2, True))):
-        scene.machines[name] = replace(scene.machines[name], boot=boot)
-        scene.show()
-        until(functools.partial(is_as, wanted), "boot or stop")
-    assert scene.said(name).count("first") == 1
-    del scene.machines[name]
-    scene.show()
-    until(lambda: scene.traffic.pid_namespace(name) is None, "end")
+        network.instances[name] = replace(network.instances[name], boot=boot)
+        network.apply()
+        until(functools.partial(matches, wanted), "boot or stop")
+    assert network.console(name).count("first") == 1
+    del network.instances[name]
+    network.apply()
+    until(lambda: network.agent.pid_namespace(name) is None, "end")
 
 
 @pytest.mark.parametrize(
     ("command", "how"), [("shutdown -h now", "power-off"), ("poweroff", "power-off"), ("reboot", "restart")]
 )
-def test_it_can_end_itself(scene: Scene, command: str, how: str) -> None:
-    """`shutdown` and `reboot` work without systemd, and say which of them it was."""
-    name = scene.add(PROVIDER, "10.0.0.10", bash(f"{command}\n"))
-    scene.traffic.ended()
-    scene.show()
-    assert until(scene.traffic.ended, "end") == [Ended(name, 1, how)]
+def test_an_instance_can_shut_down_and_reboot(network: PlannedNetwork, command: str, how: str) -> None:
+    """`shutdown` and `reboot` work without systemd, and the agent reports which of them ended the instance."""
+    name = network.add_instance(PROVIDER, "10.0.0.10", bash(f"{command}\n"))
+    network.agent.take_ended()
+    network.apply()
+    assert until(network.agent.take_ended, "end") == [InstanceEnded(name, 1, how)]
 
 
-def test_its_end_takes_every_process_along(scene: Scene) -> None:
-    """Daemons that left their parents end with the machine."""
+def test_all_processes_end_with_their_instance(network: PlannedNetwork) -> None:
+    """Daemons that have left their parents end with the instance."""
     script = bash("setsid sleep 1000 & setsid nohup sh -c 'sleep 1000' >/dev/null & echo started >/dev/console")
-    name = scene.add(PROVIDER, "10.0.0.10", script)
-    scene.show()
-    scene.says(name, "started")
-    number = scene.traffic.pid_namespace(name)
-    assert number in namespaces()
-    del scene.machines[name]
-    scene.show()
-    until(lambda: number not in namespaces(), "end of all")
+    name = network.add_instance(PROVIDER, "10.0.0.10", script)
+    network.apply()
+    network.wait_for_output(name, "started")
+    number = network.agent.pid_namespace(name)
+    assert number in pid_namespaces()
+    del network.instances[name]
+    network.apply()
+    until(lambda: number not in pid_namespaces(), "end of all processes")
 
 
-def namespaces() -> set[int]:
-    """The PID namespaces of all processes that may be looked at."""
+def pid_namespaces() -> set[int]:
+    """The PID namespaces of all processes that this one may read."""
     found = set()
-    for each in Path("/proc").iterdir():
+    for path in Path("/proc").iterdir():
         try:
-            found.add((each / "ns" / "pid").stat().st_ino)
+            found.add((path / "ns" / "pid").stat().st_ino)
         except OSError:
             continue
     return found
@@ -190,21 +192,21 @@ def namespaces() -> set[int]:
         ("#!/bin/bash\nexit 3\n", "ended with exit code 3"),
     ],
 )
-def test_user_data_that_fails_says_so_on_the_console(scene: Scene, script: str, words: str) -> None:
-    """A script that cannot run, or fails, is no mystery."""
+def test_user_data_that_fails_is_logged_on_the_console(network: PlannedNetwork, script: str, words: str) -> None:
+    """The console says why a script cannot run, or with which exit code it failed."""
     import base64
 
-    name = scene.add(PROVIDER, "10.0.0.10", base64.b64encode(script.encode()).decode())
-    scene.show()
-    scene.says(name, words)
+    name = network.add_instance(PROVIDER, "10.0.0.10", base64.b64encode(script.encode()).decode())
+    network.apply()
+    network.wait_for_output(name, words)
 
 
-def test_a_talkative_script_does_not_stop_the_others(scene: Scene) -> None:
-    """The console keeps the last 64 KiB, and who writes without end slows nobody but himself."""
-    loud = scene.add(PROVIDER, "10.0.0.10", bash("yes loud > /dev/console &"))
-    scene.show()
-    scene.says(loud, "loud")
-    quiet = scene.add(PROVIDER, "10.0.0.11", bash("echo quiet > /dev/console"))
-    scene.show()
-    scene.says(quiet, "quiet")
-    until(lambda: len(scene.traffic.console(loud)) == 65536, "full console")
+def test_endless_output_does_not_slow_other_instances(network: PlannedNetwork) -> None:
+    """The console keeps the last 64 KiB, and an instance that writes without end slows no other one."""
+    loud = network.add_instance(PROVIDER, "10.0.0.10", bash("yes loud > /dev/console &"))
+    network.apply()
+    network.wait_for_output(loud, "loud")
+    quiet = network.add_instance(PROVIDER, "10.0.0.11", bash("echo quiet > /dev/console"))
+    network.apply()
+    network.wait_for_output(quiet, "quiet")
+    until(lambda: len(network.agent.console(loud)) == 65536, "full console")

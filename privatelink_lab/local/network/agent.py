@@ -1,8 +1,8 @@
-"""The carrier: makes the last picture that it was shown real, piece by piece, and tells what happens.
+"""The agent: changes the network piece by piece until it is as the last plan says, and reports what happens there.
 
-It speaks lines of JSON over a socket. It hears `{"picture": ...}` and `{"find": machine, "ask": N}`; it says
-`{"health": check, "verdict"}`, `{"console": machine, "data"}` (base64), `{"ended": machine, "boot", "how"}`
-and `{"answer": N, "pid_namespace"}`. When the socket ends, so does the carrier, and with it all that it made.
+It speaks lines of JSON over a socket. It receives `{"plan": ...}` and `{"find": instance, "request": N}`; it sends
+`{"health": check, "state"}`, `{"console": instance, "data"}` (base64), `{"ended": instance, "boot", "how"}`
+and `{"response": N, "pid_namespace"}`. When the socket is closed, the agent ends and all that it created with it.
 """
 
 from __future__ import annotations
@@ -17,157 +17,161 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.local.network.bridges import Network
-from privatelink_lab.local.network.health_checks import HEALTHY, watch
-from privatelink_lab.local.network.plan import Check, Door, Machine, Picture, Vpc
+from privatelink_lab.local.network.bridges import VpcBridge
+from privatelink_lab.local.network.health_checks import HEALTHY, run_health_check
+from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
 from privatelink_lab.local.network.relay import Relay
-from privatelink_lab.local.network.running_instance import RunningMachine
+from privatelink_lab.local.network.running_instance import RunningInstance
 
 LOG = logging.getLogger(__name__)
-AGAIN = 1.0  # seconds until what could not be made is tried again
-LONGEST = 1 << 26  # bytes of one line: a picture of some 100,000 things
+RETRY = 1.0  # seconds until what failed is tried again
+LONGEST_LINE = 1 << 26  # bytes: a plan of some 100,000 entries
 
 
-class Carrier:
-    """Everything that there is, by the ids of the picture."""
+class Agent:
+    """Everything that exists in the network, by the ids of the plan."""
 
     def __init__(self, scratch: Path, writer: asyncio.StreamWriter) -> None:
         self._scratch = scratch
         self._writer = writer
-        self._networks: dict[str, Network] = {}
+        self._bridges: dict[str, VpcBridge] = {}
         self._names: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._relays: dict[str, Relay] = {}
-        self._machines: dict[str, RunningMachine] = {}
-        self._checks: dict[str, tuple[Check, asyncio.Task[None]]] = {}
-        self._verdicts: dict[str, str] = {}
-        self._failed: dict[str, Exception] = {}  # of the last picture
+        self._instances: dict[str, RunningInstance] = {}
+        self._checks: dict[str, tuple[HealthCheck, asyncio.Task[None]]] = {}
+        self._health: dict[str, str] = {}
+        self._failed: dict[str, Exception] = {}  # of the last plan
         (scratch / "hosts").mkdir()
-        (scratch / "machines").mkdir()
+        (scratch / "instances").mkdir()
         (scratch / "root").mkdir()
 
-    def tell(self, **what: object) -> None:
-        """Say one line to the server."""
-        self._writer.write(json.dumps(what).encode() + b"\n")
+    def send(self, **message: object) -> None:
+        """Send one line to the server."""
+        self._writer.write(json.dumps(message).encode() + b"\n")
 
-    def find(self, machine: str) -> int | None:
-        """The number of a machine's PID namespace, which the host knows it by; None while it does not run."""
-        running = self._machines.get(machine)
-        if running is None or running.pid is None:
+    def pid_namespace(self, key: str) -> int | None:
+        """The inode of an instance's PID namespace, by which the host finds it; None while it does not run."""
+        instance = self._instances.get(key)
+        if instance is None or instance.pid is None:
             return None
-        return Path(f"/proc/{running.pid}/ns/pid").stat().st_ino
+        return Path(f"/proc/{instance.pid}/ns/pid").stat().st_ino
 
-    async def become(self, picture: Picture) -> bool:
-        """Make it real: first what goes, then what comes; whether all of it is. What cannot be made is logged once."""
+    async def apply(self, plan: NetworkPlan) -> bool:
+        """Remove what is no longer in the plan, then create what is; returns whether all of it succeeded.
+
+        A failure is logged once, however often it is tried again.
+        """
         failed, self._failed = self._failed, {}
-        await self._try("what goes", self._drop(picture))
-        await self._try("what comes", self._make(picture))
-        for what in self._failed.keys() - failed.keys():
-            LOG.error("%s could not be made", what, exc_info=self._failed[what])
+        await self._try("the removal of what is not in the plan", self._remove(plan))
+        await self._try("the creation of what is in the plan", self._create(plan))
+        for name in self._failed.keys() - failed.keys():
+            LOG.error("%s failed", name, exc_info=self._failed[name])
         return not self._failed
 
-    async def _try(self, what: str, work: Coroutine[Any, Any, None]) -> None:
-        """One thing that fails does not keep the others from being made."""
+    async def _try(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of the work; when it fails, the other parts go on."""
         try:
             await work
         except Exception as error:  # noqa: BLE001
-            self._failed[what] = error
+            self._failed[name] = error
 
-    # What goes.
+    # Removal.
 
-    async def _drop(self, picture: Picture) -> None:
-        await self._drop_doors(picture.doors)
-        self._drop_checks(picture.checks)
-        await self._drop_machines(picture.machines)
-        for gone in self._networks.keys() - picture.vpcs.keys():
-            self._networks.pop(gone).close()
-            (self._scratch / "hosts" / gone).unlink(missing_ok=True)
-            self._names.pop(gone, None)
+    async def _remove(self, plan: NetworkPlan) -> None:
+        await self._remove_ports(plan.ports)
+        self._remove_checks(plan.checks)
+        await self._remove_instances(plan.instances)
+        for key in self._bridges.keys() - plan.vpcs.keys():
+            self._bridges.pop(key).close()
+            (self._scratch / "hosts" / key).unlink(missing_ok=True)
+            self._names.pop(key, None)
 
-    async def _drop_doors(self, doors: Mapping[str, Door]) -> None:
+    async def _remove_ports(self, ports: Mapping[str, ListeningPort]) -> None:
         for key in list(self._relays):
-            here, there = self._relays[key].door, doors.get(key)
-            if there is None or (here.vpc, here.address, here.port) != (there.vpc, there.address, there.port):
+            now, wanted = self._relays[key].port, ports.get(key)
+            if wanted is None or (now.vpc, now.address, now.port) != (wanted.vpc, wanted.address, wanted.port):
                 self._relays.pop(key).close()
-        await asyncio.sleep(0)  # closed sockets leave in the next round
+        await asyncio.sleep(0)  # asyncio closes the sockets in its next round
 
-    def _drop_checks(self, checks: Mapping[str, Check]) -> None:
+    def _remove_checks(self, checks: Mapping[str, HealthCheck]) -> None:
         for key in list(self._checks):
             if checks.get(key) != self._checks[key][0]:
                 _, task = self._checks.pop(key)
                 task.cancel()
-                self._verdicts.pop(key, None)
+                self._health.pop(key, None)
 
-    async def _drop_machines(self, machines: Mapping[str, Machine]) -> None:
-        for key, running in list(self._machines.items()):
-            wanted = machines.get(key)
+    async def _remove_instances(self, instances: Mapping[str, InstancePlan]) -> None:
+        for key, running in list(self._instances.items()):
+            wanted = instances.get(key)
             if wanted is None:
-                del self._machines[key]  # first: what cannot be removed must not be tried for ever
-                await self._try(f"end of machine {key}", running.remove())
+                del self._instances[key]  # first: a removal that fails must not be tried for ever
+                await self._try(f"the removal of instance {key}", running.remove())
             elif running.boot and running.boot != wanted.boot:
                 await running.stop()
 
-    # What comes.
+    # Creation and change.
 
-    async def _make(self, picture: Picture) -> None:
-        for key, vpc in picture.vpcs.items():
-            doors = (each for each in picture.doors.values() if each.vpc == key)
-            await self._try(f"network {key}", self._be_network(key, vpc, doors))
-        for key, door in picture.doors.items():
-            await self._try(f"door {key}", self._be_door(key, door))
-        for key, machine in picture.machines.items():
-            await self._try(f"machine {key}", self._be_machine(key, machine))
-        for key, check in picture.checks.items():
-            if key not in self._checks and check.target.vpc in self._networks:
-                self._checks[key] = check, asyncio.get_running_loop().create_task(self._watch(key, check))
+    async def _create(self, plan: NetworkPlan) -> None:
+        for key, vpc in plan.vpcs.items():
+            ports = (port for port in plan.ports.values() if port.vpc == key)
+            await self._try(f"the setup of VPC {key}", self._ensure_vpc(key, vpc, ports))
+        for key, port in plan.ports.items():
+            await self._try(f"the setup of port {key}", self._ensure_port(key, port))
+        for key, instance in plan.instances.items():
+            await self._try(f"the setup of instance {key}", self._ensure_instance(key, instance))
+        for key, check in plan.checks.items():
+            if key not in self._checks and check.target.vpc in self._bridges:
+                self._checks[key] = check, asyncio.get_running_loop().create_task(self._check_health(key, check))
 
-    async def _be_network(self, key: str, vpc: Vpc, doors: Iterable[Door]) -> None:
-        if key not in self._networks:
-            network = Network()
+    async def _ensure_vpc(self, key: str, vpc: VpcPlan, ports: Iterable[ListeningPort]) -> None:
+        if key not in self._bridges:
+            bridge = VpcBridge()
             try:
-                await network.open()
+                await bridge.create()
                 (self._scratch / "hosts" / key).touch()
             except BaseException:
-                network.close()
+                bridge.close()
                 raise
-            self._networks[key] = network
-        await self._networks[key].hold({*vpc.routers, *(f"{each.address}/32" for each in doors)})
+            self._bridges[key] = bridge
+        await self._bridges[key].set_addresses({*vpc.routers, *(f"{port.address}/32" for port in ports)})
         if self._names.get(key) != vpc.names:
-            # In place: a file that is put over the old one would not be seen through the mounts of it.
+            # Written in place: the instances' mounts would still show the old file after a replace.
             (self._scratch / "hosts" / key).write_text(hosts_file(vpc.names))
             self._names[key] = vpc.names
 
-    async def _be_door(self, key: str, door: Door) -> None:
+    async def _ensure_port(self, key: str, port: ListeningPort) -> None:
         if key in self._relays:
-            self._relays[key].change(door)
+            self._relays[key].change(port)
             return
-        relay = Relay(door, lambda vpc: self._networks[vpc].namespace, self._is_healthy)
+        relay = Relay(port, lambda vpc: self._bridges[vpc].namespace, self._is_healthy)
         await relay.open()
         self._relays[key] = relay
 
-    async def _be_machine(self, key: str, machine: Machine) -> None:
-        if key not in self._machines:
-            self._machines[key] = RunningMachine(
-                self._scratch / "machines" / key,
-                on_output=lambda data: self.tell(console=key, data=base64.b64encode(data).decode()),
-                on_end=lambda boot, how: self.tell(ended=key, boot=boot, how=how),
+    async def _ensure_instance(self, key: str, instance: InstancePlan) -> None:
+        if key not in self._instances:
+            self._instances[key] = RunningInstance(
+                self._scratch / "instances" / key,
+                on_output=lambda data: self.send(console=key, data=base64.b64encode(data).decode()),
+                on_end=lambda boot, how: self.send(ended=key, boot=boot, how=how),
             )
-        running = self._machines[key]
-        if machine.boot and running.boot != machine.boot:
-            network = await self._networks[machine.vpc].plug(machine.address, machine.router, machine.reaches)
-            hosts = self._scratch / "hosts" / machine.vpc
-            running.start(machine, network, root=self._scratch / "root", hosts=hosts)
+        running = self._instances[key]
+        if instance.boot and running.boot != instance.boot:
+            bridge = self._bridges[instance.vpc]
+            network = await bridge.attach(instance.address, instance.router, instance.vpc_cidrs)
+            hosts = self._scratch / "hosts" / instance.vpc
+            running.start(instance, network, root=self._scratch / "root", hosts=hosts)
 
     # Health.
 
     def _is_healthy(self, check: str) -> bool:
-        return self._verdicts.get(check) == HEALTHY
+        return self._health.get(check) == HEALTHY
 
-    async def _watch(self, key: str, check: Check) -> None:
-        def report(verdict: str) -> None:
-            self._verdicts[key] = verdict
-            self.tell(health=key, verdict=verdict)
+    async def _check_health(self, key: str, check: HealthCheck) -> None:
+        def report(state: str) -> None:
+            self._health[key] = state
+            self.send(health=key, state=state)
 
-        await watch(check, self._networks[check.target.vpc].namespace, report)
+        await run_health_check(check, self._bridges[check.target.vpc].namespace, report)
 
 
 def hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
@@ -176,28 +180,28 @@ def hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def carry(scratch: Path, control: socket.socket) -> None:
-    """Serve the control socket until it ends."""
-    reader, writer = await asyncio.open_connection(sock=control, limit=LONGEST)
-    carrier = Carrier(scratch, writer)
-    carrier.tell(ready=True)
-    pictures: asyncio.Queue[Picture] = asyncio.Queue()
-    painter = asyncio.get_running_loop().create_task(_paint(carrier, pictures))
+async def run(scratch: Path, control: socket.socket) -> None:
+    """Serve the control socket until it is closed."""
+    reader, writer = await asyncio.open_connection(sock=control, limit=LONGEST_LINE)
+    agent = Agent(scratch, writer)
+    agent.send(ready=True)
+    plans: asyncio.Queue[NetworkPlan] = asyncio.Queue()
+    applying = asyncio.get_running_loop().create_task(_apply_plans(agent, plans))
     while line := await reader.readline():
-        heard = json.loads(line)
-        if "picture" in heard:
-            pictures.put_nowait(Picture.read(heard["picture"]))
+        message = json.loads(line)
+        if "plan" in message:
+            plans.put_nowait(NetworkPlan.read(message["plan"]))
         else:
-            carrier.tell(answer=heard["ask"], pid_namespace=carrier.find(heard["find"]))
-    painter.cancel()
+            agent.send(response=message["request"], pid_namespace=agent.pid_namespace(message["find"]))
+    applying.cancel()
 
 
-async def _paint(carrier: Carrier, pictures: asyncio.Queue[Picture]) -> None:
-    """One picture after the other, of those that came meanwhile only the last; and that one again until it is real."""
-    picture, is_real = Picture(), True
+async def _apply_plans(agent: Agent, plans: asyncio.Queue[NetworkPlan]) -> None:
+    """Apply the newest plan, leave out older ones that came meanwhile, and try again after a failure."""
+    plan, is_done = NetworkPlan(), True
     while True:
         with suppress(TimeoutError):
-            picture = await asyncio.wait_for(pictures.get(), None if is_real else AGAIN)
-        while not pictures.empty():
-            picture = pictures.get_nowait()
-        is_real = await carrier.become(picture)
+            plan = await asyncio.wait_for(plans.get(), None if is_done else RETRY)
+        while not plans.empty():
+            plan = plans.get_nowait()
+        is_done = await agent.apply(plan)

@@ -1,4 +1,4 @@
-"""The server's end of the network: start the carrier, show it pictures, and remember what it tells."""
+"""The server's end of the agent: starts it, sends it plans, and keeps what it reports."""
 
 from __future__ import annotations
 
@@ -15,172 +15,168 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from privatelink_lab.local.network.plan import Picture
+from privatelink_lab.local.network.plan import NetworkPlan
 
 LOG = logging.getLogger(__name__)
-READY = 20.0  # seconds that the carrier may take to be ready
-ANSWER = 5.0  # seconds that it may take to answer
-PARTING = 5.0  # seconds that it may take to end
+READY_TIMEOUT = 20.0  # seconds until the agent is ready
+RESPONSE_TIMEOUT = 5.0  # seconds until the agent responds
+STOP_TIMEOUT = 5.0  # seconds until the agent has ended by itself
 ENDED = "The network has ended."
-KEPT = 65536  # bytes of console output that EC2 keeps
+CONSOLE_SIZE = 65536  # bytes of console output that EC2 keeps
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A machine that ended by itself: `how` is power-off, restart or crash."""
+class InstanceEnded:
+    """An instance that shut down, rebooted or crashed by itself: `how` is power-off, restart or crash."""
 
-    machine: str
+    instance: str
     boot: int
     how: str
 
 
-class NoTraffic:
-    """A local AWS without packets: what is registered counts as well, and consoles stay empty."""
+class NoAgent:
+    """A local AWS without packets: registered targets count as healthy, and consoles stay empty."""
 
     def __init__(self, why_not: str = "This local AWS was started without a network.") -> None:
         self.why_not = why_not
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no process runs."""
 
-    def show(self, _: Picture) -> None:
-        """Nothing comes of it."""
+    def apply(self, _: NetworkPlan) -> None:
+        """Do nothing with the plan."""
 
     def health(self, _: str) -> str:
-        """Healthy: nobody can say otherwise."""
+        """Healthy: there is no check that could fail."""
         return "healthy"
 
     def console(self, _: str) -> bytes:
-        """Nothing: nobody writes."""
+        """Nothing: no instance writes."""
         return b""
 
-    def ended(self) -> list[Ended]:
-        """None ever."""
+    def take_ended(self) -> list[InstanceEnded]:
+        """Always empty."""
         return []
 
     def pid_namespace(self, _: str) -> int | None:
-        """None ever."""
+        """Always None."""
 
     def has_ended(self) -> bool:
-        """It never was there."""
+        """False: it never ran."""
         return False
 
 
-class Traffic:
-    """The packets of one local AWS. `why_not` says why there are none, '' while there are; `process` carries them."""
+class AgentClient:
+    """Starts the agent, whose process is `process`. `why_not` says why no packets flow, and is '' while they do."""
 
     def __init__(self) -> None:
         self.why_not = "The network is starting."
-        self._shown: Picture | None = None
+        self._plan: NetworkPlan | None = None
         self._health: dict[str, str] = {}
         self._consoles: dict[str, bytes] = {}
-        self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self._answers: dict[int, queue.SimpleQueue[int | None]] = {}
+        self._ended: queue.SimpleQueue[InstanceEnded] = queue.SimpleQueue()
+        self._responses: dict[int, queue.SimpleQueue[int | None]] = {}
         self._numbers = itertools.count(1)
-        self._known = threading.Event()
+        self._is_decided = threading.Event()  # ready, refused or ended
         self._lock = threading.Lock()
-        self._here, there = socket.socketpair()
-        with there:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "privatelink_lab.local.network.agent_process"],
-                stdin=there.fileno(),
-                stdout=2,
-                cwd="/",
-            )
-        self._thread = threading.Thread(target=self._listen, name="traffic", daemon=True)
+        self._control, agents_end = socket.socketpair()
+        command = [sys.executable, "-m", "privatelink_lab.local.network.agent_process"]
+        with agents_end:
+            self.process = subprocess.Popen(command, stdin=agents_end.fileno(), stdout=2, cwd="/")  # noqa: S603
+        self._thread = threading.Thread(target=self._receive, name="traffic", daemon=True)
         self._thread.start()
 
-    def wait(self) -> Traffic | NoTraffic:
-        """Itself once it is ready, or NoTraffic with the reason where the system allows none."""
-        if not self._known.wait(READY):
-            self.why_not = f"The network was not ready after {READY:.0f} seconds."
+    def wait(self) -> AgentClient | NoAgent:
+        """The client itself once the agent is ready, or NoAgent with the reason why the system allows none."""
+        if not self._is_decided.wait(READY_TIMEOUT):
+            self.why_not = f"The network was not ready after {READY_TIMEOUT:.0f} seconds."
         if not self.why_not:
             return self
         self.stop()
-        return NoTraffic(self.why_not)
+        return NoAgent(self.why_not)
 
     def stop(self) -> None:
-        """End the carrier and everything in it."""
-        self._here.shutdown(socket.SHUT_RDWR)
+        """End the agent and everything that runs in its network."""
+        self._control.shutdown(socket.SHUT_RDWR)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PARTING)
+            self.process.wait(STOP_TIMEOUT)
         self.process.kill()
         self.process.wait()
         self._thread.join()
-        self._here.close()
+        self._control.close()
 
-    def show(self, picture: Picture) -> None:
-        """Let it be so, soon; nothing is sent when nothing has changed."""
-        if self.why_not or picture == self._shown:
+    def apply(self, plan: NetworkPlan) -> None:
+        """Send the plan, which the agent then carries out; a plan that equals the last one is not sent."""
+        if self.why_not or plan == self._plan:
             return
-        self._shown = picture
+        self._plan = plan
         with self._lock:
-            self._health = {key: each for key, each in self._health.items() if key in picture.checks}
-            self._consoles = {key: each for key, each in self._consoles.items() if key in picture.machines}
-        self._send(picture=picture.as_json())
+            self._health = {key: state for key, state in self._health.items() if key in plan.checks}
+            self._consoles = {key: text for key, text in self._consoles.items() if key in plan.instances}
+        self._send(plan=plan.as_json())
 
     def health(self, check: str) -> str:
-        """`healthy` or `unhealthy`; '' before the first verdict. Nothing is well once the network has ended."""
+        """`healthy` or `unhealthy`; '' before the first result; `unhealthy` once the network has ended."""
         if self.why_not:
             return "unhealthy"
         with self._lock:
             return self._health.get(check, "")
 
-    def console(self, machine: str) -> bytes:
-        """The last 64 KiB that a machine wrote to its console."""
+    def console(self, instance: str) -> bytes:
+        """The last 64 KiB that an instance wrote to its console."""
         with self._lock:
-            return self._consoles.get(machine, b"")
+            return self._consoles.get(instance, b"")
 
-    def ended(self) -> list[Ended]:
-        """The machines that ended by themselves since the last call."""
+    def take_ended(self) -> list[InstanceEnded]:
+        """The instances that ended by themselves since the last call."""
         found = []
         with suppress(queue.Empty):
             while True:
                 found.append(self._ended.get_nowait())
         return found
 
-    def pid_namespace(self, machine: str) -> int | None:
-        """The number of a running machine's PID namespace; None when there is none, or no answer within ANSWER."""
-        number, answer = next(self._numbers), queue.SimpleQueue[int | None]()
-        self._answers[number] = answer
+    def pid_namespace(self, instance: str) -> int | None:
+        """The inode of a running instance's PID namespace; None if it does not run or RESPONSE_TIMEOUT is over."""
+        number, response = next(self._numbers), queue.SimpleQueue[int | None]()
+        self._responses[number] = response
         try:
-            self._send(find=machine, ask=number)
-            return answer.get(timeout=ANSWER)
+            self._send(find=instance, request=number)
+            return response.get(timeout=RESPONSE_TIMEOUT)
         except queue.Empty:
             return None
         finally:
-            del self._answers[number]
+            del self._responses[number]
 
     def has_ended(self) -> bool:
-        """Whether it was there, and is no more: nothing that ran in it will come back."""
+        """Whether the agent ran and has ended: what ran in its network does not come back."""
         return self.why_not == ENDED
 
-    def _send(self, **what: object) -> None:
-        with suppress(OSError):  # it has ended, which `_listen` says
-            self._here.sendall(json.dumps(what).encode() + b"\n")
+    def _send(self, **message: object) -> None:
+        with suppress(OSError):  # the agent has ended, which `_receive` finds out
+            self._control.sendall(json.dumps(message).encode() + b"\n")
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         try:
-            with suppress(OSError), self._here.makefile("rb") as lines:
+            with suppress(OSError), self._control.makefile("rb") as lines:
                 for line in lines:
-                    self._hear(json.loads(line))
+                    self._handle(json.loads(line))
         except (ValueError, LookupError):
-            LOG.exception("the network said what nobody understands")
-        self.why_not = self.why_not if self._known.is_set() and self.why_not else ENDED
-        self._known.set()
+            LOG.exception("the network agent sent a message that is not understood")
+        self.why_not = self.why_not if self._is_decided.is_set() and self.why_not else ENDED
+        self._is_decided.set()
 
-    def _hear(self, heard: dict[str, Any]) -> None:
-        if "ready" in heard or "refused" in heard:
-            self.why_not = heard.get("refused", "")
-            self._known.set()
-        elif "health" in heard:
+    def _handle(self, message: dict[str, Any]) -> None:
+        if "ready" in message or "refused" in message:
+            self.why_not = message.get("refused", "")
+            self._is_decided.set()
+        elif "health" in message:
             with self._lock:
-                self._health[heard["health"]] = heard["verdict"]
-        elif "console" in heard:
+                self._health[message["health"]] = message["state"]
+        elif "console" in message:
             with self._lock:
-                before = self._consoles.get(heard["console"], b"")
-                self._consoles[heard["console"]] = (before + base64.b64decode(heard["data"]))[-KEPT:]
-        elif "ended" in heard:
-            self._ended.put(Ended(heard["ended"], heard["boot"], heard["how"]))
-        elif heard["answer"] in self._answers:
-            self._answers[heard["answer"]].put(heard["pid_namespace"])
+                before = self._consoles.get(message["console"], b"")
+                self._consoles[message["console"]] = (before + base64.b64decode(message["data"]))[-CONSOLE_SIZE:]
+        elif "ended" in message:
+            self._ended.put(InstanceEnded(message["ended"], message["boot"], message["how"]))
+        elif message["response"] in self._responses:
+            self._responses[message["response"]].put(message["pid_namespace"])

@@ -1,7 +1,7 @@
-"""The first process of an instance: it builds the instance's view of the system, runs its scripts, and reaps.
+"""The first process of an instance: builds the instance's file system, runs its scripts, and reaps processes.
 
-It is started with a plan on stdin and the standard library only. What the instance sees: the system
-read-only, folders of its own, no file of the user's, none of the host's environment or processes.
+It reads BootSettings from stdin and imports the standard library only. The instance sees the host's programs
+read-only and folders of its own, but no file of the user and none of the host's environment or processes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from privatelink_lab.local.network import system_calls as kernel
+from privatelink_lab.local.network import system_calls
 
-SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
-SETTINGS = (  # of /etc: what programs need, and nothing that is secret or about the host
+SYSTEM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+ETC_FILES = (  # of /etc: what programs need, and nothing that is secret or about the host
     "alternatives",
     "bash.bashrc",
     "ca-certificates",
@@ -35,90 +35,93 @@ SETTINGS = (  # of /etc: what programs need, and nothing that is secret or about
     "profile",
     "protocols",
     "services",
-    "ssl/certs",  # and not private, where the host keeps its keys
+    "ssl/certs",  # but not ssl/private, where the host keeps its keys
     "ssl/openssl.cnf",
     "terminfo",
 )
-DISK = ("home", "opt", "root", "srv", "var")  # these outlive a stop and a start
+DISK_FOLDERS = ("home", "opt", "root", "srv", "var")  # they survive a stop and a start
 DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 HIDDEN_PROC = ("kallsyms", "kcore", "key-users", "keys", "kmsg", "sched_debug", "sysrq-trigger", "timer_list")
 USERS = "root:x:0:0:root:/root:/bin/bash\n"
 GROUPS = "root:x:0:\n"
-LOOKUP = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
+NSSWITCH = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
 PROGRAMS = "run/plab"
 PATH = f"/{PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PER_BOOT = Path("/var/lib/cloud/scripts/per-boot")
 USER_DATA = Path("/var/lib/cloud/instance/scripts/part-001")
-BOOTED = Path("/var/lib/cloud/instance/sem/config_scripts_user")
-SIZE = "64m"  # of what is written outside the disk's folders
+USER_DATA_DONE = Path("/var/lib/cloud/instance/sem/config_scripts_user")
+MEMORY_SIZE = "64m"  # for files outside DISK_FOLDERS
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to boot: `network` is a descriptor; `root` an empty folder to build on; the rest are paths and words."""
+class BootSettings:
+    """How to boot one instance: `network` is the descriptor of its namespace, `root` an empty folder to mount on.
+
+    `shutdown_commands` is the text of that module, `user_data` is in base64; the others are paths and names.
+    """
 
     network: int
     root: str
     disk: str
     console: str
     hosts: str
-    power: str
+    shutdown_commands: str
     host_name: str
-    script: str
+    user_data: str
     python: str
     prefix: str
 
     def as_json(self) -> str:
-        """The same as text."""
+        """The settings as JSON."""
         return json.dumps(asdict(self))
 
 
 def main() -> None:
-    """Boot by the plan on stdin, and stay until somebody ends this PID namespace."""
-    plan = Plan(**json.load(sys.stdin))
-    kernel.enter(plan.network, kernel.NEWNET)
-    os.close(plan.network)
-    kernel.unshare(kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC)
-    kernel.mount("none", "/", flags=kernel.RECURSIVE | kernel.PRIVATE)
-    kernel.set_host_name(plan.host_name)
-    _build(plan, Path(plan.root))
-    kernel.change_root(plan.root)
-    # Without these nobody inside can undo a mount, also where the user is the host's root.
-    kernel.give_up(kernel.GIVEN_UP.values())
+    """Boot with the settings on stdin, and run until this PID namespace is ended."""
+    settings = BootSettings(**json.load(sys.stdin))
+    system_calls.enter(settings.network, system_calls.NEWNET)
+    os.close(settings.network)
+    system_calls.unshare(system_calls.NEWNS | system_calls.NEWUTS | system_calls.NEWIPC)
+    system_calls.mount("none", "/", flags=system_calls.RECURSIVE | system_calls.PRIVATE)
+    system_calls.set_host_name(settings.host_name)
+    _build_root(settings, Path(settings.root))
+    system_calls.change_root(settings.root)
+    # Without these no process in the instance can undo a mount, also where the user is root on the host.
+    system_calls.drop_capabilities(system_calls.DROPPED_CAPABILITIES.values())
     os.setsid()
     console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY)
     null = os.open("/dev/null", os.O_RDWR)
     for number, source in enumerate((null, console, console)):
         os.dup2(source, number)
     os.closerange(3, 64)
-    _run_scripts(plan)
+    _run_scripts(settings)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # from here on the system reaps
     _reap()
     while True:
         signal.pause()
 
 
-def _build(plan: Plan, root: Path) -> None:
-    kernel.mount("tmpfs", root, "tmpfs", kernel.NOSUID | kernel.NODEV, f"size={SIZE},mode=755")
-    for name in SYSTEM:
-        _show(Path("/", name), root / name)
-    for name in DISK:
+def _build_root(settings: BootSettings, root: Path) -> None:
+    system_calls.mount("tmpfs", root, "tmpfs", system_calls.NOSUID | system_calls.NODEV, f"size={MEMORY_SIZE},mode=755")
+    for name in SYSTEM_FOLDERS:
+        _expose(Path("/", name), root / name)
+    for name in DISK_FOLDERS:
         (root / name).mkdir()
-        kernel.bind(Path(plan.disk, name), root / name)
-    prefix = Path(plan.prefix)
-    if prefix.parts[1] not in SYSTEM:
-        (root / plan.prefix.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        _show(prefix, root / plan.prefix.lstrip("/"))
+        system_calls.bind(Path(settings.disk, name), root / name)
+    prefix = Path(settings.prefix)
+    if prefix.parts[1] not in SYSTEM_FOLDERS:
+        (root / settings.prefix.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        _expose(prefix, root / settings.prefix.lstrip("/"))
     (root / "tmp").mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
-    _settings(plan, root / "etc")
-    _processes(root / "proc")
-    _devices(plan, root / "dev")
-    _programs(plan, root / PROGRAMS)
+    _build_etc(settings, root / "etc")
+    _mount_proc(root / "proc")
+    _build_dev(settings, root / "dev")
+    _install_programs(settings, root / PROGRAMS)
 
 
-def _show(source: Path, target: Path) -> None:
-    """The host's folder or file, read-only, or its link as a link; nothing where it has none."""
+def _expose(source: Path, target: Path) -> None:
+    """Mount a folder or file of the host read-only, or copy its symbolic link; do nothing if the host has none."""
     if not os.path.lexists(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,41 +132,41 @@ def _show(source: Path, target: Path) -> None:
         target.mkdir(exist_ok=True)
     else:
         target.touch()
-    kernel.bind(source, target)
-    kernel.protect(target)
+    system_calls.bind(source, target)
+    system_calls.protect(target)
 
 
-def _settings(plan: Plan, etc: Path) -> None:
+def _build_etc(settings: BootSettings, etc: Path) -> None:
     etc.mkdir()
-    for name in SETTINGS:
-        _show(Path("/etc", name), etc / name)
+    for name in ETC_FILES:
+        _expose(Path("/etc", name), etc / name)
     (etc / "passwd").write_text(USERS)
     (etc / "group").write_text(GROUPS)
-    (etc / "nsswitch.conf").write_text(LOOKUP)
+    (etc / "nsswitch.conf").write_text(NSSWITCH)
     (etc / "host.conf").write_text("multi on\n")  # a name may have several addresses: an endpoint's has one per zone
-    (etc / "hostname").write_text(f"{plan.host_name}\n")
+    (etc / "hostname").write_text(f"{settings.host_name}\n")
     (etc / "hosts").touch()
-    kernel.bind(plan.hosts, etc / "hosts")
-    kernel.protect(etc / "hosts")
+    system_calls.bind(settings.hosts, etc / "hosts")
+    system_calls.protect(etc / "hosts")
 
 
-def _processes(proc: Path) -> None:
-    """Its own processes; the system's switches cannot be moved, for the host's root is root here too."""
+def _mount_proc(proc: Path) -> None:
+    """Show the instance's own processes; read-only, since root of the host could else change the host's settings."""
     proc.mkdir()
-    kernel.mount("proc", proc, "proc", kernel.NOSUID | kernel.NODEV)
+    system_calls.mount("proc", proc, "proc", system_calls.NOSUID | system_calls.NODEV)
     for name in HIDDEN_PROC:
         if (proc / name).exists():
-            kernel.bind("/dev/null", proc / name)
-    kernel.protect(proc)
+            system_calls.bind("/dev/null", proc / name)
+    system_calls.protect(proc)
 
 
-def _devices(plan: Plan, dev: Path) -> None:
+def _build_dev(settings: BootSettings, dev: Path) -> None:
     dev.mkdir()
     for name in DEVICES:
         (dev / name).touch()
-        kernel.bind(Path("/dev", name), dev / name)
+        system_calls.bind(Path("/dev", name), dev / name)
     (dev / "console").touch()
-    kernel.bind(plan.console, dev / "console")
+    system_calls.bind(settings.console, dev / "console")
     (dev / "shm").mkdir()
     (dev / "shm").chmod(0o1777)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -171,46 +174,46 @@ def _devices(plan: Plan, dev: Path) -> None:
     (dev / "fd").symlink_to("/proc/self/fd")
 
 
-def _programs(plan: Plan, folder: Path) -> None:
-    """`python3`, where the system has none, and what ends the machine."""
+def _install_programs(settings: BootSettings, folder: Path) -> None:
+    """`python3`, in case the system has none, and the shutdown commands."""
     folder.mkdir(parents=True)
-    (folder / "python3").symlink_to(plan.python)
+    (folder / "python3").symlink_to(settings.python)
     for name in ("halt", "poweroff", "reboot", "shutdown"):
-        (folder / name).write_text(f"#!{plan.python} -IS\n{plan.power}")
+        (folder / name).write_text(f"#!{settings.python} -IS\n{settings.shutdown_commands}")
         (folder / name).chmod(0o755)
 
 
-def _run_scripts(plan: Plan) -> None:
-    """As cloud-init: the user data once, at the first boot, and what lies in per-boot at each boot before it."""
+def _run_scripts(settings: BootSettings) -> None:
+    """As cloud-init does: at every boot the scripts in per-boot, then the user data, at the first boot only."""
     try:
-        scripts = _scripts(plan)
+        scripts = _scripts(settings)
     except OSError as error:  # a full disk
-        _say(f"the scripts could not be prepared: {error.strerror}")
+        _log(f"the scripts could not be prepared: {error.strerror}")
         return
     environment = {"PATH": PATH, "LANG": "C.UTF-8"}
-    for each in scripts:
+    for script in scripts:
         try:
-            done = subprocess.run([each], cwd="/", env=environment, check=False)  # noqa: S603  # what it is for
+            done = subprocess.run([script], cwd="/", env=environment, check=False)  # noqa: S603  # the user's own script
             if done.returncode:
-                _say(f"{each} ended with exit code {done.returncode}")
+                _log(f"{script} ended with exit code {done.returncode}")
         except OSError as error:
-            _say(f"{each} could not be run: {error.strerror}")
+            _log(f"{script} could not be run: {error.strerror}")
 
 
-def _scripts(plan: Plan) -> list[Path]:
+def _scripts(settings: BootSettings) -> list[Path]:
     PER_BOOT.mkdir(parents=True, exist_ok=True)
-    scripts = sorted(each for each in PER_BOOT.iterdir() if os.access(each, os.X_OK))
-    if not BOOTED.exists():
-        BOOTED.parent.mkdir(parents=True, exist_ok=True)
-        BOOTED.touch()  # before it runs: what is cut short does not run again
-        scripts += _user_data(base64.b64decode(plan.script))
+    scripts = sorted(path for path in PER_BOOT.iterdir() if os.access(path, os.X_OK))
+    if not USER_DATA_DONE.exists():
+        USER_DATA_DONE.parent.mkdir(parents=True, exist_ok=True)
+        USER_DATA_DONE.touch()  # before it runs: user data that is interrupted does not run again
+        scripts += _write_user_data(base64.b64decode(settings.user_data))
     return scripts
 
 
-def _user_data(script: bytes) -> list[Path]:
+def _write_user_data(script: bytes) -> list[Path]:
     if not script.startswith(b"#!"):
         if script:
-            _say("the user data is no script: it does not begin with #!")
+            _log("the user data is no script: it does not begin with #!")
         return []
     USER_DATA.parent.mkdir(parents=True, exist_ok=True)
     USER_DATA.write_bytes(script)
@@ -218,7 +221,7 @@ def _user_data(script: bytes) -> list[Path]:
     return [USER_DATA]
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     os.write(1, f"cloud-init: {text}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""What should be: the server draws it, the carrier makes it so. Plain values that go through JSON."""
+"""The desired network: the server builds it, the agent carries it out. Plain values that go through JSON."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Vpc:
-    """One network. `routers` are the first addresses of its subnets with their lengths; `names` is its DNS."""
+class VpcPlan:
+    """One network. `routers` are the first addresses of its subnets with prefix lengths; `names` is its DNS."""
 
     routers: tuple[str, ...] = ()
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Machine:
-    """One instance, or a visitor's shell. Its disk stays as long as it is in the picture.
+class InstancePlan:
+    """An instance, also the one that `plab local shell` opens a shell in. Its disk stays while it is in the plan.
 
-    `boot` counts its starts, 0 while it does not run; `script` is its user data, in base64.
+    `boot` counts its starts and is 0 while it is stopped; `user_data` is in base64. The instance reaches
+    `vpc_cidrs` directly and everything else through `router`.
     """
 
     vpc: str
     address: str
     router: str
-    reaches: tuple[str, ...]
+    vpc_cidrs: tuple[str, ...]
     host_name: str
     boot: int
-    script: str = ""
+    user_data: str = ""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a balancer may send a flow: an address in its own VPC, from a node's address; `check` tells its health."""
+    """A target in a balancer's VPC. `check` is the id of its health check, `source` the address of the balancer."""
 
     check: str
     vpc: str
@@ -43,64 +44,67 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Door:
+class ListeningPort:
     """A port of a balancer's or endpoint's network interface.
 
-    `admits` are the networks that its security groups let in. `connected` is False where nobody has
-    accepted, or somebody has rejected: nothing answers then, and what flows is cut.
+    `allowed_cidrs` are the networks that its security groups admit. `connected` is False while the
+    endpoint's connection is not accepted: the port does not answer then, and open connections are reset.
     """
 
     vpc: str
     address: str
     port: int
-    admits: tuple[str, ...]
+    allowed_cidrs: tuple[str, ...]
     connected: bool
     targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True)
-class Check:
-    """A health check, in real seconds; with a `path` it is HTTP, and `codes` are the answers that are well."""
+class HealthCheck:
+    """A health check, in real seconds. With a `path` it is HTTP, and `codes` are the statuses of a healthy target."""
 
     target: Target
     interval: float
     timeout: float
-    healthy: int
-    unhealthy: int
+    healthy_threshold: int
+    unhealthy_threshold: int
     path: str | None = None
     codes: str = "200-399"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Everything at one moment, by id."""
+class NetworkPlan:
+    """The whole desired network at one moment, by id."""
 
-    vpcs: Mapping[str, Vpc] = field(default_factory=dict)
-    machines: Mapping[str, Machine] = field(default_factory=dict)
-    doors: Mapping[str, Door] = field(default_factory=dict)
-    checks: Mapping[str, Check] = field(default_factory=dict)
+    vpcs: Mapping[str, VpcPlan] = field(default_factory=dict)
+    instances: Mapping[str, InstancePlan] = field(default_factory=dict)
+    ports: Mapping[str, ListeningPort] = field(default_factory=dict)
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The same in JSON's types."""
+        """The plan in JSON's types."""
         return asdict(self)
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
-        """The picture that `as_json` gave."""
+        """The plan from what `as_json` returned."""
         return cls(
-            vpcs={key: Vpc(tuple(row["routers"]), _lists(row["names"])) for key, row in data["vpcs"].items()},
-            machines={
-                key: Machine(**row | {"reaches": tuple(row["reaches"])}) for key, row in data["machines"].items()
+            vpcs={key: VpcPlan(tuple(row["routers"]), _tuples(row["names"])) for key, row in data["vpcs"].items()},
+            instances={
+                key: InstancePlan(**row | {"vpc_cidrs": tuple(row["vpc_cidrs"])})
+                for key, row in data["instances"].items()
             },
-            doors={key: _door(row) for key, row in data["doors"].items()},
-            checks={key: Check(**row | {"target": Target(**row["target"])}) for key, row in data["checks"].items()},
+            ports={key: _port(row) for key, row in data["ports"].items()},
+            checks={
+                key: HealthCheck(**row | {"target": Target(**row["target"])}) for key, row in data["checks"].items()
+            },
         )
 
 
-def _lists(names: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _tuples(names: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(addresses) for name, addresses in names.items()}
 
 
-def _door(row: Mapping[str, Any]) -> Door:
-    targets = tuple(Target(**each) for each in row["targets"])
-    return Door(**{**row, "admits": tuple(row["admits"]), "targets": targets})
+def _port(row: Mapping[str, Any]) -> ListeningPort:
+    targets = tuple(Target(**target) for target in row["targets"])
+    return ListeningPort(**{**row, "allowed_cidrs": tuple(row["allowed_cidrs"]), "targets": targets})

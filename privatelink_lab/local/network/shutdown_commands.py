@@ -1,6 +1,7 @@
-"""`shutdown`, `poweroff`, `halt` and `reboot` inside an instance, which has no systemd to ask.
+"""`shutdown`, `poweroff`, `halt` and `reboot` inside an instance, which has no systemd.
 
-The text of this file is put there as a program under each of these names. Times are `now` and `+MINUTES`.
+The text of this file is installed in the instance as a program under each of these names. Times are `now` and
+`+MINUTES`.
 """
 
 import ctypes
@@ -11,10 +12,10 @@ import time
 RESTART, POWER_OFF = 0x01234567, 0x4321FEDC
 
 
-def main(name: str, words: list[str]) -> None:
-    """End this PID namespace, which tells its maker why it ended; with a time to wait, in the background."""
-    restart = name == "reboot" or "-r" in words
-    minutes = next((int(each[1:]) for each in words if each.startswith("+") and each[1:].isdecimal()), 0)
+def main(name: str, arguments: list[str]) -> None:
+    """End this PID namespace, whose parent process sees why it ended; with a delay, in the background."""
+    restart = name == "reboot" or "-r" in arguments
+    minutes = next((int(text[1:]) for text in arguments if text.startswith("+") and text[1:].isdecimal()), 0)
     if minutes and os.fork():
         return
     time.sleep(60 * minutes)
