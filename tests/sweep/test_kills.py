@@ -1,6 +1,6 @@
-"""`plab` is killed right before or right after each of its changes; whatever is run next, nothing leaks or doubles.
+"""`plab` is killed right before or right after each of its changes: whatever runs next, nothing leaks or is duplicated.
 
-A sample runs always; `make sweep` runs all of it and prints the figure.
+A sample always runs; `make sweep` runs all cases and prints their number.
 """
 
 from __future__ import annotations
@@ -9,60 +9,60 @@ import signal
 from collections.abc import Callable, Iterable
 
 import pytest
-from support.proxied_lab import StruckLab
+from support.proxied_lab import ProxiedLab
 
 from .conftest import Count
 
-Case = tuple[str, str, Callable[[StruckLab], None], Iterable[int]]
+Case = tuple[str, str, Callable[[ProxiedLab], None], Iterable[int]]
 
 
-def again(lab: StruckLab) -> None:
-    """Up again, whole and nothing twice; then down."""
-    lab.must("up", "-q")
+def up_again(lab: ProxiedLab) -> None:
+    """`up` again: the lab is whole, with no duplicate; then `down`."""
+    lab.run_well("up", "-q")
     assert lab.duplicated() == {}
-    lab.must("down", "-y", "-q")
+    lab.run_well("down", "-y", "-q")
 
 
-def down(lab: StruckLab) -> None:
-    """Down at once."""
-    lab.must("down", "-y", "-q")
+def down_once(lab: ProxiedLab) -> None:
+    """`down` at once."""
+    lab.run_well("down", "-y", "-q")
 
 
-def lost(lab: StruckLab) -> None:
-    """The state file is lost; up again, whole and nothing twice; then down."""
+def state_lost(lab: ProxiedLab) -> None:
+    """The state file is lost; `up` again: the lab is whole, with no duplicate; then `down`."""
     lab.state.unlink(missing_ok=True)
-    again(lab)
+    up_again(lab)
 
 
-def twice(lab: StruckLab) -> None:
-    """Down, and down again."""
-    lab.must("down", "-y", "-q")
-    lab.must("down", "-y", "-q")
+def down_twice(lab: ProxiedLab) -> None:
+    """`down` two times."""
+    lab.run_well("down", "-y", "-q")
+    lab.run_well("down", "-y", "-q")
 
 
-SAMPLE = (  # what a fast run does: changes by number, and what comes next
-    ("up", "before", again, (9,)),
-    ("up", "after", lost, (1, 12)),
-    ("down", "before", twice, (6,)),
-    ("down", "after", down, (3,)),
+SAMPLE = (  # what runs without --sweep: command, moment, what runs next, numbers of the changes
+    ("up", "before", up_again, (9,)),
+    ("up", "after", state_lost, (1, 12)),
+    ("down", "before", down_twice, (6,)),
+    ("down", "after", down_once, (3,)),
 )
 WHOLE = [
     (command, moment, then, range(1, 100))
     for command in ("up", "down")
     for moment in ("before", "after")
-    for then in (again, down, lost, twice)
+    for then in (up_again, down_once, state_lost, down_twice)
 ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All of it with --sweep."""
+    """All cases with --sweep, a sample without."""
     cases = WHOLE if metafunc.config.getoption("--sweep") else SAMPLE
     ids = [f"{command}-{moment}-{then.__name__}" for command, moment, then, _ in cases]
     metafunc.parametrize("case", cases, ids=ids)
 
 
-def test_killed_at_each_change(lab: StruckLab, record_property: Count, case: Case) -> None:
-    """SIGKILL at the change of that number: no duplicate after the next `up`, nothing left after the next `down`."""
+def test_plab_is_killed_at_any_change(lab: ProxiedLab, record_property: Count, case: Case) -> None:
+    """SIGKILL at any change: no duplicate after the next `up`, and nothing is left after the next `down`."""
     command, moment, then, numbers = case
     done = 0
     for number in numbers:
@@ -70,27 +70,27 @@ def test_killed_at_each_change(lab: StruckLab, record_property: Count, case: Cas
             assert numbers == range(1, 100), f"{command} makes fewer than {number} changes"
             break
         then(lab)
-        assert lab.leaked() == [], f"{command} killed {moment} change {number}, {lab.proxy.struck}"
+        assert lab.leaked() == [], f"{command} killed {moment} change {number}, {lab.proxy.hooked_action}"
         done += 1
     record_property("scenarios", done)
 
 
-def _is_killed(lab: StruckLab, command: str, number: int, *, after: bool) -> bool:
-    """Run the command until it is killed at its change of that number; False when it ends before."""
+def _is_killed(lab: ProxiedLab, command: str, number: int, *, after: bool) -> bool:
+    """Run the command and kill it at the change with that number; False if it ended before."""
     if command == "down":
-        lab.must("up", "-q")
+        lab.run_well("up", "-q")
     words = ("up", "-q") if command == "up" else ("down", "-y", "-q")
 
     def kill() -> bool:
         lab.send(signal.SIGKILL)
         return True
 
-    lab.proxy.trap(number, kill, after=after)
-    code, said = lab.process_of(*words)
-    if lab.proxy.struck:
-        assert code == -9, said
+    lab.proxy.set_hook(number, kill, after=after)
+    code, output = lab.run_proxied(*words)
+    if lab.proxy.hooked_action:
+        assert code == -9, output
         return True
-    assert code == 0, said
+    assert code == 0, output
     if command == "up":
-        lab.must("down", "-y", "-q")
+        lab.run_well("down", "-y", "-q")
     return False
