@@ -86,7 +86,7 @@ def _table(results: Results) -> Iterator[str]:
     runs = f"{most} runs" + (f"; {', '.join(fewer)}" if fewer else "")
     if results.speed:
         bounds = " and ".join(f"{lower_bound(phase, results.speed):.1f} s for `{phase}`" for phase in ("up", "down"))
-        yield f"**AWS's usual delays, {results.speed:g} times as fast** ({runs}). Nobody can be faster than {bounds}."
+        yield f"**AWS's usual delays, {results.speed:g} times as fast** ({runs}). No tool can be faster than {bounds}."
     else:
         yield f"**AWS takes no time** ({runs}): what the tools themselves cost."
     yield ""

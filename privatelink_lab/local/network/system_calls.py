@@ -59,47 +59,40 @@ def own_user_namespace(kinds: int) -> None:
 
 
 @contextmanager
+def _returning(name: str, kind: int) -> Iterator[None]:
+    """Return afterwards to the namespace of this kind, which /proc calls `name`, that is current now."""
+    home = os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        enter(home, kind)
+        os.close(home)
+
+
+@contextmanager
 def inside(namespace: int) -> Iterator[None]:
     """Be in the network namespace of a descriptor, to create a socket and for nothing else.
 
     Do not await and do not start a thread inside: other code would then run in that namespace too.
     """
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _returning("net", NEWNET):
         enter(namespace, NEWNET)
-        try:
-            yield
-        finally:
-            enter(home, NEWNET)
-    finally:
-        os.close(home)
+        yield
 
 
 @contextmanager
 def children_in_new_pid_namespace() -> Iterator[None]:
     """The first child that is started inside is the first process of a new PID namespace, which ends with it."""
-    home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _returning("pid", NEWPID):
         unshare(NEWPID)
-        try:
-            yield
-        finally:
-            enter(home, NEWPID)
-    finally:
-        os.close(home)
+        yield
 
 
 def new_network_namespace() -> int:
     """The descriptor of a new network namespace, which exists while a descriptor or a process holds it."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _returning("net", NEWNET):
         unshare(NEWNET)
-        try:
-            return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            enter(home, NEWNET)
-    finally:
-        os.close(home)
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def mount(source: str | Path, target: str | Path, kind: str | None = None, flags: int = 0, data: str = "") -> None:
