@@ -1,6 +1,6 @@
-"""What the relay costs: an endpoint and its balancer beside a direct connection and beside HAProxy, in one run.
+"""The cost of the relay: an endpoint and its balancer compared with a direct connection and with HAProxy, in one run.
 
-Everything happens in namespaces of its own, and is over within LONGEST seconds. Says nothing about AWS's figures.
+It runs in namespaces of its own and ends within TIMEOUT seconds. Its figures say nothing about AWS's.
 """
 
 from __future__ import annotations
@@ -11,114 +11,114 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.stage import (
+from benchmarks.packet_network import (
     CLIENT,
     CONSUMER,
     ENDPOINT,
-    HOPS,
     OTHER,
     PROVIDER,
+    PROXIES,
     SERVER,
-    Stage,
-    Stuck,
-    hop,
-    processor,
+    PacketNetwork,
+    TimedOut,
+    haproxy,
+    processor_time,
     program,
 )
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 
-LONGEST = 170.0  # seconds of the whole run
-ROUNDS = 3  # of which the median counts; the ways take turns, so that a slow moment hits all of them
-HELD = 500
-TURNS = 3  # how often the other consumer is accepted and rejected meanwhile
+TIMEOUT = 170.0  # seconds for the whole run
+ROUNDS = 3  # of which the median counts; the paths take turns, so that a slow moment affects all of them
+CONNECTIONS = 500
+REJECTIONS = 3  # how often the other consumer is accepted and rejected meanwhile
 DIRECT, PLAB, PROXY = "direct", "endpoint + balancer", "haproxy, 2 hops"
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way from a client to the server: where the client stands, and the address that it speaks to."""
+class NetworkPath:
+    """One path from a client to the server: the client's VPC, and the address that it connects to."""
 
     vpc: str
     host: str
     what: str
 
 
-WAYS = {
-    DIRECT: Way(PROVIDER, SERVER, "client and server in one VPC, nothing between them"),
-    PLAB: Way(CONSUMER, ENDPOINT, "client in another VPC, through plab's relay: both in one hop"),
-    PROXY: Way(PROVIDER, HOPS[0], "all in one VPC, two machines with HAProxy in TCP mode between them"),
-    "haproxy, 1 hop": Way(PROVIDER, HOPS[1], "the same with one such machine"),
+PATHS = {
+    DIRECT: NetworkPath(PROVIDER, SERVER, "client and server in one VPC, nothing between them"),
+    PLAB: NetworkPath(CONSUMER, ENDPOINT, "client in another VPC, through plab's relay: both in one hop"),
+    PROXY: NetworkPath(PROVIDER, PROXIES[0], "all in one VPC, two instances with HAProxy in TCP mode between them"),
+    "haproxy, 1 hop": NetworkPath(PROVIDER, PROXIES[1], "the same with one such instance"),
 }
-COLUMNS = {  # what a client or we measure -> its head and its unit
+COLUMNS = {  # figure -> head and unit of its column
     "one": ("1 stream", "MB/s"),
     "eight": ("8 streams", "MB/s"),
     "p50": ("request", "p50 us"),
     "p99": ("request", "p99 us"),
     "halves": ("in 2 writes", "p50 us"),
-    "visit": ("connection", "p50 us"),
-    "visits": ("connections", "per s"),
+    "connect": ("connection", "p50 us"),
+    "connects": ("connections", "per s"),
     "processor": ("processor", "s per GB"),
 }
 Figures = dict[str, float]
 
 
 def main() -> int:
-    """Measure and print; 1 when a connection was dropped or refused, or something never came."""
-    traffic = Traffic().wait()
-    if isinstance(traffic, NoTraffic):
-        print(traffic.why_not)
+    """Measure and print; 1 if a connection was dropped or refused, or an expected event did not happen."""
+    agent = AgentClient().wait()
+    if isinstance(agent, NoAgent):
+        print(agent.why_not)
         return 1
     try:
-        stage = Stage(traffic, time.monotonic() + LONGEST)
-        stage.set()
-        _compare(stage)
-        return 0 if _hold(stage) else 1
-    except Stuck as error:
-        print(f"It came to nothing: {error}")
+        network = PacketNetwork(agent, time.monotonic() + TIMEOUT)
+        network.create()
+        _compare(network)
+        return 0 if _hold_connections(network) else 1
+    except TimedOut as error:
+        print(f"The measurement failed: {error}")
         return 1
     finally:
-        traffic.stop()
+        agent.stop()
 
 
 # The comparison.
 
 
-def _compare(stage: Stage) -> None:
-    ways = dict(WAYS)
+def _compare(network: PacketNetwork) -> None:
+    paths = dict(PATHS)
     if shutil.which("haproxy"):
-        _enter_hops(stage)
+        _add_proxies(network)
     else:
         print("haproxy is not installed: left out.")
-        ways = {name: way for name, way in WAYS.items() if not name.startswith("haproxy")}
-    rounds = [{name: _measure(stage, way) for name, way in ways.items()} for _ in range(ROUNDS)]
-    _print_table({name: _middle([each[name] for each in rounds]) for name in ways})
+        paths = {name: path for name, path in PATHS.items() if not name.startswith("haproxy")}
+    rounds = [{name: _measure(network, path) for name, path in paths.items()} for _ in range(ROUNDS)]
+    _print_table({name: _medians([figures[name] for figures in rounds]) for name in paths})
 
 
-def _enter_hops(stage: Stage) -> None:
-    for here, onwards in zip(HOPS, (HOPS[1], SERVER), strict=True):
-        stage.enter(PROVIDER, here, hop(onwards))
+def _add_proxies(network: PacketNetwork) -> None:
+    for address, next_address in zip(PROXIES, (PROXIES[1], SERVER), strict=True):
+        network.add_instance(PROVIDER, address, haproxy(next_address))
 
 
-def _measure(stage: Stage, way: Way) -> Figures:
-    client = stage.enter(way.vpc, CLIENT, program("measure", way.host))
-    stage.hear(client, "ready")
-    before = processor()
-    stage.hear(client, "one")
-    spent = processor() - before
-    stage.hear(client, "visits")
-    figures = {each: float(stage.hear(client, each)) for each in COLUMNS if each != "processor"}
-    figures["processor"] = spent / stage.hear(client, "one_bytes") * 1e9
-    stage.leave(client)
+def _measure(network: PacketNetwork, path: NetworkPath) -> Figures:
+    client = network.add_instance(path.vpc, CLIENT, program("measure", path.host))
+    network.wait_for_value(client, "ready")
+    before = processor_time()
+    network.wait_for_value(client, "one")
+    used = processor_time() - before
+    network.wait_for_value(client, "connects")
+    figures = {name: float(network.wait_for_value(client, name)) for name in COLUMNS if name != "processor"}
+    figures["processor"] = used / network.wait_for_value(client, "one_bytes") * 1e9
+    network.remove_instance(client)
     return figures
 
 
-def _middle(rounds: list[Figures]) -> Figures:
-    return {key: median(each[key] for each in rounds) for key in COLUMNS}
+def _medians(rounds: list[Figures]) -> Figures:
+    return {name: median(figures[name] for figures in rounds) for name in COLUMNS}
 
 
 def _print_table(found: dict[str, Figures]) -> None:
     for name in found:
-        print(f"{name}: {WAYS[name].what}")
+        print(f"{name}: {PATHS[name].what}")
     print(f"\nMedians of {ROUNDS}; processor is that of all processes, at 1 stream.\n")
     for heads in zip(*COLUMNS.values(), strict=True):
         _print_row("", heads)
@@ -135,26 +135,26 @@ def _print_ratio(found: dict[str, Figures], name: str, base: str) -> None:
 
 
 def _print_row(name: str, cells: list[str] | tuple[str, ...]) -> None:
-    print(f"{name:<38}" + "".join(f"{each:>12}" for each in cells), flush=True)
+    print(f"{name:<38}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
 
 
 # Many connections at once.
 
 
-def _hold(stage: Stage) -> bool:
-    """Whether all of them were taken and still echo after the other consumer came and went."""
-    holder = stage.enter(CONSUMER, CLIENT, program("hold", ENDPOINT, str(HELD)))
-    refused = stage.hear(holder, "refused")
-    stage.hear(holder, "echo")
-    other = stage.enter(OTHER, CLIENT, program("knock", ENDPOINT))
-    for turn in range(TURNS):
+def _hold_connections(network: PacketNetwork) -> bool:
+    """Whether all were accepted and still echo after the other consumer was accepted and rejected."""
+    holder = network.add_instance(CONSUMER, CLIENT, program("hold", ENDPOINT, str(CONNECTIONS)))
+    refused = network.wait_for_value(holder, "refused")
+    network.wait_for_value(holder, "echo")
+    other = network.add_instance(OTHER, CLIENT, program("reconnect", ENDPOINT))
+    for number in range(REJECTIONS):
         for connected in (True, False):
-            stage.connect_other(connected=connected)
-            stage.hear(other, "came", times=2 * turn + (1 if connected else 2))
-    echo = stage.hear(holder, "echo", times=len(stage.said(holder, "echo")) + 2)
-    print(f"\n{HELD} connections at once through endpoint + balancer: {refused} refused.")
-    print(f"{echo} of them still echo after another consumer was accepted and rejected {TURNS} times.")
-    return bool(refused == 0 and echo == HELD)
+            network.connect_other(connected=connected)
+            network.wait_for_value(other, "connection", count=2 * number + (1 if connected else 2))
+    echo = network.wait_for_value(holder, "echo", count=len(network.values(holder, "echo")) + 2)
+    print(f"\n{CONNECTIONS} connections at once through endpoint + balancer: {refused} refused.")
+    print(f"{echo} of them still echo after another consumer was accepted and rejected {REJECTIONS} times.")
+    return bool(refused == 0 and echo == CONNECTIONS)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""plab beside what people use today: the same lab on the same strict local AWS, in one run.
+"""plab compared with the tools that people use today: the same lab on the same strict local AWS, in one run.
 
-`python -m benchmarks.speed [--write README.md]`. Contestants take turns, so that a slow moment hits all of them. At
-speed 0 AWS takes no time, and the figures are what the tools themselves cost; paced, it takes as long as AWS mostly
-does, divided by PACE, and the figures say what waiting well is worth. It ends by itself; the server runs on 127.0.0.1.
+`python -m benchmarks.speed [--write README.md]`. The tools take turns, so that a slow moment affects all of them. At
+speed 0 AWS takes no time: the figures are the cost of the tools themselves. Paced, it takes as long as AWS usually
+does, divided by PACE: the figures also show how well a tool waits. It ends by itself; the server is on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.contestants import Contestant, contestants
-from benchmarks.report import Results, Startup, print_report, write_table
-from benchmarks.timing import Arena, Failed, run
+from benchmarks.compared_tools import Tool, compared_tools
+from benchmarks.report import Results, StartupTimes, print_report, write_table
+from benchmarks.timing import AwsServer, Failed, run
 
 PACE = 12.0  # times as fast as AWS
-STARTS = 9  # of a command that calls nothing
-STARTED = {  # what is compared with `import click` and `import boto3`
+STARTS = 9  # of a command that makes no call
+STARTED = {  # the start-up times that are compared with the two imports
     "import click": (sys.executable, "-c", "import click"),
     "import boto3": (sys.executable, "-c", "import boto3"),
     "plab --version": (str(Path(sys.executable).with_name("plab")), "--version"),
@@ -32,11 +32,11 @@ COMPLETION = {"_PLAB_COMPLETE": "bash_complete", "COMP_WORDS": "plab u", "COMP_C
 
 
 def main() -> int:
-    """Measure, print, and write the table; 1 when a contestant failed."""
+    """Measure, print, and write the table; 1 if a tool failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", type=Path, help="put the table into this file, between its marks")
-    parser.add_argument("--rounds", type=int, help="of every contestant at every pace (default: each its own number)")
-    parser.add_argument("--only", action="append", help="this contestant (may be said several times)")
+    parser.add_argument("--write", type=Path, help="write the table between the marks in this file")
+    parser.add_argument("--rounds", type=int, help="how often every tool runs at every speed (default: its own number)")
+    parser.add_argument("--only", action="append", help="measure this tool; can be given several times")
     options = parser.parse_args()
     began = time.monotonic()
     try:
@@ -54,14 +54,14 @@ def main() -> int:
     return 0
 
 
-def _start_up(folder: Path) -> Startup:
-    """How long each starts, in seconds; they take turns."""
+def _start_up(folder: Path) -> StartupTimes:
+    """The start-up times in seconds; the commands take turns."""
     environment = dict(os.environ)
     rounds = [
         {name: run(command, folder, _completing(name, environment)).wall for name, command in STARTED.items()}
         for _ in range(STARTS + 1)
     ][1:]
-    return {name: sorted(each[name] for each in rounds)[STARTS // 2] for name in STARTED}
+    return {name: sorted(times[name] for times in rounds)[STARTS // 2] for name in STARTED}
 
 
 def _completing(name: str, environment: dict[str, str]) -> dict[str, str]:
@@ -69,40 +69,38 @@ def _completing(name: str, environment: dict[str, str]) -> dict[str, str]:
 
 
 def _compare(speed: float, folder: Path, rounds: int | None, only: list[str] | None) -> Results:
-    """Every contestant's medians at this speed."""
+    """The runs of every tool at this speed."""
     print(f"# {'At once' if not speed else f'{speed:g} times as fast as AWS'}", flush=True)
     place = folder / f"{speed:g}"
     place.mkdir()
-    with Arena(speed, place) as arena:
-        there = [
-            each for each in contestants(speed) if (not only or each.name in only) and _takes_part(each, arena, place)
-        ]
-        times = {each.name: rounds or each.rounds[bool(speed)] for each in there}
-        results = Results(speed, times)
-        for number in range(max(times.values(), default=0)):
-            for each in there:
-                if number < times[each.name]:
-                    _round(each, arena, place / each.name, results)
+    with AwsServer(speed, place) as server:
+        wanted = (tool for tool in compared_tools(speed) if not only or tool.name in only)
+        tools = [tool for tool in wanted if _is_ready(tool, server, place)]
+        results = Results(speed, {tool.name: rounds or tool.rounds[bool(speed)] for tool in tools})
+        for number in range(max(results.rounds.values(), default=0)):
+            for tool in tools:
+                if number < results.rounds[tool.name]:
+                    _run_phases(tool, server, place / tool.name, results)
     return results
 
 
-def _takes_part(contestant: Contestant, arena: Arena, place: Path) -> bool:
-    folder = place / contestant.name
+def _is_ready(tool: Tool, server: AwsServer, place: Path) -> bool:
+    folder = place / tool.name
     folder.mkdir()
-    why_not = contestant.prepare(folder, arena.environment() | contestant.settings)
+    why_not = tool.prepare(folder, server.environment() | tool.settings)
     if why_not:
-        print(f"{contestant.name} is left out: {why_not}.", flush=True)
+        print(f"{tool.name} is left out: {why_not}.", flush=True)
     return not why_not
 
 
-def _round(contestant: Contestant, arena: Arena, folder: Path, results: Results) -> None:
-    environment = arena.environment() | contestant.settings
+def _run_phases(tool: Tool, server: AwsServer, folder: Path, results: Results) -> None:
+    environment = server.environment() | tool.settings
     for phase in ("up", "again", "down"):
-        command: tuple[str, ...] = getattr(contestant, phase)
+        command: tuple[str, ...] = getattr(tool, phase)
         if command:
-            ran = run(command, folder, environment, arena)
-            results.note(contestant.name, phase, ran)
-            print(f"{contestant.name} {phase}: {ran.wall:.2f} s, {ran.calls.total()} calls", flush=True)
+            ran = run(command, folder, environment, server)
+            results.add(tool.name, phase, ran)
+            print(f"{tool.name} {phase}: {ran.wall:.2f} s, {ran.calls.total()} calls", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """What the engine needs to know of a resource; AWS's own word stands in `Found.detail`."""
+    """What the engine has to know of a resource; `Found.detail` has AWS's own word."""
 
     PENDING = "pending"  # AWS is at work
     READY = "ready"
@@ -78,7 +78,7 @@ class Patience:
 
 
 SLOW_GRACE_PERIOD = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
-# Interfaces of balancers and endpoints stay for minutes after their owner (facts sheet 3).
+# The interfaces of a balancer or an endpoint stay for minutes after it (facts sheet 3).
 DELETED_LAST = Patience(timeout=900, creation_grace_period=SLOW_GRACE_PERIOD)
 
 
@@ -138,7 +138,7 @@ class Resource:
 
     In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
     `ready_after` must come before it can be READY, so that no run waits for it once one of them has failed; in a
-    teardown, what is to be looked for once they are gone. AWS no longer holds `unblocks_while_deleting` for it as soon
+    teardown, what to search for once they are gone. AWS no longer holds `unblocks_while_deleting` for it as soon
     as it is DELETING.
 
     What else: `retryable` are the codes that AWS answers to its create or update while what it depends on is new.
@@ -187,7 +187,7 @@ class Step:
     """One step of the tutorial.
 
     `resources` lists what the config asks for; `rebuild` makes one from the key in a tag that the config no longer
-    names; `kinds` are those that such tags are looked for in; `check` raises a PlabError before `up` makes anything
+    names; `kinds` are those that are searched for such tags; `check` raises a PlabError before `up` makes anything
     when what the config points at cannot serve.
     """
 

@@ -83,14 +83,14 @@ class RealClock:
 
 
 def interval(waited: float) -> float:
-    """Seconds until the next look after `waited` seconds: 5 % of them, so little is wasted and few calls are made."""
+    """Seconds until the next poll after `waited` seconds: 5 % of them, so little is wasted and few calls are made."""
     return min(CEILING, max(FLOOR, SHARE * waited))
 
 
 def retry_interval(refused_for: float) -> float:
     """Seconds until a call that AWS has refused for so long may go again.
 
-    Longer than between looks: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (facts sheet 7).
+    Longer than between polls: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (facts sheet 7).
     """
     return min(CEILING, max(FLOOR, RETRY_SHARE * refused_for))
 

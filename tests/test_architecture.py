@@ -23,7 +23,7 @@ DOORS = {  # library -> the modules that may import it
     "rich": {"ui.live"},
     "tenacity": {"waits"},
     "moto": {"local"},
-    "pyroute2": {"local.network.wiring"},
+    "pyroute2": {"local.network.bridges"},
     "werkzeug": {"local"},
 }
 # module -> what it must never import: imports run one way, from the command line down to the contract.
@@ -44,7 +44,7 @@ NEVER = {
     "admission": {"cli", "commands", "session", "ui", "local"},
     "local": {"engine", "steps", "lab", "cli", "commands", "session", "ui", "aws", "config", "state", "look"},
 }
-SLEEPERS = {"waits", "local.launch", "local.network.power"}
+SLEEPERS = {"waits", "local.launch", "local.network.shutdown_commands"}
 KNOWS_LOCAL = {"session", "commands"}  # the commands that start it; everybody else sees an address
 
 
@@ -113,7 +113,7 @@ def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             assert module.split(".")[0] == "ui" or module.startswith("local.serve"), f"{module} prints"
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name):
-            assert module in {"waits", "local.launch", "local.network.power"} or node.value.id != "time", (
+            assert module in {"waits", "local.launch", "local.network.shutdown_commands"} or node.value.id != "time", (
                 f"{module} sleeps"
             )
 

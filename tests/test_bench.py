@@ -1,4 +1,4 @@
-"""The bench: who takes part builds the same lab and leaves nothing, and its tables say what was measured."""
+"""The bench: the boto3 script builds the lab and leaves nothing, and the tables show what was measured."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from pathlib import Path
 
 from conftest import Cloud
 
-from benchmarks.bound import CHAINS, lower_bound
-from benchmarks.contestants import contestants
+from benchmarks.compared_tools import compared_tools
+from benchmarks.lower_bound import CHAINS, lower_bound
 from benchmarks.report import MARKS, Results, targets, write_table
-from benchmarks.timing import Run, middle
+from benchmarks.timing import TimedRun, median_of
 from privatelink_lab.local.clock import DELAYS
 
 ROOT = Path(__file__).parents[1]
 STARTED = {"import click": 0.1, "import boto3": 0.2, "plab --version": 0.11, "plab --help": 0.2, "completion": 0.11}
 
 
-def ran(wall: float, **calls: int) -> Run:
-    """A run that took so long."""
-    return Run(wall, wall, 80.0, Counter(calls), 0.3)
+def ran(wall: float, **calls: int) -> TimedRun:
+    """A run with this wall time in seconds, and these calls."""
+    return TimedRun(wall, wall, 80.0, Counter(calls), 0.3)
 
 
 def results(speed: float, up: float, down: float) -> Results:
-    """Plab and a boto3 script that takes a second for everything."""
+    """Results of plab, and of a boto3 script that takes a second for every phase."""
     made = Results(speed, {"plab": 1, "boto3 script": 1})
     for phase, wall in (("up", up), ("again", 0.4), ("down", down)):
-        made.note("plab", phase, ran(wall, DescribeVpcs=1, DescribeTags=2))
+        made.add("plab", phase, ran(wall, DescribeVpcs=1, DescribeTags=2))
         if phase != "again":
-            made.note("boto3 script", phase, ran(1.0, CreateVpc=2))
+            made.add("boto3 script", phase, ran(1.0, CreateVpc=2))
     return made
 
 
 def test_the_boto3_script_builds_the_lab_and_leaves_nothing(cloud: Cloud, tmp_path: Path) -> None:
-    """What plab is measured against works on the same strict local AWS."""
+    """The script that plab is compared with works on the same strict local AWS."""
     before = cloud.aws.inventory()
     environment = {
         "AWS_ENDPOINT_URL": cloud.aws.url,
@@ -42,23 +42,23 @@ def test_the_boto3_script_builds_the_lab_and_leaves_nothing(cloud: Cloud, tmp_pa
         "AWS_SECRET_ACCESS_KEY": cloud.aws.secret_access_key,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    script = next(each for each in contestants(0) if each.name == "boto3 script")
+    script = next(tool for tool in compared_tools(0) if tool.name == "boto3 script")
     subprocess.run(script.up, cwd=tmp_path, env=environment, check=True)
     [endpoint] = cloud.account().ec2.describe_vpc_endpoints()["VpcEndpoints"]
-    assert str(endpoint["State"]) == "available"  # the wire, whatever the SDK says
+    assert str(endpoint["State"]) == "available"  # as sent by the server; the types of the SDK know another word
     subprocess.run(script.down, cwd=tmp_path, env=environment, check=True)
     assert cloud.aws.inventory() == before
 
 
-def test_nothing_of_plab_is_in_what_it_is_measured_against() -> None:
-    """The script stands for what people have: boto3 and botocore, nothing of ours."""
-    text = (ROOT / "benchmarks" / "naive.py").read_text()
+def test_the_boto3_script_imports_nothing_of_plab() -> None:
+    """The script is what people use today: boto3 and botocore, nothing of plab."""
+    text = (ROOT / "benchmarks" / "boto3_script.py").read_text()
     assert "import privatelink_lab" not in text
     assert "from privatelink_lab" not in text
 
 
 def test_the_lower_bound_is_the_longest_chain_of_the_clock() -> None:
-    """Balancer, service, endpoint, acceptance: 203 seconds of AWS time, and a twelfth of it twelve times as fast."""
+    """Balancer, service, endpoint, acceptance: 203 seconds on AWS's clock, and a twelfth of it at speed 12."""
     chain = ("balancer_active", "service_ready", "connection_listed", "accept_pending", "endpoint_available")
     assert chain in CHAINS["up"]
     assert lower_bound("up", 1) == sum(DELAYS[name].usual for name in chain)
@@ -67,9 +67,9 @@ def test_the_lower_bound_is_the_longest_chain_of_the_clock() -> None:
 
 
 def test_targets_are_met_or_missed_by_what_was_measured() -> None:
-    """A figure beyond its limit is missed, one that nobody measured is said to be so."""
-    found = {each.promise: each for each in targets([results(0, 1.4, 1.6), results(10, 22.3, 99.0)], STARTED)}
-    verdicts = [each.verdict for each in found.values()]
+    """A figure beyond its limit is `missed`; without a figure the target is `not measured`."""
+    found = {target.promise: target for target in targets([results(0, 1.4, 1.6), results(10, 22.3, 99.0)], STARTED)}
+    verdicts = [target.verdict for target in found.values()]
     assert verdicts == ["met", "missed", "not measured", "met", "missed", "met", "met", "met", "met", "missed", "met"]
     assert found["at once, `up` within 1.5x of the boto3 script"].measured == "1.40x"
 
@@ -77,11 +77,11 @@ def test_targets_are_met_or_missed_by_what_was_measured() -> None:
 def test_the_medians_are_of_each_figure() -> None:
     """One slow run of five does not count."""
     runs = [ran(wall, DescribeVpcs=calls) for wall, calls in ((1, 5), (9, 4), (2, 3), (3, 9), (2.5, 5))]
-    assert (middle(runs).wall, middle(runs).calls.total()) == (2.5, 5)
+    assert (median_of(runs).wall, median_of(runs).calls.total()) == (2.5, 5)
 
 
 def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
-    """A second bench replaces what the first has written, and nothing else."""
+    """A second bench replaces the tables of the first, and nothing else."""
     path = tmp_path / "README.md"
     path.write_text(f"before\n{MARKS[0]}old\n{MARKS[1]}after\n")
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     assert "old" not in text
 
 
-def test_the_readme_has_room_for_it() -> None:
-    """The bench finds its marks there."""
+def test_the_readme_has_the_marks() -> None:
+    """The bench finds the place for its table in the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.index(MARKS[0]) < text.index(MARKS[1])

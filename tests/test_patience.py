@@ -10,7 +10,7 @@ import pytest
 
 FILES = sorted(Path(__file__).parent.rglob("*.py"))
 WAITS = {"wait", "wait_for", "join", "result", "settimeout", "timeout"}  # their first argument is a number of seconds
-AWS_TIME = {"Patience", "Check"}  # their `timeout` is no wait of the test
+AWS_TIME = {"Patience", "HealthCheck"}  # their `timeout` is no wait of the test
 
 
 def bounds(text: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ import botocore.loaders
 import botocore.session
 
 from privatelink_lab.aws.account import RETRIES, Account, Address, client_config
-from privatelink_lab.aws.refusals import broken, translated
+from privatelink_lab.aws.refusals import client_side_error, translated
 from privatelink_lab.errors import UsageError
 
 REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only
@@ -70,7 +70,7 @@ def _session(profile: str | None, address: Address | None) -> botocore.session.S
     with translated("session", "load_profile"):
         session = botocore.session.Session(session_vars={"region": REGION}, profile=profile)
         session.register_component("data_loader", _models(session.get_config_variable("data_path")))
-        session.get_scoped_config()  # an unknown profile is said now, not at the first call
+        session.get_scoped_config()  # an unknown profile is reported now, not at the first call
         return session
 
 
@@ -85,7 +85,7 @@ def _assume(session: botocore.session.Session, role_arn: str, region: str, addre
     with translated("sts", "assume_role"):
         credentials = session.get_credentials()
     if credentials is None:
-        raise broken("AssumeRole", botocore.exceptions.NoCredentialsError())
+        raise client_side_error("AssumeRole", botocore.exceptions.NoCredentialsError())
     create_sts = functools.partial(
         session.create_client,
         region_name=region,

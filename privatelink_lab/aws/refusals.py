@@ -15,7 +15,7 @@ import botocore.parsers
 
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
 
-RUN_AGAIN = "Run the command again: it looks first."
+RUN_AGAIN = "Run the command again: it reads AWS first."
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -36,7 +36,7 @@ def translated(service: str, operation: str) -> Iterator[None]:
     except botocore.exceptions.ClientError as error:
         raise _refused(service, error) from None
     except botocore.exceptions.BotoCoreError as error:
-        raise broken(_api_name(operation), error) from None
+        raise client_side_error(_api_name(operation), error) from None
     except botocore.parsers.ResponseParserError as error:  # cut short, or a page of something between us and AWS
         text = "The answer cannot be read: it is cut short, or not from AWS"
         raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=RUN_AGAIN) from None
@@ -64,7 +64,7 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
     hint = ""
     if code in DENIED:
         prefix = "sts" if operation == "AssumeRole" else IAM_PREFIXES.get(service, service)  # any call may assume first
-        hint = f"Allow the action {prefix}:{operation} to this caller; README lists every action that plab needs."
+        hint = f"Allow the action {prefix}:{operation} to this caller; README lists every action that plab calls."
     return AwsError(
         message.rstrip(".") or code,
         code=code,
@@ -94,7 +94,7 @@ NO_CREDENTIALS = (
 NOT_SENT = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError)
 
 
-def broken(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsError | AccountError:
+def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsError | AccountError:
     """A failure on our side of the wire: no credentials, no connection, or no answer."""
     text = str(error).rstrip(".")
     if isinstance(error, NO_CREDENTIALS):

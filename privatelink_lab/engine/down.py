@@ -47,7 +47,7 @@ class _Down(Run[Removed]):
         self.consented = {key: {row.id for row in found} for key, found in seen.found.items()}
         self.deleted: dict[str, list[str]] = {}
         self.unseen: dict[str, PlabError] = {}
-        self.left_behind: dict[str, list[str]] = {}  # by key: what is to be looked for once the key is gone
+        self.left_behind: dict[str, list[str]] = {}  # by key: what to search for once the key is gone
         self.resources: dict[str, Resource] = {}  # also what this run does not delete: something may depend on it
         self.take(seen)
 

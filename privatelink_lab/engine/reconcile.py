@@ -34,7 +34,7 @@ class Item:
     phase: Phase | None = Phase.PENDING  # None: nothing exists under the key
     found: tuple[Found, ...] = ()  # by the last snapshot that showed something
     error: PlabError | None = None  # it has failed, or is left
-    detail: str | None = None  # the last that the user was told
+    detail: str | None = None  # the last one that the user has read
     since: float | None = None  # what its timeout counts from
     not_before: float = 0.0  # the next call for it
     refused_since: float | None = None  # AWS's "not yet"
@@ -55,7 +55,7 @@ class Item:
 
 
 def dependents_by_key(resources: Mapping[str, Resource]) -> dict[str, list[str]]:
-    """For each key the keys of what depends on it directly."""
+    """By key: the keys that depend on it directly."""
     dependents: dict[str, list[str]] = {}
     for resource in resources.values():
         for key in resource.depends_on:

@@ -11,7 +11,7 @@ from privatelink_lab.local.endpoints import Endpoint
 from privatelink_lab.local.firewall import EVERYBODY, admitted, common
 from privatelink_lab.local.forwarding import groups_of
 from privatelink_lab.local.interfaces import nodes_of
-from privatelink_lab.local.network.picture import Check, Door, Target
+from privatelink_lab.local.network.plan import HealthCheck, ListeningPort, Target
 from privatelink_lab.local.verdicts import check_name, check_port, is_reached, serving, verdict, zone_of
 from privatelink_lab.local.world import World
 
@@ -19,7 +19,7 @@ FASTEST = 0.1  # seconds between two health checks
 SHORTEST = 0.5  # seconds that one may take at least, however fast the clock is
 
 
-def node_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+def node_doors(world: World, backend: Any) -> Iterator[tuple[str, ListeningPort]]:
     """One door per TCP listener and node of each balancer that is up."""
     for balancer, listener in _listeners(backend):
         for node in nodes_of(backend, balancer):
@@ -28,7 +28,7 @@ def node_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
             yield _door(node, listener, networks, targets, connected=True)
 
 
-def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, ListeningPort]]:
     """The doors of all endpoints of a consumer."""
     for endpoint in backend.vpc_end_points.values():
         if isinstance(endpoint, Endpoint) and endpoint.service is not None:
@@ -36,7 +36,9 @@ def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
                 yield from _interface_doors(world, backend, endpoint, interface)
 
 
-def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: Any) -> Iterator[tuple[str, Door]]:
+def _interface_doors(
+    world: World, backend: Any, endpoint: Endpoint, interface: Any
+) -> Iterator[tuple[str, ListeningPort]]:
     """One door per listener of the service's balancers that have a node in the interface's zone.
 
     On PrivateLink traffic, a balancer's groups see the client's own address, unless that is switched off.
@@ -57,13 +59,13 @@ def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: 
 
 def _door(
     interface: Any, listener: Any, networks: list[IPv4Network], targets: Iterable[Target], *, connected: bool
-) -> tuple[str, Door]:
+) -> tuple[str, ListeningPort]:
     """The port of a listener on a network interface, by its name."""
-    door = Door(
+    door = ListeningPort(
         vpc=interface.subnet.vpc_id,
         address=str(interface.private_ip_address),
         port=int(listener.port),
-        admits=tuple(dict.fromkeys(map(str, networks))),
+        allowed_cidrs=tuple(dict.fromkeys(map(str, networks))),
         connected=connected,
         targets=tuple(targets),
     )
@@ -122,7 +124,7 @@ def is_cross_zone(balancer: Any, group: Any) -> bool:
     return (own if own in {"true", "false"} else balancer.attrs.get("load_balancing.cross_zone.enabled")) == "true"
 
 
-def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
+def checks(world: World, backend: Any) -> Iterator[tuple[str, HealthCheck]]:
     """One check per target in use, from a node of the first balancer that serves it."""
     elbv2 = backend.elbv2_backend
     for group in elbv2.target_groups.values():
@@ -146,15 +148,15 @@ def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
     return instance is None or is_reached(backend, instance, port, [str(node.private_ip_address)])
 
 
-def _check(world: World, group: Any, target: Target) -> Check:
+def _check(world: World, group: Any, target: Target) -> HealthCheck:
     speed = world.agenda.clock.speed or float("inf")
     is_http = group.health_check_protocol in {"HTTP", "HTTPS"}
-    return Check(
+    return HealthCheck(
         target=target,
         interval=max(FASTEST, group.health_check_interval_seconds / speed),
         timeout=max(SHORTEST, group.health_check_timeout_seconds / speed),
-        healthy=int(group.healthy_threshold_count),
-        unhealthy=int(group.unhealthy_threshold_count),
+        healthy_threshold=int(group.healthy_threshold_count),
+        unhealthy_threshold=int(group.unhealthy_threshold_count),
         path=(group.health_check_path or "/") if is_http else None,
         codes=str((group.matcher or {}).get("HttpCode", "200-399")) if is_http else "200-399",
     )

@@ -10,17 +10,17 @@ from privatelink_lab.local.doors import checks, endpoint_doors, node_doors
 from privatelink_lab.local.endpoints import Endpoint, ec2_everywhere
 from privatelink_lab.local.interfaces import interfaces_in, nodes_of
 from privatelink_lab.local.inventory import all_subnets
-from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Vpc
+from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
 from privatelink_lab.local.power import boot_of
 from privatelink_lab.local.world import World
 
 
-def draw(world: World) -> Picture:
+def draw(world: World) -> NetworkPlan:
     """Everything that is to be there now; of the VPCs, those that something is in."""
     backends = list(ec2_everywhere())
-    machines: dict[str, Machine] = {}
-    doors: dict[str, Door] = {}
-    watched: dict[str, Check] = {}
+    machines: dict[str, InstancePlan] = {}
+    doors: dict[str, ListeningPort] = {}
+    watched: dict[str, HealthCheck] = {}
     for backend in backends:
         machines |= dict(_machines(world, backend)) | dict(_visitors(world, backend))
         doors |= dict(node_doors(world, backend)) | dict(endpoint_doors(world, backend))
@@ -28,7 +28,7 @@ def draw(world: World) -> Picture:
     used = {each.vpc for each in machines.values()} | {each.vpc for each in doors.values()}
     names = _public_names(backends)
     vpcs = {vpc.id: _vpc(each, vpc, names) for each in backends for vpc in each.vpcs.values() if vpc.id in used}
-    return Picture(vpcs, machines, doors, watched)
+    return NetworkPlan(vpcs, machines, doors, watched)
 
 
 def visitor_name(subnet_id: str) -> str:
@@ -48,10 +48,10 @@ def free_address(subnet: Any) -> str:
 # VPCs.
 
 
-def _vpc(backend: Any, vpc: Any, public: dict[str, tuple[str, ...]]) -> Vpc:
+def _vpc(backend: Any, vpc: Any, public: dict[str, tuple[str, ...]]) -> VpcPlan:
     routers = tuple(f"{_router(each)}/{each.cidr.prefixlen}" for each in all_subnets(backend) if each.vpc_id == vpc.id)
     names = public | _own_names(backend, vpc) if vpc.enable_dns_support else {}
-    return Vpc(routers, names)
+    return VpcPlan(routers, names)
 
 
 def _router(subnet: Any) -> str:
@@ -89,7 +89,7 @@ def _own_names(backend: Any, vpc: Any) -> dict[str, tuple[str, ...]]:
 # Machines.
 
 
-def _machines(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
+def _machines(world: World, backend: Any) -> Iterator[tuple[str, InstancePlan]]:
     for instance in backend.all_instances():
         if instance.state != "terminated" and instance.subnet_id:
             subnet = backend.get_subnet(instance.subnet_id)
@@ -97,7 +97,7 @@ def _machines(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
             yield instance.id, _machine(backend, subnet, instance.private_ip, boot_of(world, instance), script)
 
 
-def _visitors(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
+def _visitors(world: World, backend: Any) -> Iterator[tuple[str, InstancePlan]]:
     for subnet in all_subnets(backend):
         if subnet.id in world.visitors:
             visitor = world.visitors[subnet.id]
@@ -105,16 +105,16 @@ def _visitors(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
             yield visitor_name(subnet.id), _machine(backend, subnet, visitor.address, boot)
 
 
-def _machine(backend: Any, subnet: Any, address: str, boot: int, script: str = "") -> Machine:
+def _machine(backend: Any, subnet: Any, address: str, boot: int, script: str = "") -> InstancePlan:
     vpc = backend.get_vpc(subnet.vpc_id)
-    return Machine(
+    return InstancePlan(
         vpc=vpc.id,
         address=f"{address}/{subnet.cidr.prefixlen}",
         router=_router(subnet),
-        reaches=tuple(each["cidr_block"] for each in vpc.get_cidr_block_association_set()),
+        vpc_cidrs=tuple(each["cidr_block"] for each in vpc.get_cidr_block_association_set()),
         host_name=_host_name(address),
         boot=boot,
-        script=script,
+        user_data=script,
     )
 
 

@@ -75,18 +75,18 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
 
     Raises PlabError without util-linux's nsenter.
     """
-    from privatelink_lab.local.network import boot, kernel
+    from privatelink_lab.local.network import instance_boot, system_calls
 
     nsenter = shutil.which("nsenter")
     if nsenter is None:
         raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
     shell = next(each for each in ("/bin/bash", "/bin/sh") if Path(each).exists() or each == "/bin/sh")
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
-    environment = {"PATH": boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
+    environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
-    given_up = ",".join(f"-{name}" for name in kernel.GIVEN_UP)  # nsenter would give them back
+    given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would give them back
     words += ["setpriv", "--bounding-set", given_up, "--"]
-    kernel.new_keyring()
+    system_calls.new_keyring()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what our caller has open is not for there
     os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
 

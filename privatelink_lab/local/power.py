@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from privatelink_lab.local.network.link import Ended
+from privatelink_lab.local.network.agent_client import InstanceEnded
 from privatelink_lab.local.world import World
 
 CODES = {
@@ -56,7 +56,7 @@ def end(world: World, instance: Instance) -> None:
     world.agenda.after("instance_terminated", lambda: _terminated(world, instance))
 
 
-def ended_by_itself(world: World, instance: Instance, ended: Ended) -> None:
+def ended_by_itself(world: World, instance: Instance, ended: InstanceEnded) -> None:
     """Somebody inside has shut it down, or rebooted it: what its InstanceInitiatedShutdownBehavior asks for."""
     if ended.boot != world.boots.get(instance.id) or instance.state != "running" or ended.how == "crash":
         return

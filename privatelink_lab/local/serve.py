@@ -17,7 +17,7 @@ from pathlib import Path
 from privatelink_lab.local.client import Pace, forget, server_path
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.front import bind
-from privatelink_lab.local.network.link import Traffic
+from privatelink_lab.local.network.agent_client import AgentClient
 
 CHECK = 2.0  # seconds between looks whether local.json still is this server's, and the network there
 
@@ -40,7 +40,7 @@ def serve(folder: Path, pace: Pace) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     listener = bind()
-    traffic = Traffic()  # it gets ready while moto is loaded
+    traffic = AgentClient()  # it gets ready while moto is loaded
     from privatelink_lab.local.server import LocalAws  # only after the bind
 
     path = server_path(folder)

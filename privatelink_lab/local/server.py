@@ -29,7 +29,7 @@ from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.front import Front, bind
 from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
 from privatelink_lab.local.inventory import count_resources, take_inventory
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 from privatelink_lab.local.privatelink import LocalEc2, LocalElb
 from privatelink_lab.local.ticker import Ticker
 from privatelink_lab.local.world import World
@@ -60,7 +60,7 @@ class LocalAws:
         seed: int | None = None,
         listener: socket.socket | None = None,
         log: Callable[[str], object] = lambda _: None,
-        traffic: Traffic | NoTraffic | None = None,
+        traffic: AgentClient | NoAgent | None = None,
     ) -> None:
         self.clock = clock
         self.seed = seed
@@ -68,7 +68,7 @@ class LocalAws:
         self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
         self.secret_access_key = secrets.token_urlsafe(30)
         agenda = Agenda(clock)
-        self._world = World(agenda, Faults(agenda.now, seed), traffic=traffic or NoTraffic())
+        self._world = World(agenda, Faults(agenda.now, seed), traffic=traffic or NoAgent())
         self._lock = threading.Lock()
         self._ticker = Ticker(self._world, self._lock)
         self._log = log

@@ -79,15 +79,15 @@ class Ticker:
 
     def _follow(self) -> None:
         """Let the network be what the API says, and the other way round."""
-        for each in self._world.traffic.ended():
+        for each in self._world.traffic.take_ended():
             self.touch()
-            if instance := find_instance(each.machine):
+            if instance := find_instance(each.instance):
                 ended_by_itself(self._world, instance, each)
             for subnet_id, visitor in self._world.visitors.items():
-                if (visitor_name(subnet_id), visitor.boots) == (each.machine, each.boot):
+                if (visitor_name(subnet_id), visitor.boots) == (each.instance, each.boot):
                     visitor.runs = False
         self.settle()
         self._ticks += 1
         if self._has_changed or self._ticks % REDRAWN == 0:
             self._has_changed = False
-            self._world.traffic.show(draw(self._world))
+            self._world.traffic.apply(draw(self._world))

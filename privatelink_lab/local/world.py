@@ -14,7 +14,7 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.clock import Agenda
 from privatelink_lab.local.faults import Faults
-from privatelink_lab.local.network.link import NoTraffic, Traffic
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 
 Thing = TypeVar("Thing")
 _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
@@ -46,7 +46,7 @@ class World:
     since: dict[tuple[str, ...], float] = field(default_factory=dict)
     due: dict[tuple[str, ...], float] = field(default_factory=dict)
     notifications: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
-    traffic: Traffic | NoTraffic = field(default_factory=NoTraffic)
+    traffic: AgentClient | NoAgent = field(default_factory=NoAgent)
     boots: dict[str, int] = field(default_factory=dict)
     posted: dict[str, bytes] = field(default_factory=dict)
     visitors: dict[str, Visitor] = field(default_factory=dict)

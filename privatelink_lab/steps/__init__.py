@@ -20,5 +20,5 @@ STEPS: tuple[Step, ...] = (
     endpoint_service.STEP,  # the service, which requires acceptance
     consumer_endpoint.STEP,  # an interface endpoint in each consumer's VPC
     acceptance.STEP,  # the provider admits its consumers
-    probe.STEP,  # of `verify`: an instance at each consumer's that asks for the page
+    probe.STEP,  # of `verify`: an instance in each consumer's VPC that requests the page
 )

@@ -1,6 +1,6 @@
 """What the lab's instances have in common: how they are launched, in which states they are, how they end.
 
-They stand in private subnets without a public address, hold no data, and go with their volume and interface.
+They are in private subnets without a public address and hold no data. Their volume and interface go with them.
 """
 
 from __future__ import annotations

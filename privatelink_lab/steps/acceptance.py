@@ -1,7 +1,7 @@
 """Step 7: the provider admits its consumers, and only them.
 
 `up` accepts an endpoint that this lab made in that consumer's account, and no other; it never re-admits a rejected
-one. All other connections are for `plab accept` and `plab reject`, and stand in the way of `plab down`.
+one. All other connections are for `plab accept` and `plab reject`, and `plab down` asks about them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Connection:
 
     @property
     def pending(self) -> bool:
-        """Whether it waits for the provider's word."""
+        """Whether it waits for the provider's decision."""
         return self.state.lower() == PENDING_ACCEPTANCE
 
     @property

@@ -1,6 +1,6 @@
 """Step 6: the interface endpoint in each consumer's VPC, in zones that the service has.
 
-The endpoint's own DNS names need no VPC attribute; private DNS, which does, stays off.
+The endpoint's own DNS names work without any VPC attribute; private DNS requires two, and stays off.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _found(snapshot: Snapshot, row: Row) -> Found:
 
 def _detail(row: Row, state: str) -> str:
     if state.lower() == "rejected":
-        return "was rejected; plab never re-admits what somebody rejected"
+        return "was rejected; plab never re-admits a rejected endpoint"
     reason = (row.get("LastError") or {}).get("Message") or row.get("FailureReason")
     return f"{state} ({reason})" if reason else state
 

@@ -45,7 +45,7 @@ def _found_service(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
     balancer, wanted = snapshot.id(NLB), lab.config.provider.service.acceptance_required
     shows = {"service_name": row["ServiceName"]}
     if phase is Phase.READY and balancer and row.get("NetworkLoadBalancerArns") != [balancer]:
-        return Found(id_, Phase.FAILED, "stands on another load balancer than the lab's", shows)
+        return Found(id_, Phase.FAILED, "is on another load balancer than the lab's", shows)
     if phase is Phase.READY and row["AcceptanceRequired"] != wanted:
         return Found(id_, Phase.DRIFTED, f"acceptance required is {row['AcceptanceRequired']}".lower(), shows)
     return Found(id_, phase, state, shows)
@@ -80,7 +80,7 @@ def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErr
 def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[str]]:
     """The principal ARNs to add and to remove.
 
-    Wanted are the allowed principals, and each consumer's account other than the provider's. While a consumer's
+    Wanted are the allowed principals, and the account of each consumer that is not the provider's. While a consumer's
     account cannot be reached its principal is unknown, so nothing is removed.
     """
     wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}

@@ -1,7 +1,7 @@
 """The probe: a small instance in a consumer's subnet that asks the endpoint for the page, and writes what it saw.
 
 No step of `up`: `plab verify` makes one, reads its console with EC2 calls alone (no internet, no SSM, no public
-address), and removes it. One that was left behind is found by its tag, and ends itself after a quarter of an hour.
+address), and removes it. A probe that was left behind is found by its tag, and ends itself after a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 
 NAME = "probe"
-LINE_PREFIX = "PLAB-PROBE"  # begins each line of a report on the console, where others write too
+LINE_PREFIX = "PLAB-PROBE"  # begins the probe's lines on the console, where the system writes too
 LIFETIME = 15  # minutes until a forgotten probe ends itself
 BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 USER_DATA = """\
@@ -110,7 +110,7 @@ END
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """What a probe is to do: so many requests, and so many seconds of patience for the first answer.
+    """What a probe is to do: how many requests, and how many seconds the first answer may take.
 
     `run` is new for each `verify`, so that no token of an earlier one brings back an instance that has ended.
     """
@@ -122,7 +122,7 @@ class ProbeTask:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """What a probe has written so far: one row per answer, what stood in the way last, and whether it is done.
+    """What a probe has written so far: one row per answer, the last problem, and whether it is done.
 
     `tries` counts its requests from the first answer on; it asks each address of the endpoint in turn.
     """

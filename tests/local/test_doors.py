@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.network.picture import Check, Target
+from privatelink_lab.local.network.plan import HealthCheck, Target
 from privatelink_lab.local.server import LocalAws
 
 from .clouds import LocalCloud
@@ -70,7 +70,7 @@ def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: Local
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     assert (lab.state(endpoint), door_of(cloud, endpoint).connected) == ("deleting", False)
     cloud.wait(60)
-    assert [each for each in picture(cloud.aws).doors.values() if each.vpc == vpc] == []
+    assert [each for each in picture(cloud.aws).ports.values() if each.vpc == vpc] == []
 
 
 def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: Lab) -> None:
@@ -81,9 +81,9 @@ def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: Lab)
     group = open_group(ec2, asked["VpcId"], "10.1.0.0/16")
     endpoint = lab.connect(ec2, **asked, SecurityGroupIds=[group])
     door = door_of(cloud, endpoint, ec2)
-    assert (door.vpc, door.port, door.admits) == (asked["VpcId"], 80, ("10.1.0.0/16",))
+    assert (door.vpc, door.port, door.allowed_cidrs) == (asked["VpcId"], 80, ("10.1.0.0/16",))
     ec2.revoke_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.1.0.0/16")
-    assert door_of(cloud, endpoint, ec2).admits == ()
+    assert door_of(cloud, endpoint, ec2).allowed_cidrs == ()
 
 
 def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: LocalCloud) -> None:
@@ -99,12 +99,12 @@ def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: Loc
     serve(guarded)
     given = guarded.request()
     endpoint = guarded.connect(**given, SecurityGroupIds=[open_group(ec2, given["VpcId"], "10.1.0.0/16")])
-    assert door_of(cloud, endpoint).admits == ("10.1.0.0/24",)
+    assert door_of(cloud, endpoint).allowed_cidrs == ("10.1.0.0/24",)
     off: dict[str, Any] = {"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": "off"}
     elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[group], **off)
-    assert door_of(cloud, endpoint).admits == ("10.1.0.0/16",)
+    assert door_of(cloud, endpoint).allowed_cidrs == ("10.1.0.0/16",)
     (door,) = node_doors(cloud, vpc).values()
-    assert (door.admits, door.connected) == (("10.1.0.0/24",), True)
+    assert (door.allowed_cidrs, door.connected) == (("10.1.0.0/24",), True)
 
 
 def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Lab, traffic: StandIn) -> None:
@@ -189,7 +189,7 @@ def test_a_check_knocks_at_each_target_as_its_group_says(cloud: LocalCloud, lab:
     (node,) = node_doors(cloud, lab.vpc).values()
     ((name, check),) = picture(cloud.aws).checks.items()
     assert name == f"{group} {instance}" == check.target.check
-    assert check == Check(node.targets[0], interval=10, timeout=6, healthy=2, unhealthy=4)
+    assert check == HealthCheck(node.targets[0], interval=10, timeout=6, healthy_threshold=2, unhealthy_threshold=4)
     lab.ec2.stop_instances(InstanceIds=[instance])
     assert picture(cloud.aws).checks == {}
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from privatelink_lab.local.drawing import visitor_name
-from privatelink_lab.local.network.link import Ended
-from privatelink_lab.local.network.picture import Machine, Picture
+from privatelink_lab.local.network.agent_client import InstanceEnded
+from privatelink_lab.local.network.plan import InstancePlan, NetworkPlan
 from privatelink_lab.local.ticker import REDRAWN
 
 from .clouds import LocalCloud
@@ -20,7 +20,7 @@ from .traffic import door_of, follow, node_doors, picture, stand_in
 def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
     """VPCs in which nothing is need no network, not even the default ones."""
     network(cloud.client("ec2"))
-    assert picture(cloud.aws) == Picture()
+    assert picture(cloud.aws) == NetworkPlan()
 
 
 def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: Lab) -> None:
@@ -55,7 +55,7 @@ def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
     instance = launch(cloud, network(ec2)[1])
 
     def boot() -> int:
-        return picture(cloud.aws).machines[instance].boot
+        return picture(cloud.aws).instances[instance].boot
 
     seen = [boot()]
     for call, seconds in (
@@ -76,7 +76,7 @@ def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
     assert boot() == 0
     cloud.wait(30)
     assert instance_state(cloud, instance) == "terminated"
-    assert picture(cloud.aws) == Picture()
+    assert picture(cloud.aws) == NetworkPlan()
 
 
 def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) -> None:
@@ -85,9 +85,9 @@ def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) 
     vpc, subnet = network(ec2)
     ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")
     instance = launch(cloud, subnet, PrivateIpAddress="10.0.0.77", UserData="#!/bin/bash\necho hello\n")
-    machine = picture(cloud.aws).machines[instance]
-    assert base64.b64decode(machine.script) == b"#!/bin/bash\necho hello\n"
-    assert replace(machine, script="") == Machine(
+    machine = picture(cloud.aws).instances[instance]
+    assert base64.b64decode(machine.user_data) == b"#!/bin/bash\necho hello\n"
+    assert replace(machine, user_data="") == InstancePlan(
         vpc, "10.0.0.77/24", "10.0.0.1", ("10.0.0.0/16", "10.8.0.0/16"), "ip-10-0-0-77", 0
     )
     assert picture(cloud.aws).vpcs[vpc].routers == ("10.0.0.1/24",)
@@ -98,12 +98,12 @@ def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: 
     traffic = stand_in(cloud.aws)
     _, subnet = network(cloud.client("ec2"))
     boots = []
-    for ending in ((), (Ended(visitor_name(subnet), 1, "power-off"),), ()):
+    for ending in ((), (InstanceEnded(visitor_name(subnet), 1, "power-off"),), ()):
         traffic.endings = list(ending)
         follow(cloud.aws)
         if not ending:
             cloud.aws._ticker.visit(subnet)
-        boots.append(picture(cloud.aws).machines[visitor_name(subnet)].boot)
+        boots.append(picture(cloud.aws).instances[visitor_name(subnet)].boot)
     assert boots == [1, 0, 2]
 
 
@@ -124,8 +124,8 @@ def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> 
     launch(cloud, subnet, PrivateIpAddress="10.0.0.254")
     for _ in range(2):
         assert cloud.aws._ticker.visit(subnet) is None  # nothing carries it here
-    visitor = picture(cloud.aws).machines[visitor_name(subnet)]
-    assert visitor == Machine(vpc, "10.0.0.253/24", "10.0.0.1", ("10.0.0.0/16",), "ip-10-0-0-253", 1)
+    visitor = picture(cloud.aws).instances[visitor_name(subnet)]
+    assert visitor == InstancePlan(vpc, "10.0.0.253/24", "10.0.0.1", ("10.0.0.0/16",), "ip-10-0-0-253", 1)
     with pytest.raises(LookupError):
         cloud.aws._ticker.visit("subnet-0123456789abcdef0")
 
@@ -135,5 +135,5 @@ def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: Lab) -> None:
     serve(lab, HealthCheckProtocol="HTTP", HealthCheckPath="/")
     lab.connect()
     drawn = picture(cloud.aws)
-    assert drawn.doors
-    assert Picture.read(drawn.as_json()) == drawn == picture(cloud.aws)
+    assert drawn.ports
+    assert NetworkPlan.read(drawn.as_json()) == drawn == picture(cloud.aws)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.network.link import Ended
+from privatelink_lab.local.network.agent_client import InstanceEnded
 
 from .clouds import Cloud, LocalCloud
 from .labs import add_group, code_of, instance_state, launch, network
@@ -160,7 +160,7 @@ def booted(cloud: LocalCloud, **more: Any) -> str:
 
 def boot(cloud: LocalCloud, instance: str) -> int:
     """How often it has booted, as the network sees it."""
-    return picture(cloud.aws).machines[instance].boot
+    return picture(cloud.aws).instances[instance].boot
 
 
 def console(cloud: LocalCloud, instance: str, **asked: Any) -> str | None:
@@ -240,7 +240,7 @@ def test_an_instance_that_shuts_itself_down(
 ) -> None:
     """`shutdown` inside stops or terminates it, as its InstanceInitiatedShutdownBehavior says."""
     instance = booted(cloud, **asked)
-    traffic.endings = [Ended(instance, boot(cloud, instance), "power-off")]
+    traffic.endings = [InstanceEnded(instance, boot(cloud, instance), "power-off")]
     follow(cloud.aws)
     seen = [instance_state(cloud, instance)]
     cloud.wait(30)
@@ -250,7 +250,7 @@ def test_an_instance_that_shuts_itself_down(
 def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic: StandIn) -> None:
     """It stays running, and its system is up again a while later, whatever a shutdown would do to it."""
     instance = booted(cloud, InstanceInitiatedShutdownBehavior="terminate")
-    traffic.endings = [Ended(instance, boot(cloud, instance), "restart")]
+    traffic.endings = [InstanceEnded(instance, boot(cloud, instance), "restart")]
     follow(cloud.aws)
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 0)
     cloud.wait(45)
@@ -263,16 +263,16 @@ def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffi
     cloud.client("ec2").reboot_instances(InstanceIds=[instance])
     cloud.wait(45)
     traffic.endings = [
-        Ended(instance, 2, "crash"),
-        Ended(instance, 1, "power-off"),
-        Ended(instance, 1, "restart"),
-        Ended(f"i-{UNKNOWN}", 1, "power-off"),
-        Ended("visitor of subnet-1", 1, "power-off"),
+        InstanceEnded(instance, 2, "crash"),
+        InstanceEnded(instance, 1, "power-off"),
+        InstanceEnded(instance, 1, "restart"),
+        InstanceEnded(f"i-{UNKNOWN}", 1, "power-off"),
+        InstanceEnded("visitor of subnet-1", 1, "power-off"),
     ]
     follow(cloud.aws)
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
     cloud.client("ec2").stop_instances(InstanceIds=[instance])
-    traffic.endings = [Ended(instance, 2, "power-off"), Ended(instance, 2, "restart")]
+    traffic.endings = [InstanceEnded(instance, 2, "power-off"), InstanceEnded(instance, 2, "restart")]
     follow(cloud.aws)
     assert instance_state(cloud, instance) == "stopping"
     cloud.wait(30)
@@ -283,10 +283,10 @@ def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandI
     """A picture goes out after a call and after what became due by itself, and none while all stays as it is."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     follow(cloud.aws)
-    assert traffic.shown.machines[instance].boot == 0
+    assert traffic.shown.instances[instance].boot == 0
     cloud.wait(60)
     follow(cloud.aws)
-    assert traffic.shown.machines[instance].boot == 1
+    assert traffic.shown.instances[instance].boot == 1
     before = traffic.shown
     cloud.wait(60)
     follow(cloud.aws)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from privatelink_lab.local.drawing import draw
-from privatelink_lab.local.network.link import Ended, NoTraffic
-from privatelink_lab.local.network.picture import Door, Picture
+from privatelink_lab.local.network.agent_client import InstanceEnded, NoAgent
+from privatelink_lab.local.network.plan import ListeningPort, NetworkPlan
 from privatelink_lab.local.server import LocalAws
 
 from .clouds import LocalCloud
@@ -15,17 +15,17 @@ from .clouds import LocalCloud
 SELF = "The test carries the packets itself."
 
 
-class StandIn(NoTraffic):
+class StandIn(NoAgent):
     """No packets, but consoles, verdicts and endings as a test wants them; `shown` is the last picture."""
 
     def __init__(self, why_not: str = SELF) -> None:
         super().__init__(why_not)
         self.writes: Callable[[str], bytes] = lambda machine: b""
         self.findings: dict[str, str] = {}
-        self.endings: list[Ended] = []
-        self.shown = Picture()
+        self.endings: list[InstanceEnded] = []
+        self.shown = NetworkPlan()
 
-    def show(self, picture: Picture) -> None:
+    def apply(self, picture: NetworkPlan) -> None:
         """Kept for the test to look at."""
         self.shown = picture
 
@@ -37,7 +37,7 @@ class StandIn(NoTraffic):
         """What the test lets the machine write."""
         return self.writes(machine)
 
-    def ended(self) -> list[Ended]:
+    def take_ended(self) -> list[InstanceEnded]:
         """The endings since the last look."""
         endings, self.endings = self.endings, []
         return endings
@@ -56,20 +56,20 @@ def follow(aws: LocalAws) -> None:
         aws._ticker._follow()
 
 
-def picture(aws: LocalAws) -> Picture:
+def picture(aws: LocalAws) -> NetworkPlan:
     """What the network is asked to be now."""
     with aws._lock:
         aws._ticker.settle()
         return draw(aws._world)
 
 
-def door_of(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
+def door_of(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> ListeningPort:
     """The only door of an endpoint."""
     (found,) = (ec2 or cloud.client("ec2")).describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     (interface,) = found["NetworkInterfaceIds"]
-    return picture(cloud.aws).doors[f"{interface} 80"]
+    return picture(cloud.aws).ports[f"{interface} 80"]
 
 
-def node_doors(cloud: LocalCloud, vpc: str) -> dict[str, Door]:
+def node_doors(cloud: LocalCloud, vpc: str) -> dict[str, ListeningPort]:
     """The doors of the balancers of a VPC, by address."""
-    return {each.address: each for each in picture(cloud.aws).doors.values() if each.vpc == vpc}
+    return {each.address: each for each in picture(cloud.aws).ports.values() if each.vpc == vpc}

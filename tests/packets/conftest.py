@@ -1,27 +1,26 @@
-"""One carrier for the tests of a worker; where the system allows none, they are skipped, or fail with --traffic."""
+"""One agent for all tests of a worker. Without namespaces the tests are skipped; with --traffic they fail then."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from support.planned_network import PlannedNetwork
 
-from privatelink_lab.local.network.link import NoTraffic, Traffic
-
-from .scenes import Scene
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 
 
 @pytest.fixture(scope="session")
-def traffic(request: pytest.FixtureRequest) -> Iterator[Traffic]:
-    """The network."""
-    found = Traffic().wait()
-    if isinstance(found, NoTraffic):
+def agent(request: pytest.FixtureRequest) -> Iterator[AgentClient]:
+    """The agent, which is ready."""
+    found = AgentClient().wait()
+    if isinstance(found, NoAgent):
         (pytest.fail if request.config.getoption("--traffic") else pytest.skip)(found.why_not)
     yield found
     found.stop()
 
 
 @pytest.fixture
-def scene(traffic: Traffic) -> Scene:
-    """A provider and a consumer with the same addresses, and nobody in them yet."""
-    return Scene(traffic)
+def network(agent: AgentClient) -> PlannedNetwork:
+    """An empty plan for a provider and consumers with the same addresses."""
+    return PlannedNetwork(agent)

@@ -1,213 +1,214 @@
-"""Flows through an endpoint: what is sent arrives, in order, to the last byte, for as long as both want."""
+"""Flows through an endpoint: all bytes arrive, in order, also when one side has ended."""
 
 from __future__ import annotations
 
 from support.patience import PATIENCE, until
+from support.planned_network import CONSUMER, ENDPOINT, OTHER, PROVIDER, SERVER, SILENCE, PlannedNetwork, python
 
-from privatelink_lab.local.network.picture import Check, Door
-
-from .scenes import CONSUMER, ENDPOINT, OTHER, PROVIDER, SERVE, SILENCE, Scene, python
+from privatelink_lab.local.network.plan import HealthCheck, ListeningPort
 
 CLIENT = f"""
 import socket, sys, time
 def connect(timeout={PATIENCE}, host="{ENDPOINT}"):
     return socket.create_connection((host, 80), timeout)
-def rest(there):
+def read_all(connection):
     found = b""
-    while more := there.recv(1 << 20):
-        found += more
+    while data := connection.recv(1 << 20):
+        found += data
     return found
 """
 ECHO = """
-def work(there, _):
-    while more := there.recv(100):
-        there.sendall(more)
+def work(connection, _):
+    while data := connection.recv(100):
+        connection.sendall(data)
 print("ready", flush=True)
-each(work)
+serve(work)
 """
 
 
-def meet(scene: Scene, server: str, client: str) -> str:
-    """The name of a client that meets a server through the endpoint."""
-    serving = scene.add(PROVIDER, "10.0.0.10", python(f"{SERVE}{server}"))
-    scene.endpoint()
-    scene.show()
-    scene.says(serving, "ready")
-    name = scene.add(CONSUMER, "10.0.0.20", python(f"{CLIENT}{client}"))
-    scene.show()
+def start_both(network: PlannedNetwork, server: str, client: str) -> str:
+    """Start a server behind the endpoint and a client; returns the client's name."""
+    serving = network.add_instance(PROVIDER, "10.0.0.10", python(f"{SERVER}{server}"))
+    network.set_endpoint()
+    network.apply()
+    network.wait_for_output(serving, "ready")
+    name = network.add_instance(CONSUMER, "10.0.0.20", python(f"{CLIENT}{client}"))
+    network.apply()
     return name
 
 
-def test_a_client_that_has_ended_still_gets_its_answer(scene: Scene) -> None:
-    """Half-closed by the client: the server sees the end, and what it sends after that arrives."""
+def test_a_half_closed_client_gets_its_answer(network: PlannedNetwork) -> None:
+    """The client ends its side: the server sees the end, and what it sends afterwards arrives."""
     server = """
-def work(there, _):
+def work(connection, _):
     count = 0
-    while more := there.recv(65536):
-        count += len(more)
+    while data := connection.recv(65536):
+        count += len(data)
     time.sleep(0.5)
-    there.sendall(b"got %d" % count)
+    connection.sendall(b"got %d" % count)
     time.sleep(0.2)
-    there.sendall(b", goodbye")
-    there.close()
+    connection.sendall(b", goodbye")
+    connection.close()
 print("ready", flush=True)
-each(work)
+serve(work)
 """
     client = """
-there = connect()
-there.sendall(b"x" * 3_000_000)
-there.shutdown(socket.SHUT_WR)
-print(rest(there), "done", flush=True)
+connection = connect()
+connection.sendall(b"x" * 3_000_000)
+connection.shutdown(socket.SHUT_WR)
+print(read_all(connection), "done", flush=True)
 """
-    assert "b'got 3000000, goodbye' done" in scene.says(meet(scene, server, client), "done")
+    assert "b'got 3000000, goodbye' done" in network.wait_for_output(start_both(network, server, client), "done")
 
 
-def test_a_server_that_has_ended_still_hears_its_client(scene: Scene) -> None:
-    """Half-closed by the server: the client sees the end, and what it sends after that arrives."""
+def test_a_half_closed_server_receives_all(network: PlannedNetwork) -> None:
+    """The server ends its side: the client sees the end, and what it sends afterwards arrives."""
     server = """
-def work(there, _):
-    there.sendall(b"that is all")
-    there.shutdown(socket.SHUT_WR)
+def work(connection, _):
+    connection.sendall(b"end")
+    connection.shutdown(socket.SHUT_WR)
     count = 0
-    while more := there.recv(65536):
-        count += len(more)
-    print("heard", count, flush=True)
+    while data := connection.recv(65536):
+        count += len(data)
+    print("received", count, flush=True)
 print("ready", flush=True)
-each(work)
+serve(work)
 """
     client = """
-there = connect()
-print(rest(there), flush=True)
+connection = connect()
+print(read_all(connection), flush=True)
 time.sleep(0.5)
-there.sendall(b"y" * 2_000_000)
-there.close()
+connection.sendall(b"y" * 2_000_000)
+connection.close()
 print("done", flush=True)
 """
-    name = meet(scene, server, client)
-    assert "b'that is all'" in scene.says(name, "done")
-    serving = next(iter(scene.machines))
-    assert "heard 2000000" in scene.says(serving, "heard")
+    name = start_both(network, server, client)
+    assert "b'end'" in network.wait_for_output(name, "done")
+    serving = next(iter(network.instances))
+    assert "received 2000000" in network.wait_for_output(serving, "received")
 
 
-def test_the_last_bytes_arrive_at_a_slow_reader(scene: Scene) -> None:
-    """A server that sends much and closes at once: a client that reads late and slowly gets all of it, in order."""
+def test_the_last_bytes_arrive_at_a_slow_reader(network: PlannedNetwork) -> None:
+    """A server sends much and closes at once: a client that reads late and slowly gets all of it, in order."""
     server = """
 import hashlib
 data = b"".join(i.to_bytes(4, "big") for i in range(2_000_000))
 print("ready", hashlib.sha256(data).hexdigest(), flush=True)
-def work(there, _):
-    there.sendall(data)
-    there.close()
-each(work)
+def work(connection, _):
+    connection.sendall(data)
+    connection.close()
+serve(work)
 """
     client = """
 import hashlib
-there = connect()
+connection = connect()
 time.sleep(1)
 found = hashlib.sha256()
-while more := there.recv(200_000):
-    found.update(more)
+while data := connection.recv(200_000):
+    found.update(data)
     time.sleep(0.002)
 print(found.hexdigest(), "done", flush=True)
 """
-    name = meet(scene, server, client)
-    digest = scene.said(next(iter(scene.machines))).split()[1]
-    assert digest in scene.says(name, "done")
+    name = start_both(network, server, client)
+    digest = network.console(next(iter(network.instances))).split()[1]
+    assert digest in network.wait_for_output(name, "done")
 
 
-def test_the_target_sees_the_balancer(scene: Scene) -> None:
-    """The source address at the web server is the balancer's node, whatever the client has; they may be the same."""
+def test_the_target_sees_the_balancers_address(network: PlannedNetwork) -> None:
+    """The source address at the web server is the balancer's, not the client's."""
     server = """
-def work(there, address):
-    there.sendall(address[0].encode())
-    there.close()
+def work(connection, address):
+    connection.sendall(address[0].encode())
+    connection.close()
 print("ready", flush=True)
-each(work)
+serve(work)
 """
-    assert "b'10.0.0.4' done" in scene.says(meet(scene, server, 'print(rest(connect()), "done")'), "done")
+    assert "b'10.0.0.4' done" in network.wait_for_output(
+        start_both(network, server, 'print(read_all(connect()), "done")'), "done"
+    )
 
 
-def test_silence_before_acceptance_and_a_cut_after_rejection(scene: Scene) -> None:
-    """Not connected: no answer to a knock; connected: it flows; rejected: what flows is cut, and silence again."""
+def test_no_answer_before_acceptance_and_a_reset_after_rejection(network: PlannedNetwork) -> None:
+    """Not accepted: no answer; accepted: bytes flow; rejected: the connection is reset, and no answer again."""
     client = f"""
 try:
     connect({SILENCE})
 except TimeoutError:
-    print("silence", flush=True)
-there = connect()
-there.sendall(b"hello")
-print(there.recv(100), flush=True)
+    print("no answer", flush=True)
+connection = connect()
+connection.sendall(b"hello")
+print(connection.recv(100), flush=True)
 try:
-    print(there.recv(100), "ended", flush=True)
+    print(connection.recv(100), "ended", flush=True)
 except ConnectionResetError:
-    print("cut", flush=True)
+    print("reset", flush=True)
 try:
     connect({SILENCE})
 except TimeoutError:
-    print("silence again", flush=True)
+    print("no answer again", flush=True)
 """
-    serving = scene.add(PROVIDER, "10.0.0.10", python(f"{SERVE}{ECHO}"))
-    scene.endpoint(connected=False)
-    scene.show()
-    scene.says(serving, "ready")
-    name = scene.add(CONSUMER, "10.0.0.20", python(f"{CLIENT}{client}"))
-    scene.show()
-    scene.says(name, "silence")
-    scene.endpoint()
-    scene.show()
-    scene.says(name, "hello")
-    scene.endpoint(connected=False)
-    scene.show()
-    scene.says(name, "cut")
-    scene.says(name, "silence again")
+    serving = network.add_instance(PROVIDER, "10.0.0.10", python(f"{SERVER}{ECHO}"))
+    network.set_endpoint(connected=False)
+    network.apply()
+    network.wait_for_output(serving, "ready")
+    name = network.add_instance(CONSUMER, "10.0.0.20", python(f"{CLIENT}{client}"))
+    network.apply()
+    network.wait_for_output(name, "no answer")
+    network.set_endpoint()
+    network.apply()
+    network.wait_for_output(name, "hello")
+    network.set_endpoint(connected=False)
+    network.apply()
+    network.wait_for_output(name, "reset")
+    network.wait_for_output(name, "no answer again")
 
 
-def test_a_group_without_a_rule_is_silence_and_cuts_nothing(scene: Scene) -> None:
-    """Who is not let in gets no answer; who is inside stays inside when the rule goes, as tracked connections do."""
-    serving = scene.add(PROVIDER, "10.0.0.10", python(f"{SERVE}{ECHO}"))
-    scene.endpoint(admits=("10.0.0.21/32", "10.0.0.99/32"))
-    scene.show()
-    scene.says(serving, "ready")
-    stranger = f"""
+def test_a_removed_rule_admits_nobody_new_and_resets_nothing(network: PlannedNetwork) -> None:
+    """A client that no rule admits gets no answer; an open connection survives the removal of its rule, as on AWS."""
+    serving = network.add_instance(PROVIDER, "10.0.0.10", python(f"{SERVER}{ECHO}"))
+    network.set_endpoint(allowed_cidrs=("10.0.0.21/32", "10.0.0.99/32"))
+    network.apply()
+    network.wait_for_output(serving, "ready")
+    not_admitted = f"""
 try:
     connect({SILENCE})
 except TimeoutError:
-    print("silence", flush=True)
+    print("no answer", flush=True)
 """
-    guest = f"""
-there = connect()
-print("inside", flush=True)
+    admitted = f"""
+connection = connect()
+print("open", flush=True)
 try:
     while True:
         connect({SILENCE}).close()
         time.sleep(0.05)
 except TimeoutError:
-    there.sendall(b"still here")
-print(there.recv(100), flush=True)
+    connection.sendall(b"still here")
+print(connection.recv(100), flush=True)
 """
-    outside = scene.add(CONSUMER, "10.0.0.20", python(f"{CLIENT}{stranger}"))
-    inside = scene.add(CONSUMER, "10.0.0.21", python(f"{CLIENT}{guest}"))
-    scene.show()
-    scene.says(outside, "silence")
-    scene.says(inside, "inside")
-    scene.endpoint(admits=())
-    scene.show()
-    scene.says(inside, "still here")
+    outside = network.add_instance(CONSUMER, "10.0.0.20", python(f"{CLIENT}{not_admitted}"))
+    inside = network.add_instance(CONSUMER, "10.0.0.21", python(f"{CLIENT}{admitted}"))
+    network.apply()
+    network.wait_for_output(outside, "no answer")
+    network.wait_for_output(inside, "open")
+    network.set_endpoint(allowed_cidrs=())
+    network.apply()
+    network.wait_for_output(inside, "still here")
 
 
-def test_the_name_reaches_the_endpoint_from_its_own_vpc_only(scene: Scene) -> None:
-    """The name resolves everywhere; elsewhere there is nobody under that address."""
+def test_the_name_reaches_the_endpoint_from_its_own_vpc_only(network: PlannedNetwork) -> None:
+    """The name resolves everywhere, but in other VPCs no host has that address."""
     server = """
-def work(there, _):
-    there.sendall(b"page")
-    there.close()
+def work(connection, _):
+    connection.sendall(b"page")
+    connection.close()
 print("ready", flush=True)
-each(work)
+serve(work)
 """
-    scene.names = {"vpce-1.example": (ENDPOINT,)}
+    network.names = {"vpce-1.example": (ENDPOINT,)}
     answered = """
-there = connect(host="vpce-1.example")
-print("answer", there.recv(100), there.getpeername()[0], flush=True)
+connection = connect(host="vpce-1.example")
+print("answer", connection.recv(100), connection.getpeername()[0], flush=True)
 """
     unanswered = f"""
 try:
@@ -215,70 +216,72 @@ try:
 except OSError:
     print("no answer", socket.gethostbyname("vpce-1.example"), flush=True)
 """
-    here = meet(scene, server, answered)
-    elsewhere = scene.add(OTHER, "10.0.0.20", python(f"{CLIENT}{unanswered}"))
-    scene.show()
-    assert f"answer b'page' {ENDPOINT}" in scene.says(here, "answer")
-    assert f"no answer {ENDPOINT}" in scene.says(elsewhere, "answer")
+    here = start_both(network, server, answered)
+    elsewhere = network.add_instance(OTHER, "10.0.0.20", python(f"{CLIENT}{unanswered}"))
+    network.apply()
+    assert f"answer b'page' {ENDPOINT}" in network.wait_for_output(here, "answer")
+    assert f"no answer {ENDPOINT}" in network.wait_for_output(elsewhere, "answer")
 
 
-def test_flows_spread_over_healthy_targets(scene: Scene) -> None:
-    """Two healthy targets share the flows; when one's server dies it turns unhealthy and gets none."""
+def test_flows_are_shared_by_healthy_targets(network: PlannedNetwork) -> None:
+    """Two healthy targets share the flows; when the server of one dies, that target is unhealthy and gets none."""
     server = """
-def work(there, _):
-    word = there.recv(100)
-    there.sendall(socket.gethostname().encode()[-2:])
-    there.close()
-    if word == b"die":
+def work(connection, _):
+    request = connection.recv(100)
+    connection.sendall(socket.gethostname().encode()[-2:])
+    connection.close()
+    if request == b"die":
         os._exit(0)
 print("ready", flush=True)
-each(work)
+serve(work)
 """
     ask = """
-def ask(word=b"who"):
-    there = connect()
-    there.sendall(word)
-    return rest(there).decode()
+def ask(request=b"name"):
+    connection = connect()
+    connection.sendall(request)
+    return read_all(connection).decode()
 names = sorted({ask() for _ in range(8)})
 """
-    targets = [scene.target("10.0.0.10", "one"), scene.target("10.0.0.11", "two")]
-    for each in targets:
-        scene.add(PROVIDER, each.address, python(f"{SERVE}{server}"))
-    scene.endpoint(*targets)
-    scene.checks = {each.check: Check(each, 0.1, PATIENCE, 2, 2) for each in targets}
-    scene.show()
-    until(lambda: all(scene.traffic.health(each.check) == "healthy" for each in targets), "health")
-    before = scene.add(CONSUMER, "10.0.0.20", python(f'{CLIENT}{ask}print(names, "killed", ask(b"die"), flush=True)'))
-    scene.show()
-    both, _, killed = scene.says(before, "killed").strip().partition(" killed ")
+    targets = [network.target("10.0.0.10", "one"), network.target("10.0.0.11", "two")]
+    for target in targets:
+        network.add_instance(PROVIDER, target.address, python(f"{SERVER}{server}"))
+    network.set_endpoint(*targets)
+    network.checks = {target.check: HealthCheck(target, 0.1, PATIENCE, 2, 2) for target in targets}
+    network.apply()
+    until(lambda: all(network.agent.health(target.check) == "healthy" for target in targets), "health")
+    before = network.add_instance(
+        CONSUMER, "10.0.0.20", python(f'{CLIENT}{ask}print(names, "killed", ask(b"die"), flush=True)')
+    )
+    network.apply()
+    both, _, killed = network.wait_for_output(before, "killed").strip().partition(" killed ")
     assert both == "['10', '11']"
-    (dead,) = [each for each in targets if each.address.endswith(killed)]
+    (dead,) = [target for target in targets if target.address.endswith(killed)]
     (left,) = {"10", "11"} - {killed}
-    until(lambda: scene.traffic.health(dead.check) == "unhealthy", "verdict")
-    after = scene.add(CONSUMER, "10.0.0.21", python(f"{CLIENT}{ask}print(names, flush=True)"))
-    scene.show()
-    assert scene.says(after, "]").strip() == f"['{left}']"
+    until(lambda: network.agent.health(dead.check) == "unhealthy", "unhealthy target")
+    after = network.add_instance(CONSUMER, "10.0.0.21", python(f"{CLIENT}{ask}print(names, flush=True)"))
+    network.apply()
+    assert network.wait_for_output(after, "]").strip() == f"['{left}']"
 
 
-def test_a_health_check_over_http_wants_the_right_code(scene: Scene) -> None:
-    """A target that connects and answers 404 is unhealthy, unless 404 is what is asked for."""
-    web = scene.add(
+def test_a_health_check_over_http_compares_the_status(network: PlannedNetwork) -> None:
+    """A target that answers 404 is unhealthy, unless 404 is one of the codes of the check."""
+    network.add_instance(
         PROVIDER,
         "10.0.0.10",
         python("import os\nos.chdir('/srv')\nos.execvp('python3', ['python3', '-m', 'http.server', '80'])"),
     )
-    del web
-    scene.endpoint()
+    network.set_endpoint()
     for name, path, codes in (("root", "/", "200-399"), ("none", "/none", "200-399"), ("odd", "/none", "302,404")):
-        scene.checks[name] = Check(scene.target(check=name), 0.1, PATIENCE, 2, 2, path, codes)
-    scene.show()
+        network.checks[name] = HealthCheck(network.target(check=name), 0.1, PATIENCE, 2, 2, path, codes)
+    network.apply()
     until(
-        lambda: [scene.traffic.health(each) for each in scene.checks] == ["healthy", "unhealthy", "healthy"], "verdicts"
+        lambda: [network.agent.health(check) for check in network.checks] == ["healthy", "unhealthy", "healthy"],
+        "three results",
     )
 
 
-def test_a_second_door_does_not_disturb_the_first(scene: Scene) -> None:
-    """500 connections are held through one endpoint while another consumer is accepted and rejected."""
+def test_a_second_endpoint_does_not_disturb_the_first(network: PlannedNetwork) -> None:
+    """500 connections stay open through one endpoint while another consumer is accepted and rejected."""
     server = """
 import selectors
 waiting = selectors.DefaultSelector()
@@ -288,29 +291,29 @@ print("ready", flush=True)
 while True:
     for key, _ in waiting.select():
         if key.fileobj is listener:
-            there, _ = listener.accept()
-            waiting.register(there, selectors.EVENT_READ)
-        elif more := key.fileobj.recv(100):
-            key.fileobj.sendall(more)
+            connection, _ = listener.accept()
+            waiting.register(connection, selectors.EVENT_READ)
+        elif data := key.fileobj.recv(100):
+            key.fileobj.sendall(data)
         else:
             waiting.unregister(key.fileobj)
 """
     client = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-held = [connect() for _ in range(500)]
-print("held", flush=True)
-for turn in range(10):
-    for number, there in enumerate(held):
-        there.sendall(b"%d" % number)
-    good = sum(there.recv(100) == b"%d" % number for number, there in enumerate(held))
-    print("turn", turn, good, flush=True)
+connections = [connect() for _ in range(500)]
+print("open", flush=True)
+for round in range(10):
+    for number, connection in enumerate(connections):
+        connection.sendall(b"%d" % number)
+    good = sum(connection.recv(100) == b"%d" % number for number, connection in enumerate(connections))
+    print("round", round, good, flush=True)
     time.sleep(0.1)
 print("done", flush=True)
 """
-    name = meet(scene, server, client)
-    scene.says(name, "held")
+    name = start_both(network, server, client)
+    network.wait_for_output(name, "open")
     for connected in (True, False, True, False):
-        scene.doors["other"] = Door(OTHER, ENDPOINT, 80, ("0.0.0.0/0",), connected, (scene.target(),))
-        scene.show()
-    assert scene.says(name, "done").count(" 500\n") == 10
+        network.ports["other"] = ListeningPort(OTHER, ENDPOINT, 80, ("0.0.0.0/0",), connected, (network.target(),))
+        network.apply()
+    assert network.wait_for_output(name, "done").count(" 500\n") == 10

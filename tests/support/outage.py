@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from conftest import Cloud
 
 from privatelink_lab.aws import Account
-from privatelink_lab.aws.refusals import broken
+from privatelink_lab.aws.refusals import client_side_error
 
 
 class Outage:
@@ -31,4 +31,4 @@ class Outage:
         if self.cloud.clock.now() - self.began > self.seconds:
             self.ended = True
             return self.client(service, once=once)
-        raise broken("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))
+        raise client_side_error("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))

@@ -1,1 +1,1 @@
-"""plab as a process that is struck: killed, interrupted, met by another one."""
+"""plab under attack: processes that are killed, interrupted or run at the same time, and an AWS that fails."""

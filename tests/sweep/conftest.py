@@ -1,4 +1,4 @@
-"""The lab that the tests here strike."""
+"""The lab whose commands the tests interrupt."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud, Run
-
-from .labs import StruckLab
-from .proxy import Proxy
+from support.hook_proxy import HookProxy
+from support.proxied_lab import ProxiedLab
 
 Count = Callable[[str, int], None]
 
 
 @pytest.fixture
 def whole(request: pytest.FixtureRequest) -> bool:
-    """Whether all is asked for, not a sample."""
+    """Whether to run all cases, not a sample."""
     return bool(request.config.getoption("--sweep"))
 
 
 @pytest.fixture
-def lab(at_cloud: Cloud, run: Run, tmp_path: Path) -> Iterator[StruckLab]:
-    """A lab that can be struck; nothing of it is there yet."""
-    with Proxy(at_cloud.aws.url) as proxy:
-        made = StruckLab(at_cloud, run, tmp_path, proxy)
-        made.prepare()
-        yield made
+def lab(at_cloud: Cloud, run: Run, tmp_path: Path) -> Iterator[ProxiedLab]:
+    """A lab whose commands can be interrupted; none of its resources exists yet."""
+    with HookProxy(at_cloud.aws.url) as proxy:
+        lab = ProxiedLab(at_cloud, run, tmp_path, proxy)
+        lab.prepare()
+        yield lab

@@ -1,4 +1,4 @@
-"""Ctrl-C once and twice, SIGTERM and a closed terminal, at any call of `up` and `down`."""
+"""Ctrl-C once and twice, SIGTERM, and SIGHUP of a closed terminal, at any call of `up` and `down`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterable
 
 import pytest
+from support.proxied_lab import ProxiedLab
 
 from .conftest import Count
-from .labs import StruckLab
 
 ONCE, TWICE = (signal.SIGINT,), (signal.SIGINT, signal.SIGINT)
 Case = tuple[str, tuple[signal.Signals, ...], Iterable[int]]
@@ -26,36 +26,36 @@ WHOLE = [
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All of it with --sweep."""
+    """All cases with --sweep, a sample without."""
     cases = WHOLE if metafunc.config.getoption("--sweep") else SAMPLE
-    ids = ["-".join([command, *(each.name for each in signals)]) for command, signals, _ in cases]
+    ids = ["-".join([command, *(number.name for number in signals)]) for command, signals, _ in cases]
     metafunc.parametrize("case", cases, ids=ids)
 
 
-def test_stopped_at_any_call(lab: StruckLab, record_property: Count, case: Case) -> None:
-    """Exit 130 with a sentence (a second Ctrl-C ends at once); what was made is known, and the next `down` finishes."""
+def test_a_command_is_stopped_at_any_call(lab: ProxiedLab, record_property: Count, case: Case) -> None:
+    """Exit code 130 with a sentence (a second Ctrl-C ends at once); the next `down` finds and deletes everything."""
     command, signals, numbers = case
     words = ("up", "-q") if command == "up" else ("down", "-y", "-q")
     done = 0
     for number in numbers:
         if command == "down":
-            lab.must("up", "-q")
+            lab.run_well("up", "-q")
 
-        def strike(signals: tuple[signal.Signals, ...] = signals) -> bool:
+        def send_signals(signals: tuple[signal.Signals, ...] = signals) -> bool:
             lab.send(*signals)
             return False
 
-        lab.proxy.trap(number, strike, after=False, mutating=False)
-        code, said = lab.process_of(*words)
-        struck = lab.proxy.struck
-        at = f"{signals} at call {number}, {struck}: {code}\n{said}"
-        assert "Traceback" not in said, at
-        if struck and signals != TWICE:
+        lab.proxy.set_hook(number, send_signals, after=False, mutating=False)
+        code, output = lab.run_proxied(*words)
+        action = lab.proxy.hooked_action
+        at = f"{signals} at call {number}, {action}: {code}\n{output}"
+        assert "Traceback" not in output, at
+        if action and signals != TWICE:
             assert code in {130, 0, -signals[0]}, at
-            assert code != 130 or "Stopped" in said or "Interrupted" in said, at
-        lab.must("down", "-y", "-q")
+            assert code != 130 or "Stopped" in output or "Interrupted" in output, at
+        lab.run_well("down", "-y", "-q")
         assert lab.leaked() == [], at
-        if not struck:
+        if not action:
             break
         done += 1
     record_property("interruptions", done)

@@ -1,5 +1,5 @@
-"""Real packets for the local AWS: every VPC is a network namespace, every instance a small machine in it.
+"""Real packets for the local AWS: every VPC is a network namespace, every instance is a set of processes in it.
 
-`link` is the server's end: it starts the carrier, a process of its own, and shows it the `picture` of what should be.
-The carrier (`carrier`, `wiring`, `relay`, `health`, `machine`, `boot`) makes it so, and tells what happens there.
+The server sends a `plan` of the network to the agent, a process of its own. `agent_client` is the server's end:
+it starts the agent and keeps what the agent reports. `agent_process` isolates the agent, `agent` carries out the plan.
 """

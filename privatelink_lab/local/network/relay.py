@@ -1,6 +1,6 @@
-"""What a balancer or an endpoint does with a flow: accept it in one network, go on with it in another.
+"""What a balancer or an endpoint does with a flow: accept it in one VPC, and pass it on to a target in another.
 
-No route joins the two. A flow may be half-closed for as long as it likes, and its last bytes arrive.
+No route joins the two VPCs. A flow may stay half-closed without limit, and its last bytes arrive.
 """
 
 from __future__ import annotations
@@ -14,127 +14,129 @@ from contextlib import suppress
 from ipaddress import IPv4Network, collapse_addresses
 from typing import cast
 
-from privatelink_lab.local.network.kernel import admit_only, inside
-from privatelink_lab.local.network.picture import Door, Target
+from privatelink_lab.local.network.plan import ListeningPort, Target
+from privatelink_lab.local.network.system_calls import admit_only, inside
 
 BACKLOG = 4096
-CONNECT = 10.0  # seconds that a target may take to answer
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close throws away what is unsent and says so
+CONNECT_TIMEOUT = 10.0  # seconds until a target has answered
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close drops unsent bytes and sends a reset
 
 Namespace = Callable[[str], int]  # VPC id -> descriptor of its network
 
 
 class Relay:
-    """One door at work: its listener lives from its first moment to its last, and a packet filter says who is heard."""
+    """The relay of one listening port: a listener, and a packet filter for the networks that it admits."""
 
-    def __init__(self, door: Door, namespace: Namespace, healthy: Callable[[str], bool]) -> None:
+    def __init__(self, port: ListeningPort, namespace: Namespace, healthy: Callable[[str], bool]) -> None:
         self._namespace = namespace
         self._healthy = healthy
         self._turn = itertools.count()
-        self._flows: set[Flow] = set()
+        self._flows: set[ClientSide] = set()
         self._server: asyncio.Server
-        self._listener = _socket(namespace(door.vpc))
+        self._listener = _socket(namespace(port.vpc))
         try:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((door.address, door.port))
-            self._filter(door)
+            self._listener.bind((port.address, port.port))
+            self._filter(port)
         except OSError:
-            self._listener.close()  # or the address would be taken when this is tried again
+            self._listener.close()  # else the address is still in use when this is tried again
             raise
-        self.door = door
+        self.port = port
 
     async def open(self) -> None:
         """Listen."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Flow(self), sock=self._listener, backlog=BACKLOG)
+        self._server = await loop.create_server(lambda: ClientSide(self), sock=self._listener, backlog=BACKLOG)
 
-    def change(self, door: Door) -> None:
-        """Let in, and send on, as `door` says now; flows stay, unless nobody is connected any more.
+    def change(self, port: ListeningPort) -> None:
+        """Filter and relay as `port` says from now on; open flows stay unless it is no longer connected.
 
-        Established flows outlive a change of security group rules, as tracked connections do on AWS.
+        Open flows survive a change of security group rules, as tracked connections do on AWS.
         """
-        before = self.door
-        if (before.admits, before.connected, not before.targets) != (door.admits, door.connected, not door.targets):
-            self._filter(door)
-        self.door = door
-        if not door.connected:
-            self._cut()
+        if _filter_of(port) != _filter_of(self.port):
+            self._filter(port)
+        self.port = port
+        if not port.connected:
+            self._reset_flows()
 
     def close(self) -> None:
-        """Stop listening, and cut what flows."""
+        """Stop listening, and reset open flows."""
         self._server.close()
-        self._cut()
+        self._reset_flows()
 
-    def begin(self, flow: Flow) -> None:
-        """A client is there."""
+    def add(self, flow: ClientSide) -> None:
+        """Remember a flow that a client has opened."""
         self._flows.add(flow)
 
-    def end(self, flow: Flow) -> None:
-        """It is gone."""
+    def remove(self, flow: ClientSide) -> None:
+        """Forget a flow that has ended."""
         self._flows.discard(flow)
 
-    async def connect(self, onwards: asyncio.Protocol) -> None:
-        """Go on to the next target; raises OSError or TimeoutError when it does not answer."""
-        if not self.door.connected:  # it knocked before a reject and was not answered yet
+    async def connect(self, target_side: asyncio.Protocol) -> None:
+        """Connect to the next target; raises OSError or TimeoutError when it does not answer."""
+        if not self.port.connected:  # the client was waiting in the listener's queue during a reject
             raise ConnectionRefusedError
-        target = self._next()
-        there = _socket(self._namespace(target.vpc))
+        target = self._next_target()
+        connection = _socket(self._namespace(target.vpc))
         try:
-            there.bind((target.source, 0))
+            connection.bind((target.source, 0))
             loop = asyncio.get_running_loop()
-            async with asyncio.timeout(CONNECT):
-                await loop.sock_connect(there, (target.address, target.port))
-                await loop.create_connection(lambda: onwards, sock=there)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await loop.sock_connect(connection, (target.address, target.port))
+                await loop.create_connection(lambda: target_side, sock=connection)
         except BaseException:
-            there.close()
+            connection.close()
             raise
 
-    def _next(self) -> Target:
-        """One of the healthy targets in turn; of all of them when none is, as a balancer does that fails open."""
-        well = [each for each in self.door.targets if self._healthy(each.check)]
-        targets: Sequence[Target] = well or self.door.targets
+    def _next_target(self) -> Target:
+        """The next healthy target in turn; the next of all targets if none is healthy, since a balancer fails open."""
+        healthy = [target for target in self.port.targets if self._healthy(target.check)]
+        targets: Sequence[Target] = healthy or self.port.targets
         if not targets:
             raise ConnectionRefusedError
         return targets[next(self._turn) % len(targets)]
 
-    def _filter(self, door: Door) -> None:
-        opened = door.connected and door.targets
-        networks = (IPv4Network(each) for each in door.admits) if opened else ()
-        admit_only(self._listener, collapse_addresses(networks))
+    def _filter(self, port: ListeningPort) -> None:
+        admit_only(self._listener, collapse_addresses(map(IPv4Network, _filter_of(port))))
 
-    def _cut(self) -> None:
+    def _reset_flows(self) -> None:
         for flow in list(self._flows):
             flow.reset()
 
 
+def _filter_of(port: ListeningPort) -> tuple[str, ...]:
+    """The networks that a port admits; none while it is not connected or has no target."""
+    return port.allowed_cidrs if port.connected and port.targets else ()
+
+
 def _socket(namespace: int) -> socket.socket:
-    """A TCP socket that lives in a network; asyncio sets TCP_NODELAY only where the protocol is said."""
+    """A TCP socket in a network namespace; asyncio sets TCP_NODELAY only if the protocol is given."""
     with inside(namespace):
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
 
 
-class Side(asyncio.Protocol):
-    """One end of a flow: what arrives here goes out at the `other` end."""
+class FlowSide(asyncio.Protocol):
+    """One side of a flow: bytes that arrive here are sent by the `other` side."""
 
     def __init__(self) -> None:
-        self.other: Side | None = None
+        self.other: FlowSide | None = None
         self.transport: asyncio.Transport | None = None
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport; bytes wait until the other end is there."""
+        """Remember the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
+        """Send them from the other side."""
         if self.other and self.other.transport:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        """Pass the end on, and keep the way back open until that has ended too."""
+        """Pass the end on, and keep the other direction open until it has ended too."""
         self.ended = True
         if self.other and self.other.transport:
-            with suppress(OSError, RuntimeError):  # it has just gone
+            with suppress(OSError, RuntimeError):  # it has just been closed
                 self.other.transport.write_eof()
             if self.other.ended:
                 self.close()
@@ -142,19 +144,19 @@ class Side(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Our buffer is full: the other end reads no more."""
+        """Stop reading on the other side: the buffer of this one is full."""
         if self.other and self.other.transport:
             with suppress(RuntimeError):
                 self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Our buffer has room: the other end reads on."""
+        """Read on at the other side: the buffer of this one has room again."""
         if self.other and self.other.transport and not self.other.ended:
             with suppress(RuntimeError):
                 self.other.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A reset is passed on as one; otherwise the other end sends what it has and closes."""
+        """After a reset the other side is reset too; otherwise it sends what it has and closes."""
         if self.other is None:
             return
         if error is None:
@@ -168,33 +170,33 @@ class Side(asyncio.Protocol):
             self.transport.close()
 
     def reset(self) -> None:
-        """Close now and say so; what is buffered is lost."""
+        """Send a reset and close now; buffered bytes are lost."""
         if self.transport and not self.transport.is_closing():
-            found: socket.socket | None = self.transport.get_extra_info("socket")
-            if found:
-                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            connection: socket.socket | None = self.transport.get_extra_info("socket")
+            if connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
 
-class Flow(Side):
-    """The client's end of a flow; it owns the way on to the target."""
+class ClientSide(FlowSide):
+    """The client's side of a flow; it opens the connection to the target."""
 
     def __init__(self, relay: Relay) -> None:
         super().__init__()
         self._relay = relay
-        self._onwards: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Go on to a target."""
+        """Begin to connect to a target."""
         super().connection_made(transport)
-        self._relay.begin(self)
-        self._onwards = asyncio.get_running_loop().create_task(self._connect())
+        self._relay.add(self)
+        self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on; what comes before the target has answered waits, and then no more is read.
+        """Send them from the other side. Until the target has answered they are kept, and reading is paused.
 
-        A pause in `connection_made` would be forgotten at once by Python before 3.11.4.
+        Python before 3.11.4 undoes a pause in `connection_made` at once, so the pause is here.
         """
         if self.other is None and self.transport:
             self._early += data
@@ -203,32 +205,32 @@ class Flow(Side):
             super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """As either end; and the target is no longer waited for."""
-        self._relay.end(self)
-        if self._onwards:
-            self._onwards.cancel()
+        """End the flow as on either side, and stop connecting to the target."""
+        self._relay.remove(self)
+        if self._connecting:
+            self._connecting.cancel()
         super().connection_lost(error)
 
     def reset(self) -> None:
-        """Both ends at once."""
+        """Reset both sides."""
         super().reset()
         if self.other:
             self.other.reset()
 
     async def _connect(self) -> None:
-        onwards = Side()
-        onwards.other = self
+        target_side = FlowSide()
+        target_side.other = self
         try:
-            await self._relay.connect(onwards)
-        except (OSError, TimeoutError, LookupError):  # the last: the target's VPC has just gone
+            await self._relay.connect(target_side)
+        except (OSError, TimeoutError, LookupError):  # LookupError: the target's VPC has just been removed
             return
         finally:
-            if onwards.transport is None:
+            if target_side.transport is None:
                 self.reset()
-        self.other = onwards
-        if self.transport is None or self.transport.is_closing() or not self._relay.door.connected:
+        self.other = target_side
+        if self.transport is None or self.transport.is_closing() or not self._relay.port.connected:
             self.reset()
-            onwards.reset()
+            target_side.reset()
             return
         super().data_received(self._early)
         self._early = b""

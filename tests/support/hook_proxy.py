@@ -1,4 +1,4 @@
-"""A proxy between a `plab` process and the local AWS: it sees every call, and strikes at one of them."""
+"""A proxy between a `plab` process and the local AWS: it counts the calls, and runs a hook at one of them."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from conftest import READS
+
 from support.patience import PATIENCE, until
 
-Strike = Callable[[], bool]
-"""What happens at the call; whether its answer is lost."""
+Hook = Callable[[], bool]
+"""Runs at the call; returns whether the call's response is lost."""
 
 
-class Proxy(ThreadingHTTPServer):
-    """Passes calls on to `target`; the one with the number of `trap` is struck, before or after its effect.
+class HookProxy(ThreadingHTTPServer):
+    """Passes calls on to `target`, and runs the hook of `set_hook` at the call with that number.
 
-    With `mutating`, only calls that change something are counted. `changes_come` is set by the first of these, and
-    they wait while `changes_pass` is clear.
+    `hooked_action` is the action of that call, or "" before it. The first call that changes something sets
+    `change_requested`; such calls wait while `changes_allowed` is clear.
     """
 
     daemon_threads = True
 
     def __init__(self, target: str) -> None:
-        super().__init__(("127.0.0.1", 0), Exchange)
+        super().__init__(("127.0.0.1", 0), ProxiedConnection)
         self.target = urlsplit(target).netloc
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._busy = 0
+        self._running = 0
         self._open: set[Any] = set()
         self._left, self._after, self._mutating = 0, False, True
-        self._strike: Strike = lambda: False
-        self.struck = ""
-        self.changes_come, self.changes_pass = threading.Event(), threading.Event()
-        self.changes_pass.set()
+        self._hook: Hook = lambda: False
+        self.hooked_action = ""
+        self.change_requested, self.changes_allowed = threading.Event(), threading.Event()
+        self.changes_allowed.set()
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -55,21 +56,25 @@ class Proxy(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
 
-    def trap(self, number: int, strike: Strike, *, after: bool, mutating: bool = True) -> None:
-        """Call `strike` at the call of that number from now on, before or after its effect."""
+    def set_hook(self, number: int, hook: Hook, *, after: bool, mutating: bool = True) -> None:
+        """Run the hook at the call with that number, counted from now on, before or after its effect.
+
+        With `mutating`, only calls that change something are counted.
+        """
         with self._lock:
-            self._left, self._strike, self._after, self._mutating, self.struck = number, strike, after, mutating, ""
+            self._left, self._hook, self._after, self._mutating = number, hook, after, mutating
+            self.hooked_action = ""
 
-    def settle(self) -> None:
-        """Wait until every call that came has had its effect."""
+    def wait_until_idle(self) -> None:
+        """Wait until every call so far has had its effect."""
         with self._lock:
-            self._idle.wait_for(lambda: not self._busy, timeout=PATIENCE)
+            self._idle.wait_for(lambda: not self._running, timeout=PATIENCE)
 
-    def drain(self) -> None:
-        """Wait until all connections of a process that has ended are closed: also its last calls had their effect."""
-        until(self._is_drained, "end of the connections")
+    def wait_until_closed(self) -> None:
+        """Wait until the connections of an ended process are closed: then its last calls have had their effect."""
+        until(self._is_closed, "end of the connections")
 
-    def _is_drained(self) -> bool:
+    def _is_closed(self) -> bool:
         with self._lock:
             return not self._open and not select.select([self.socket], [], [], 0)[0]
 
@@ -87,47 +92,47 @@ class Proxy(ThreadingHTTPServer):
             self._open.discard(request)
 
     def serve(self, action: str, call: Callable[[], Any]) -> Any:
-        """The answer to a call; None for the one that is struck."""
+        """The response to a call; None if the hook's call loses its response."""
         with self._lock:
-            self._busy += 1
-            counts = not (self._mutating and action.startswith(READS))
-            self._left -= counts
-            is_mine = counts and self._left == 0
+            self._running += 1
+            is_counted = not (self._mutating and action.startswith(READS))
+            self._left -= is_counted
+            is_hooked = is_counted and self._left == 0
         try:
             if not action.startswith(READS):
-                self.changes_come.set()
-                self.changes_pass.wait(PATIENCE)
-            if is_mine and not self._after and self._hit(action):
+                self.change_requested.set()
+                self.changes_allowed.wait(PATIENCE)
+            if is_hooked and not self._after and self._run_hook(action):
                 return None
-            answer = call()
-            return None if is_mine and self._after and self._hit(action) else answer
+            response = call()
+            return None if is_hooked and self._after and self._run_hook(action) else response
         finally:
             with self._lock:
-                self._busy -= 1
+                self._running -= 1
                 self._idle.notify_all()
 
-    def _hit(self, action: str) -> bool:
-        self.struck = action
-        return self._strike()
+    def _run_hook(self, action: str) -> bool:
+        self.hooked_action = action
+        return self._hook()
 
     def handle_error(self, *_: object) -> None:
-        """The client has been killed: no words about it."""
+        """Print nothing: the client has been killed."""
 
 
-class Exchange(BaseHTTPRequestHandler):
-    """One connection of the client."""
+class ProxiedConnection(BaseHTTPRequestHandler):
+    """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
-    server: Proxy
+    server: HookProxy
 
     def do_POST(self) -> None:
-        """Pass a call on, or strike."""
+        """Pass a call on."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.serve(_action(self.headers, body), lambda: self._pass_on(body))
-        if answer is None:
+        response = self.server.serve(_action(self.headers, body), lambda: self._pass_on(body))
+        if response is None:
             self.close_connection = True
             return
-        status, headers, data = answer
+        status, headers, data = response
         self.send_response(status)
         for name, value in headers:
             if name.lower() not in {"server", "date", "connection", "content-length"}:
@@ -141,13 +146,13 @@ class Exchange(BaseHTTPRequestHandler):
         try:
             headers = dict(self.headers.items()) | {"Host": self.server.target}
             connection.request("POST", self.path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
+            response = connection.getresponse()
+            return response.status, response.getheaders(), response.read()
         finally:
             connection.close()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def _action(headers: Any, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""An instance, or a visitor's shell: its disk, its console, and its processes."""
+"""An instance in the network: its disk, its console, and its processes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from privatelink_lab.local.network import power
-from privatelink_lab.local.network.boot import DISK, Plan
-from privatelink_lab.local.network.kernel import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
-from privatelink_lab.local.network.picture import Machine
+from privatelink_lab.local.network import shutdown_commands
+from privatelink_lab.local.network.instance_boot import DISK_FOLDERS, BootSettings
+from privatelink_lab.local.network.plan import InstancePlan
+from privatelink_lab.local.network.system_calls import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
 
 POWER_OFF, RESTART, CRASH = "power-off", "restart", "crash"
-DISK_SIZE = "256m"  # of each machine; it is memory
+DISK_SIZE = "256m"  # of every instance; it is memory
 CHUNK = 65536  # bytes of console output that are read at once
-PAUSE = 0.05  # seconds between two reads: a script that never stops writing must not fill our time
-_WAYS = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # how reboot(2) ends a PID namespace
+READ_PAUSE = 0.05  # seconds between two reads: a script that writes without end must not slow the agent
+_HOW = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # the signals by which reboot(2) ends a PID namespace
 _PACKAGE = Path(__file__).parents[3]
-_BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from privatelink_lab.local.network import boot; boot.main()"
+_BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from {__package__} import instance_boot; instance_boot.main()"
 
 
-class RunningMachine:
-    """A machine that is in the picture: `disk` and console outlive its boots."""
+class RunningInstance:
+    """An instance that is in the plan, running or stopped: its disk and its console survive a stop and a start."""
 
     def __init__(self, folder: Path, *, on_output: Callable[[bytes], None], on_end: Callable[[int, str], None]) -> None:
         self.boot = 0
@@ -36,29 +36,29 @@ class RunningMachine:
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
-        self._pause: asyncio.TimerHandle | None = None
+        self._read_later: asyncio.TimerHandle | None = None
         (folder / "disk").mkdir(parents=True)
         mount("tmpfs", folder / "disk", "tmpfs", NOSUID | NODEV, f"size={DISK_SIZE},mode=755")
-        for name in DISK:
+        for name in DISK_FOLDERS:
             (folder / "disk" / name).mkdir()
-        for path, to in (("var/run", "/run"), ("var/lock", "/run/lock")):
-            (folder / "disk" / path).symlink_to(to)
+        for path, target in (("var/run", "/run"), ("var/lock", "/run/lock")):
+            (folder / "disk" / path).symlink_to(target)
         for path in ("var/log", "var/lib", "var/tmp", "var/cache"):
             (folder / "disk" / path).mkdir()
         os.mkfifo(folder / "console")
-        # Open for both, so that it never ends and no writer has to wait for a reader.
+        # Open for reading and writing: so it never ends, and no writer waits for a reader.
         self._console = os.open(folder / "console", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         asyncio.get_running_loop().add_reader(self._console, self._read)
 
-    def start(self, machine: Machine, network: int, *, root: Path, hosts: Path) -> None:
-        """Boot it into a network namespace, whose descriptor is closed here."""
-        plan = self._plan(machine, network, root=root, hosts=hosts)
+    def start(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> None:
+        """Boot it in a network namespace; closes the descriptor `network`."""
+        settings = self._settings(instance, network, root=root, hosts=hosts)
         try:
             with children_in_new_pid_namespace():
                 process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
-                    [plan.python, "-I", "-S", "-c", _BOOT],
+                    [settings.python, "-I", "-S", "-c", _BOOT],
                     stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,  # which it lets go of as soon as its view of the system stands
+                    stdout=subprocess.PIPE,  # it closes this as soon as its file system is built
                     stderr=None,
                     pass_fds=[network],
                     env={},
@@ -66,44 +66,44 @@ class RunningMachine:
                 )
         finally:
             os.close(network)
-        with suppress(BrokenPipeError):  # it has ended, which is seen below
-            cast("IO[bytes]", process.stdin).write(plan.as_json().encode())
+        with suppress(BrokenPipeError):  # it has ended, which `_watch` finds out
+            cast("IO[bytes]", process.stdin).write(settings.as_json().encode())
             cast("IO[bytes]", process.stdin).close()
-        self.boot, self._process = machine.boot, process
+        self.boot, self._process = instance.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
         self._watch(process, cast("IO[bytes]", process.stdout))
 
-    def _plan(self, machine: Machine, network: int, *, root: Path, hosts: Path) -> Plan:
-        return Plan(
+    def _settings(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> BootSettings:
+        return BootSettings(
             network=network,
             root=str(root),
             disk=str(self._folder / "disk"),
             console=str(self._folder / "console"),
             hosts=str(hosts),
-            power=Path(power.__file__).read_text(encoding="utf-8"),
-            host_name=machine.host_name,
-            script=machine.script,
-            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # that of no venv
+            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
+            host_name=instance.host_name,
+            user_data=instance.user_data,
+            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv
             prefix=os.path.realpath(sys.base_prefix),
         )
 
     @property
     def pid(self) -> int | None:
-        """The first process of the machine, as the carrier counts, once it has its own view of the system."""
+        """The instance's first process, numbered as in the agent's namespace; None until its file system is built."""
         return self._process.pid if self._process and self._has_booted.is_set() else None
 
     async def stop(self) -> None:
-        """End all its processes and wait until they are gone."""
+        """End all its processes, and wait until they have ended."""
         self.boot = 0
         if self._process:
             self._process.kill()
             await self._has_ended.wait()
 
     async def remove(self) -> None:
-        """Stop it and throw its disk away."""
+        """Stop it, and delete its disk."""
         await self.stop()
-        if self._pause:
-            self._pause.cancel()
+        if self._read_later:
+            self._read_later.cancel()
         asyncio.get_running_loop().remove_reader(self._console)
         os.close(self._console)
         (self._folder / "console").unlink()
@@ -125,8 +125,8 @@ class RunningMachine:
             code, boot = process.wait(), self.boot
             self._process = None
             self._has_ended.set()
-            if boot:  # nobody here has asked for it
-                self._on_end(boot, _WAYS.get(code, CRASH))
+            if boot:  # `stop` has not been called
+                self._on_end(boot, _HOW.get(code, CRASH))
 
         loop.add_reader(output, booted)
         loop.add_reader(end, ended)
@@ -138,4 +138,4 @@ class RunningMachine:
         except BlockingIOError:
             return
         loop.remove_reader(self._console)
-        self._pause = loop.call_later(PAUSE, loop.add_reader, self._console, self._read)
+        self._read_later = loop.call_later(READ_PAUSE, loop.add_reader, self._console, self._read)

@@ -17,12 +17,12 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 
 RDONLY, NOSUID, NODEV, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_PIVOT_ROOT = 155 if platform.machine() == "x86_64" else 41  # 41 on arm64 and all that came later
+_PIVOT_ROOT = 155 if platform.machine() == "x86_64" else 41  # 41 on arm64 and all newer architectures
 _MOUNT_SETATTR = 442
 _KEYCTL = 250 if platform.machine() == "x86_64" else 219
 _JOIN_SESSION_KEYRING = 1
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
-GIVEN_UP = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17}  # capabilities that nobody in a machine has
+DROPPED_CAPABILITIES = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17}  # no process in an instance has them
 _CAPABILITY_VERSION, _WORD = 0x20080522, 0xFFFFFFFF
 _SO_ATTACH_FILTER = 26
 
@@ -38,7 +38,7 @@ def _call(name: str, *arguments: object) -> int:
 
 
 def unshare(kinds: int) -> None:
-    """Leave namespaces of these kinds for new ones; raises OSError where the system refuses.
+    """Move to new namespaces of these kinds; raises OSError if the system refuses.
 
     NEWUSER fails with EINVAL in a process that has a second thread.
     """
@@ -46,12 +46,12 @@ def unshare(kinds: int) -> None:
 
 
 def enter(namespace: int, kind: int) -> None:
-    """Let this thread live in the namespace behind a descriptor."""
+    """Move this thread to the namespace of a descriptor."""
     _call("setns", namespace, kind)
 
 
 def own_user_namespace(kinds: int) -> None:
-    """Leave for a new user namespace, in which we are root, and for new ones of `kinds`."""
+    """Move to a new user namespace, in which this process is root, and to new namespaces of `kinds`."""
     uid, gid = os.getuid(), os.getgid()
     unshare(NEWUSER | kinds)
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
@@ -59,62 +59,55 @@ def own_user_namespace(kinds: int) -> None:
 
 
 @contextmanager
-def inside(namespace: int) -> Iterator[None]:
-    """In the network namespace behind a descriptor, for making a socket and nothing else.
-
-    No await and no thread start inside: both would take the namespace along.
-    """
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _returning(name: str, kind: int) -> Iterator[None]:
+    """Return afterwards to the namespace of this kind, which /proc calls `name`, that is current now."""
+    home = os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        enter(namespace, NEWNET)
-        try:
-            yield
-        finally:
-            enter(home, NEWNET)
+        yield
     finally:
+        enter(home, kind)
         os.close(home)
 
 
 @contextmanager
+def inside(namespace: int) -> Iterator[None]:
+    """Be in the network namespace of a descriptor, to create a socket and for nothing else.
+
+    Do not await and do not start a thread inside: other code would then run in that namespace too.
+    """
+    with _returning("net", NEWNET):
+        enter(namespace, NEWNET)
+        yield
+
+
+@contextmanager
 def children_in_new_pid_namespace() -> Iterator[None]:
-    """The first child that is started inside is the first process of a PID namespace; all in it end with that one."""
-    home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    """The first child that is started inside is the first process of a new PID namespace, which ends with it."""
+    with _returning("pid", NEWPID):
         unshare(NEWPID)
-        try:
-            yield
-        finally:
-            enter(home, NEWPID)
-    finally:
-        os.close(home)
+        yield
 
 
-def new_network() -> int:
-    """The descriptor of a new network namespace; it lives as long as a descriptor or process holds it."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
+def new_network_namespace() -> int:
+    """The descriptor of a new network namespace, which exists while a descriptor or a process holds it."""
+    with _returning("net", NEWNET):
         unshare(NEWNET)
-        try:
-            return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            enter(home, NEWNET)
-    finally:
-        os.close(home)
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def mount(source: str | Path, target: str | Path, kind: str | None = None, flags: int = 0, data: str = "") -> None:
-    """The system call of that name; a `kind` mounts a new file system. Raises OSError where it is refused."""
+    """The system call of that name; `kind` is the type of a new file system. Raises OSError if the system refuses."""
     words = (str(source).encode(), str(target).encode(), kind.encode() if kind else None)
     _call("mount", *words, ctypes.c_ulong(flags), data.encode() if data else None)
 
 
 def bind(source: str | Path, target: str | Path) -> None:
-    """Show a folder or file at a second place, with everything that is mounted below it."""
+    """Show a folder or file also at `target`, with everything that is mounted below it."""
     mount(source, target, flags=BIND | RECURSIVE)
 
 
 def protect(target: str | Path) -> None:
-    """Make a mount and all below it read-only, and deaf to set-user-id bits.
+    """Make a mount and all mounts below it read-only and nosuid.
 
     `remount,bind,ro` would leave what is mounted below writable.
     """
@@ -124,7 +117,7 @@ def protect(target: str | Path) -> None:
 
 
 def change_root(root: str | Path) -> None:
-    """Make `root`, which is a mount, the root, and let go of the one before."""
+    """Make `root`, which must be a mount, the root folder, and unmount the old one."""
     os.chdir(root)
     _call("syscall", _PIVOT_ROOT, b".", b".")
     _call("umount2", b".", _DETACH)
@@ -132,36 +125,36 @@ def change_root(root: str | Path) -> None:
 
 
 def unmount(target: str | Path) -> None:
-    """Take a mount away; who still looks into it keeps it until he ends."""
+    """Remove a mount; processes that still use it keep it until they end."""
     _call("umount2", os.fsencode(target), _DETACH)
 
 
 def new_keyring() -> None:
-    """Leave the session's keyring, where the host keeps keys and tickets, for an empty one."""
-    with suppress(OSError):  # a system, or a container, without keyrings shows none either
+    """Join a new empty session keyring, and leave the one where the host keeps keys and tickets."""
+    with suppress(OSError):  # a system or container without keyrings: there is nothing to leave
         _call("syscall", _KEYCTL, _JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Get this signal when the thread that started us ends."""
+    """Receive this signal when the thread that started this process ends."""
     _call("prctl", _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
-def give_up(capabilities: Iterable[int]) -> None:
-    """Lose these capabilities, and let no program that we start have them."""
+def drop_capabilities(capabilities: Iterable[int]) -> None:
+    """Drop these capabilities for this process and for every program that it starts."""
     numbers = list(capabilities)
-    for each in numbers:
-        _call("prctl", _PR_CAPBSET_DROP, each, 0, 0, 0)
+    for number in numbers:
+        _call("prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
     header = struct.pack("@Ii", _CAPABILITY_VERSION, 0)
     sets = ctypes.create_string_buffer(struct.calcsize("@6I"))
     _call("capget", header, sets)
-    low = ~sum(1 << each for each in numbers)  # all of them are among the first 32
+    kept = ~sum(1 << number for number in numbers)  # all of them are among the first 32
     words = struct.unpack("@6I", sets.raw)
-    _call("capset", header, struct.pack("@6I", *(each & low & _WORD for each in words[:3]), *words[3:]))
+    _call("capset", header, struct.pack("@6I", *(word & kept & _WORD for word in words[:3]), *words[3:]))
 
 
 def set_host_name(name: str) -> None:
-    """The name of this UTS namespace."""
+    """Set the host name of this UTS namespace."""
     socket.sethostname(name)
 
 
@@ -170,14 +163,15 @@ _ACCEPT, _DROP = (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)
 
 
 def admit_only(listener: socket.socket, sources: Iterable[IPv4Network]) -> None:
-    """Let a listening socket see packets from these networks only; the others get no answer, as on AWS.
+    """Let a listening socket receive packets from these networks only; others get no answer, as on AWS.
 
-    A classic BPF program, which needs no privilege. Connections keep the one under which they came.
+    The filter is a classic BPF program, which needs no privilege. A connection keeps the filter that was set when it
+    was opened.
     """
     program = []
-    for each in sources:
-        mask, network = int(each.netmask), int(each.network_address)
+    for source in sources:
+        mask, network = int(source.netmask), int(source.network_address)
         program += [_LOAD_SOURCE, (0x54, 0, 0, mask), (0x15, 0, 1, network), _ACCEPT]
     program.append(_DROP)
-    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *each) for each in program))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *instruction) for instruction in program))
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))

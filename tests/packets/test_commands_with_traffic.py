@@ -1,4 +1,4 @@
-"""The whole story, as a user runs it: commands, a server of its own, real packets."""
+"""plab's commands with real packets: a user runs them, with a local AWS in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,28 +13,26 @@ from typing import Any
 
 import pytest
 from support.patience import PATIENCE, until
+from support.planned_network import SILENCE
+from support.processes import PLAB, alive, descendants, parent, start_plab
 
 from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch
-from privatelink_lab.local.network import kernel
-
-from .processes import alive, descendants, parent
-from .scenes import SILENCE
+from privatelink_lab.local.network import system_calls
 
 SPEED = "200"
-PLAB = Path(sys.executable).with_name("plab")
 GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())"
 HOLD = f"""
 import socket, sys
-there = socket.create_connection((sys.argv[1], 80), {PATIENCE})
+connection = socket.create_connection((sys.argv[1], 80), {PATIENCE})
 print("open", flush=True)
 try:
-    print(there.recv(1), flush=True)
+    print(connection.recv(1), flush=True)
 except ConnectionResetError:
-    print("cut", flush=True)
+    print("reset", flush=True)
 """
 CONFIG = """
-lab: story
+lab: traffic
 region: us-east-1
 consumers:
   - name: one
@@ -48,39 +45,36 @@ consumers:
 
 @dataclass
 class User:
-    """Somebody with a folder, who types `plab`."""
+    """A user who runs `plab` in a folder."""
 
     folder: Path
 
     def plab(self, *words: str, code: int = 0) -> str:
         """What a command prints on stdout; it must end with this exit code."""
-        done = self.start(*words)
-        out, err = done.communicate(timeout=PATIENCE)
-        assert done.returncode == code, f"{words}: {done.returncode}\n{out}\n{err}"
+        process = self.start(*words)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
         return out
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A command that runs."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [PLAB, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
-        )
+        return start_plab(self.folder, *words)
 
     def data(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
         """The JSON objects that a command prints."""
         return [json.loads(line) for line in self.plab(*words, "--json", code=code).splitlines()]
 
     def get(self, party: str, name: str, within: float = PATIENCE) -> str:
-        """The page that a party gets from an address within these seconds; 'TimeoutError' or the like for none."""
+        """The page that a party gets from an address within this number of seconds, or the error when it gets none."""
         words = ["local", "shell", party, "python3", "-c", GET, f"http://{name}/", str(within)]
-        done = self.start(*words)
-        out, err = done.communicate(timeout=PATIENCE)
-        return out.strip() if done.returncode == 0 else err.strip().splitlines()[-1]
+        process = self.start(*words)
+        out, err = process.communicate(timeout=PATIENCE)
+        return out.strip() if process.returncode == 0 else err.strip().splitlines()[-1]
 
 
 @pytest.fixture
-def user(tmp_path: Path, traffic: object) -> Iterator[User]:
-    """A user whose local AWS is fast, and ends with the test."""
+def user(tmp_path: Path, agent: object) -> Iterator[User]:
+    """A user with a fast local AWS, which ends with the test."""
     (tmp_path / "plab.yaml").write_text(CONFIG)
     found = User(tmp_path)
     found.plab("local", "start", "--speed", SPEED)
@@ -89,45 +83,49 @@ def user(tmp_path: Path, traffic: object) -> Iterator[User]:
 
 
 def test_traffic_flows_only_after_acceptance(user: User) -> None:
-    """Three VPCs with the same addresses: silence, acceptance, the page, rejection, a cut; and the other goes on."""
+    """Three VPCs with the same addresses: no page before acceptance and after rejection, which resets connections.
+
+    The other consumer's page is served all the time.
+    """
     built = user.data("up", "--local")[-1]
-    names = {each["consumer"]: each["dns_name"] for each in built["endpoints"]}
+    names = {endpoint["consumer"]: endpoint["dns_name"] for endpoint in built["endpoints"]}
     assert user.get("two", names["two"], SILENCE).endswith("timed out>")
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
     assert user.get("two", names["one"], SILENCE) != "Hello World from provider VPC"
     assert user.plab("local", "shell", "provider", "hostname").startswith("ip-10-0-0-")
 
     first = user.data("verify", code=1)
-    assert [(each["consumer"], each["ok"], each["hop"]) for each in first if each["event"] == "verified"] == [
+    assert [(row["consumer"], row["ok"], row["hop"]) for row in first if row["event"] == "verified"] == [
         ("two", False, "endpoint"),
         ("one", True, None),
     ]
     user.plab("accept", "--all", "-y")
-    rows = [each for each in user.data("verify") if each["event"] == "verified"]
-    assert [each["body"] for each in rows] == ["Hello World from provider VPC"] * 2
-    assert {address.rpartition(".")[0] for each in rows for address in each["addresses"]} == {"10.0.0"}
+    rows = [row for row in user.data("verify") if row["event"] == "verified"]
+    assert [row["body"] for row in rows] == ["Hello World from provider VPC"] * 2
+    assert {address.rpartition(".")[0] for row in rows for address in row["addresses"]} == {"10.0.0"}
 
     held = user.start("local", "shell", "two", "python3", "-c", HOLD, names["two"])
     assert held.stdout is not None
     assert held.stdout.readline() == "open\n"
-    [endpoint] = [each["endpoint"] for each in user.data("connections")[0]["connections"] if each["consumer"] == "two"]
+    rows = user.data("connections")[0]["connections"]
+    [endpoint] = [row["endpoint"] for row in rows if row["consumer"] == "two"]
     user.plab("reject", "-y", endpoint)
-    assert held.communicate(timeout=PATIENCE)[0] == "cut\n"
+    assert held.communicate(timeout=PATIENCE)[0] == "reset\n"
     assert user.get("two", names["two"], SILENCE).endswith("timed out>")
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
 
     server = client.running(user.folder / ".plab")
     assert server is not None
-    everybody = descendants(server.pid)
-    assert len(everybody) > 4
+    processes = descendants(server.pid)
+    assert len(processes) > 4
     user.plab("down", "-y")
     user.plab("local", "stop")
-    until(lambda: not alive(everybody), "end of every process")
-    assert sorted(each.name for each in (user.folder / ".plab").iterdir()) == ["local.log", "story.last.json"]
+    until(lambda: not alive(processes), "end of every process")
+    assert sorted(path.name for path in (user.folder / ".plab").iterdir()) == ["local.log", "traffic.last.json"]
 
 
 def test_a_broken_hop_is_named(user: User) -> None:
-    """Without the rule of the web server's group the page stays away, and `verify` says whose rule it is."""
+    """Without the rule in the web server's security group there is no page, and `verify` names that group."""
     user.plab("up", "--local", "-q")
     server = client.running(user.folder / ".plab")
     assert server is not None
@@ -137,26 +135,26 @@ def test_a_broken_hop_is_named(user: User) -> None:
     [group] = ec2.describe_security_groups(Filters=tag)["SecurityGroups"]
     ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
     verified = user.data("verify", "one", "--timeout", "1", code=1)
-    found = next(each for each in verified if each["event"] == "verified")
+    found = next(row for row in verified if row["event"] == "verified")
     assert (found["ok"], found["hop"]) == (False, "target security group")
 
 
-def test_a_killed_server_takes_everything_along(user: User) -> None:
-    """After kill -9 of the server no process of it is left, nothing is mounted, and `down` says that all is gone."""
+def test_after_a_killed_server_nothing_is_left(user: User) -> None:
+    """After kill -9 of the server none of its processes and mounts are left, and `down` reports that all is gone."""
     user.plab("up", "--local", "-q")
     server = client.running(user.folder / ".plab")
     assert server is not None
-    everybody, mounts = descendants(server.pid), Path("/proc/self/mounts").read_text()
+    processes, mounts = descendants(server.pid), Path("/proc/self/mounts").read_text()
     assert "plab" not in mounts
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: not alive(everybody), "end of every process")
+    until(lambda: not alive(processes), "end of every process")
     assert Path("/proc/self/mounts").read_text() == mounts
     assert "exit_code" in user.data("down", "-y")[-1]
     assert not client.server_path(user.folder / ".plab").exists()
 
 
 def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
-    """What an instance gave up a shell has not either, nor the caller's open files; off means off until a new visit."""
+    """A shell lacks the capabilities that an instance lacks, and the caller's open files; it can start again."""
     user.plab("up", "--local", "-q")
     words = "mount -o remount,rw /usr 2>/dev/null && echo REMOUNTED; ls /proc/self/fd; grep CapBnd /proc/self/status"
     with (user.folder / "secret").open("w+") as secret:
@@ -171,34 +169,36 @@ def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
             pass_fds=[secret.fileno()],
         )
     *descriptors, _, bounding = shell.stdout.split()
-    assert [each for each in descriptors if each.isdigit()] == descriptors
-    assert len(descriptors) == 4  # three and the one that `ls` reads the folder by
-    assert not int(bounding, 16) & sum(1 << each for each in kernel.GIVEN_UP.values())
+    assert [text for text in descriptors if text.isdigit()] == descriptors
+    assert len(descriptors) == 4  # three, and the one by which `ls` reads the folder
+    assert not int(bounding, 16) & sum(1 << number for number in system_calls.DROPPED_CAPABILITIES.values())
     user.start("local", "shell", "one", "poweroff").communicate(timeout=PATIENCE)
 
-    def visits_again() -> bool:
-        visit = user.start("local", "shell", "one", "true")
-        visit.communicate(timeout=PATIENCE)
-        return visit.returncode == 0
+    def opens_again() -> bool:
+        shell = user.start("local", "shell", "one", "true")
+        shell.communicate(timeout=PATIENCE)
+        return shell.returncode == 0
 
-    until(visits_again, "visit after a power-off")
+    until(opens_again, "shell after a power-off")
 
 
-def test_the_local_aws_ends_with_its_network(user: User) -> None:
-    """The carrier is killed (out of memory, say): the log says so, and the next command what to do."""
+def test_the_local_aws_ends_with_its_agent(user: User) -> None:
+    """The agent is killed (out of memory, say): the log says so, and the next command says what to do."""
     user.plab("up", "--local", "-q")
     server = client.running(user.folder / ".plab")
     assert server is not None
-    carrier = next(each for each in descendants(server.pid) - {server.pid} if parent(each) == server.pid)
-    os.kill(carrier, signal.SIGKILL)
+    agent = next(pid for pid in descendants(server.pid) - {server.pid} if parent(pid) == server.pid)
+    os.kill(agent, signal.SIGKILL)
     until(lambda: not alive({server.pid}), "end of the server")
     assert "the network has ended" in client.log_path(user.folder / ".plab").read_text()
-    done = user.start("status")
-    assert done.communicate(timeout=PATIENCE)[1].endswith("everything that was in it is gone. Next: plab up --local\n")
+    status = user.start("status")
+    assert status.communicate(timeout=PATIENCE)[1].endswith(
+        "everything that was in it is gone. Next: plab up --local\n"
+    )
 
 
 def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:
-    """Ctrl-C while the probe waits: it is removed before the command ends with 130."""
+    """After Ctrl-C while the probe runs, the probe is removed before the command ends with 130."""
     user.plab("up", "--local", "-q")
     user.plab("local", "faults", "stale,action=GetConsoleOutput,seconds=80000")
     running = user.start("verify", "one")
@@ -209,4 +209,4 @@ def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=PATIENCE)
     assert running.returncode == 130
-    assert not [each for each in user.data("status")[0]["resources"] if each["key"] == "one/probe"]
+    assert not [row for row in user.data("status")[0]["resources"] if row["key"] == "one/probe"]

@@ -1,4 +1,4 @@
-"""Who builds the same lab: plab, a boto3 script, an AWS CLI script, and Terraform; and what each needs to run."""
+"""The compared tools: plab, a boto3 script, an AWS CLI script and Terraform. All build the same lab."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PLAB = str(Path(sys.executable).with_name("plab"))
 CONFIG = "lab: bench\nregion: us-east-1\nconsumers: [{name: consumer}]\n"
-PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # a folder with Terraform's AWS provider, where no registry answers
+PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # a folder with Terraform's AWS provider, if no registry answers
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """Its commands (`again` is `up` once more, where it can do that), and how often each is run at speed 0 and paced.
+class Tool:
+    """A tool's commands: `again` is a second `up`, if the tool can do that. `what` describes them.
 
-    `prepare` makes its folder ready and returns why it cannot take part, or ''.
+    `rounds` is how often they are run at speed 0 and paced. `prepare` writes what the tool needs into its folder and
+    returns why the tool cannot be measured, or ''.
     """
 
     name: str
@@ -33,13 +34,13 @@ class Contestant:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-def contestants(speed: float) -> tuple[Contestant, ...]:
-    """All of them; the scripts' pauses are divided by the server's speed."""
-    naive = (sys.executable, str(HERE / "naive.py"))
+def compared_tools(speed: float) -> tuple[Tool, ...]:
+    """All tools; the scripts divide their pauses by the server's speed."""
+    boto3_script = (sys.executable, str(HERE / "boto3_script.py"))
     shell = ("sh", str(HERE / "awscli.sh"))
     paced = ("state", f"{speed:g}")
     return (
-        Contestant(
+        Tool(
             "plab",
             "`plab up`, `plab up` again, `plab down -y`",
             (PLAB, "up", "-q"),
@@ -47,14 +48,14 @@ def contestants(speed: float) -> tuple[Contestant, ...]:
             _prepare_plab,
             again=(PLAB, "up", "-q"),
         ),
-        Contestant(
+        Tool(
             "boto3 script",
             "one call after the other, with botocore's waiters",
-            (*naive, "up", *paced),
-            (*naive, "down", *paced),
+            (*boto3_script, "up", *paced),
+            (*boto3_script, "down", *paced),
             lambda _, __: "",
         ),
-        Contestant(
+        Tool(
             "AWS CLI script",
             "the same as a shell script",
             (*shell, "up", *paced),
@@ -62,7 +63,7 @@ def contestants(speed: float) -> tuple[Contestant, ...]:
             lambda _, __: "" if shutil.which("aws") else "the AWS CLI is not installed",
             rounds=(3, 1),
         ),
-        Contestant(
+        Tool(
             "Terraform",
             "`terraform apply`, `apply` again, `destroy`, with its AWS provider",
             ("terraform", "apply", "-auto-approve", "-no-color"),
@@ -87,5 +88,5 @@ def _prepare_terraform(folder: Path, environment: Mapping[str, str]) -> str:
     source = [f"-plugin-dir={PLUGINS}"] if PLUGINS else []
     command = ["terraform", "init", "-no-color", *source]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    said = next((line for line in done.stderr.splitlines() if "Error" in line), "").strip("│ ")
-    return f"`terraform init` failed: {said}" if done.returncode else ""
+    error = next((line for line in done.stderr.splitlines() if "Error" in line), "").strip("│ ")
+    return f"`terraform init` failed: {error}" if done.returncode else ""

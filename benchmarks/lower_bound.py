@@ -1,7 +1,7 @@
-"""The lower bound: what no tool can go below on the local AWS's clock, however well it waits.
+"""The lower bound: the time that every tool needs at least on the local AWS's clock, however well it waits.
 
-The longest chain of transitions of which each begins only when the one before has ended. A new id's spreading (up to
-two seconds each time) is left out: it may be over at once.
+It is the longest chain of state changes in which every one begins only when the one before has ended. The time until
+a new id is known everywhere (up to two seconds) is left out: it may be zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CHAINS = {
         ("instance_running", "target_healthy"),
     ),
     "down": (
-        ("service_deleted", "service_gone", "balancer_deleted", "interfaces_gone"),  # then subnet and VPC, at once
+        ("service_deleted", "service_gone", "balancer_deleted", "interfaces_gone"),  # subnet and VPC take no time
         ("endpoint_deleted",),
         ("instance_terminated",),
     ),
@@ -23,6 +23,6 @@ CHAINS = {
 
 
 def lower_bound(command: str, speed: float) -> float:
-    """Seconds that `up` or `down` takes at least at this speed; 0 where AWS takes no time."""
+    """The seconds that `up` or `down` needs at least at this speed; 0 if AWS takes no time."""
     seconds = max(sum(DELAYS[name].usual for name in chain) for chain in CHAINS[command])
     return seconds / speed if speed else 0.0

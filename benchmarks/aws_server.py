@@ -1,7 +1,7 @@
-"""The AWS that all contestants meet: one local AWS in a process of its own, without packets, that notes every call.
+"""The AWS that all compared tools call: a local AWS in a process of its own, without packets, that logs every call.
 
-`python -m benchmarks.arena SPEED LOG` prints one JSON object (url and keys) when it is ready, and ends with its stdin.
-Each line of LOG is the machine's monotonic time in seconds and the API operation.
+`python -m benchmarks.aws_server SPEED LOG` prints one JSON object (url and keys) when it is ready, and ends when its
+stdin is closed. A line of LOG is time.monotonic() in seconds and the API operation.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from privatelink_lab.local.clock import Clock
 from privatelink_lab.local.server import LocalAws
 
-SEED = 1  # the same ids and delays in every run of the bench
+SEED = 1  # for the same ids and delays in every run of the bench
 
 
 def main(speed: str, path: str) -> None:
-    """Serve until whoever started this goes away."""
+    """Serve until stdin is closed."""
     with Path(path).open("w", encoding="utf-8", buffering=1) as log:
 
         def note(line: str) -> None:
             words = line.split()  # time, service, operation, status
-            if len(words) == 4:  # noqa: PLR2004  # what is no call is one sentence
+            if len(words) == 4:  # noqa: PLR2004  # other lines are sentences
                 log.write(f"{time.monotonic()} {words[2]}\n")
 
         with LocalAws(Clock(float(speed)), seed=SEED, log=note) as aws:
