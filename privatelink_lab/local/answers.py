@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from privatelink_lab.local.guard import Refusal
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -24,6 +22,15 @@ class Answer:
 
 CUT = Answer(0, {}, b"", close=True)
 """No answer at all: the connection ends."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP status with AWS's error code and a sentence."""
+
+    status: int
+    code: str
+    message: str
 
 
 class Refused(Exception):

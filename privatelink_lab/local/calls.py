@@ -15,10 +15,9 @@ from moto.ec2.responses import EC2Response
 from moto.elbv2.exceptions import LoadBalancerNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
-from privatelink_lab.local.answers import Refused
+from privatelink_lab.local.answers import Refusal, Refused
 from privatelink_lab.local.filters import page
 from privatelink_lab.local.forwarding import balancers_of, is_leaving
-from privatelink_lab.local.guard import Refusal
 from privatelink_lab.local.world import World
 
 

@@ -12,9 +12,8 @@ from moto.core.request import Request
 from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 
-from privatelink_lab.local.answers import Answer, Refused, error_answer
+from privatelink_lab.local.answers import Answer, Refusal, Refused, error_answer
 from privatelink_lab.local.faults import Faults
-from privatelink_lab.local.guard import Refusal
 
 LOG = logging.getLogger(__name__)
 

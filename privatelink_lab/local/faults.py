@@ -10,9 +10,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
-from privatelink_lab.local.answers import CUT, Answer, Refused
+from privatelink_lab.local.answers import CUT, Answer, Refusal, Refused
 from privatelink_lab.local.buckets import Buckets
-from privatelink_lab.local.guard import Refusal
 
 _SOME_CALLS = frozenset({"action", "share", "times"})
 _SOME_TIMES = frozenset({"share", "times"})

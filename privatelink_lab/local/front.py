@@ -12,8 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from privatelink_lab.local.answers import CUT, Answer, error_answer
-from privatelink_lab.local.guard import Refusal
+from privatelink_lab.local.answers import CUT, Answer, Refusal, error_answer
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
 KNOCK = 10.0  # seconds until a connection is closed that has not asked anything

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 
+from privatelink_lab.local.answers import Refusal
+
 _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[A-Za-z0-9]{16,128})"
     r"/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request(,|$)"
@@ -25,15 +27,6 @@ class Scope:
     key: str = ""
     region: str = ""
     service: str = ""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An HTTP status with AWS's error code and a sentence."""
-
-    status: int
-    code: str
-    message: str
 
 
 def read_scope(headers: Mapping[str, str]) -> Scope | None:

@@ -20,14 +20,14 @@ from moto.moto_api._internal import mock_random
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from privatelink_lab.local.answers import Answer, error_answer, json_answer
+from privatelink_lab.local.answers import Answer, Refusal, error_answer, json_answer
 from privatelink_lab.local.backend import install as install_backend
 from privatelink_lab.local.client import FAULTS_PATH, STATUS_PATH, VISIT_PATH
 from privatelink_lab.local.clock import Agenda, Clock
 from privatelink_lab.local.dispatch import call_service
 from privatelink_lab.local.faults import Faults
 from privatelink_lab.local.front import Front, bind
-from privatelink_lab.local.guard import Refusal, Scope, read_scope, refuse_key, refuse_stranger
+from privatelink_lab.local.guard import Scope, read_scope, refuse_key, refuse_stranger
 from privatelink_lab.local.inventory import count_resources, take_inventory
 from privatelink_lab.local.network.link import NoTraffic, Traffic
 from privatelink_lab.local.privatelink import LocalEc2, LocalElb
