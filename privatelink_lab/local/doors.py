@@ -8,10 +8,10 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from privatelink_lab.local.endpoints import Endpoint
-from privatelink_lab.local.firewall import EVERYBODY, admitted, common
 from privatelink_lab.local.forwarding import groups_of
 from privatelink_lab.local.interfaces import nodes_of
 from privatelink_lab.local.network.picture import Check, Door, Target
+from privatelink_lab.local.security_groups import EVERYBODY, admitted, common
 from privatelink_lab.local.verdicts import check_name, check_port, is_reached, serving, verdict, zone_of
 from privatelink_lab.local.world import World
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from privatelink_lab.local.firewall import admits, admitted
 from privatelink_lab.local.forwarding import forwards
 from privatelink_lab.local.interfaces import nodes_of
+from privatelink_lab.local.security_groups import admits, admitted
 from privatelink_lab.local.world import World
 
 Verdict = tuple[str, str | None, str | None]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from privatelink_lab.local.endpoints import ec2_everywhere
-from privatelink_lab.local.firewall import EVERYBODY, admits, admitted, common
+from privatelink_lab.local.security_groups import EVERYBODY, admits, admitted, common
 
 from .clouds import LocalCloud
 from .labs import add_group, launch, network

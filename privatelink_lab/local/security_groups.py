@@ -1,4 +1,4 @@
-"""What security groups let in: TCP, by addresses and by other groups."""
+"""Security groups: what they let in, by addresses and by other groups, and which of them exist in a VPC."""
 
 from __future__ import annotations
 
