@@ -16,7 +16,8 @@ from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.catalogue import SHARED_SERVICES, find_service, is_named_in_catalogue
 from privatelink_lab.local.endpoints import BLOCKING, Endpoint
 from privatelink_lab.local.filters import as_tag_set, passes, tag_fields, wanted
-from privatelink_lab.local.placement import check_groups, check_private_dns, check_subnets
+from privatelink_lab.local.placement import check_private_dns, check_subnets
+from privatelink_lab.local.security_groups import check_groups
 from privatelink_lab.local.world import once
 
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")

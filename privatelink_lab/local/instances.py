@@ -21,7 +21,7 @@ from moto.ec2.models.instances import Instance, Reservation
 from privatelink_lab.local import power
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import require_room
-from privatelink_lab.local.placement import find_group
+from privatelink_lab.local.security_groups import find_group
 from privatelink_lab.local.world import once
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundError
+from moto.ec2.exceptions import EC2ClientError
 
 from privatelink_lab.local.interfaces import require_room
 from privatelink_lab.local.offering import Service, zone_ids
@@ -37,21 +37,6 @@ def check_subnets(
     for subnet in subnets:
         if new is None or subnet.id in new:
             require_room(subnet)
-
-
-def check_groups(backend: Any, vpc_id: str, ids: Sequence[str]) -> None:
-    """Refuse groups that do not exist in that VPC: `InvalidGroup.NotFound`. moto would make them."""
-    for group_id in ids:
-        if find_group(backend, group_id).vpc_id != vpc_id:
-            raise InvalidSecurityGroupNotFoundError(group_id)
-
-
-def find_group(backend: Any, group_id: str) -> Any:
-    """The security group of that id; raises `InvalidGroup.NotFound`."""
-    group = backend.get_security_group_from_id(group_id)
-    if group is None:
-        raise InvalidSecurityGroupNotFoundError(group_id)
-    return group
 
 
 def check_private_dns(vpc: Any, service: Service | None) -> None:

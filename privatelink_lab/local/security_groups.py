@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from moto.ec2.exceptions import InvalidSecurityGroupNotFoundError
+
 from privatelink_lab.local.interfaces import interfaces_with
 
 EVERYBODY = IPv4Network("0.0.0.0/0")
@@ -34,6 +36,21 @@ def common(some: Sequence[IPv4Network], others: Sequence[IPv4Network]) -> list[I
     """What is in a network of both lists."""
     found = [one if one.subnet_of(other) else other for one in some for other in others if one.overlaps(other)]
     return list(dict.fromkeys(found))
+
+
+def check_groups(backend: Any, vpc_id: str, ids: Sequence[str]) -> None:
+    """Refuse groups that do not exist in that VPC: `InvalidGroup.NotFound`. moto would make them."""
+    for group_id in ids:
+        if find_group(backend, group_id).vpc_id != vpc_id:
+            raise InvalidSecurityGroupNotFoundError(group_id)
+
+
+def find_group(backend: Any, group_id: str) -> Any:
+    """The security group of that id; raises `InvalidGroup.NotFound`."""
+    group = backend.get_security_group_from_id(group_id)
+    if group is None:
+        raise InvalidSecurityGroupNotFoundError(group_id)
+    return group
 
 
 def _is_about(rule: Any, port: int) -> bool:
