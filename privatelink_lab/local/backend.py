@@ -5,6 +5,7 @@ moto reads `InstanceId` and `NetworkInterfaceId` off the names of the classes, s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_network_interfaces, instances
@@ -112,3 +113,14 @@ class QuickBackend(EC2Backend):
 def install() -> None:
     """Let moto make such backends from now on; those that exist stay as they are."""
     ec2_backends.backend = QuickBackend
+
+
+def is_alive(endpoint: Any) -> bool:
+    """Whether the endpoint is still one; `deleted` rows stay for a while."""
+    return bool(endpoint.state != "deleted")
+
+
+def all_subnets(ec2: Any) -> Iterator[Any]:
+    """The subnets of a backend, which moto keeps by zone."""
+    for subnets in ec2.subnets.values():
+        yield from subnets.values()

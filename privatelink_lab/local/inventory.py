@@ -7,6 +7,7 @@ from typing import Any
 
 from moto.elbv2.models import elbv2_backends
 
+from privatelink_lab.local.backend import all_subnets, is_alive
 from privatelink_lab.local.endpoints import ec2_everywhere
 
 COUNTED = frozenset({"vpc", "security-group", "instance", "load-balancer", "target-group", "service", "endpoint"})
@@ -60,17 +61,6 @@ def is_default(vpc: Any) -> bool:
 def is_main(table: Any) -> bool:
     """Whether the route table came with its VPC."""
     return bool(table.main_association_id)
-
-
-def is_alive(endpoint: Any) -> bool:
-    """Whether the endpoint is still one; `deleted` rows stay for a while."""
-    return bool(endpoint.state != "deleted")
-
-
-def all_subnets(ec2: Any) -> Iterator[Any]:
-    """The subnets of a backend, which moto keeps by zone."""
-    for subnets in ec2.subnets.values():
-        yield from subnets.values()
 
 
 def find_instance(instance_id: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
+from privatelink_lab.local.backend import is_alive
 from privatelink_lab.local.calls import Ec2Call
 from privatelink_lab.local.interfaces import ManagedInterface, interfaces_in, interfaces_with
-from privatelink_lab.local.inventory import is_alive
 from privatelink_lab.local.security_groups import find_group
 from privatelink_lab.local.world import once
 
