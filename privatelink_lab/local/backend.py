@@ -124,3 +124,21 @@ def all_subnets(ec2: Any) -> Iterator[Any]:
     """The subnets of a backend, which moto keeps by zone."""
     for subnets in ec2.subnets.values():
         yield from subnets.values()
+
+
+def ec2_everywhere() -> Iterator[Any]:
+    """The EC2 backend of every account and region that somebody has used."""
+    for _, _, backend in ec2_backends.iter_backends():
+        yield backend
+
+
+def find_instance(instance_id: str) -> Any:
+    """The instance of that id in any account and region; None without one."""
+    found = (backend.get_instance_by_id(instance_id) for backend in ec2_everywhere())
+    return next((each for each in found if each), None)
+
+
+def find_subnet(subnet_id: str) -> Any:
+    """The subnet of that id in any account and region; None without one."""
+    subnets = (each for backend in ec2_everywhere() for each in all_subnets(backend))
+    return next((each for each in subnets if each.id == subnet_id), None)

@@ -14,8 +14,8 @@ from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 from moto.iam.models import iam_backends
 
 from privatelink_lab.local.answers import Refusal, Refused
+from privatelink_lab.local.backend import ec2_everywhere
 from privatelink_lab.local.calls import Ec2Call
-from privatelink_lab.local.endpoints import ec2_everywhere
 from privatelink_lab.local.filters import page, passes, tag_fields, wanted
 from privatelink_lab.local.offering import Service
 from privatelink_lab.local.services import shared_view

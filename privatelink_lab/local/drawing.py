@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Any
 
-from privatelink_lab.local.backend import all_subnets
+from privatelink_lab.local.backend import all_subnets, ec2_everywhere
 from privatelink_lab.local.doors import checks, endpoint_doors, node_doors
-from privatelink_lab.local.endpoints import Endpoint, ec2_everywhere
+from privatelink_lab.local.endpoints import Endpoint
 from privatelink_lab.local.interfaces import interfaces_in, nodes_of
 from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Vpc
 from privatelink_lab.local.power import boot_of

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from moto.ec2.models import ec2_backends
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.moto_api._internal import mock_random
 
+from privatelink_lab.local.backend import ec2_everywhere
 from privatelink_lab.local.interfaces import place, remove
 from privatelink_lab.local.offering import Service
 from privatelink_lab.local.world import World, new_id
@@ -193,12 +193,6 @@ class Endpoint(VPCEndPoint):
         zones = sorted(subnet.availability_zone for subnet in subnets) if self.service_region == self.region else []
         names = [self._name(), *map(self._name, zones), self._private_name()]
         return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names if name]
-
-
-def ec2_everywhere() -> Iterator[Any]:
-    """The EC2 backend of every account and region that somebody has used."""
-    for _, _, backend in ec2_backends.iter_backends():
-        yield backend
 
 
 def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:

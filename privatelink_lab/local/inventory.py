@@ -7,8 +7,7 @@ from typing import Any
 
 from moto.elbv2.models import elbv2_backends
 
-from privatelink_lab.local.backend import all_subnets, is_alive
-from privatelink_lab.local.endpoints import ec2_everywhere
+from privatelink_lab.local.backend import all_subnets, ec2_everywhere, is_alive
 
 COUNTED = frozenset({"vpc", "security-group", "instance", "load-balancer", "target-group", "service", "endpoint"})
 """The kinds that `/_plab/status` counts as resources."""
@@ -61,18 +60,6 @@ def is_default(vpc: Any) -> bool:
 def is_main(table: Any) -> bool:
     """Whether the route table came with its VPC."""
     return bool(table.main_association_id)
-
-
-def find_instance(instance_id: str) -> Any:
-    """The instance of that id in any account and region; None without one."""
-    found = (backend.get_instance_by_id(instance_id) for backend in ec2_everywhere())
-    return next((each for each in found if each), None)
-
-
-def find_subnet(subnet_id: str) -> Any:
-    """The subnet of that id in any account and region; None without one."""
-    subnets = (each for backend in ec2_everywhere() for each in all_subnets(backend))
-    return next((each for each in subnets if each.id == subnet_id), None)
 
 
 def _ec2_lines() -> Iterator[tuple[str, str]]:

@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 
+from privatelink_lab.local.backend import find_instance, find_subnet
 from privatelink_lab.local.drawing import draw, free_address, visitor_name
-from privatelink_lab.local.inventory import find_instance, find_subnet
 from privatelink_lab.local.power import ended_by_itself
 from privatelink_lab.local.world import Visitor, World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.endpoints import ec2_everywhere
+from privatelink_lab.local.backend import ec2_everywhere
 from privatelink_lab.local.security_groups import EVERYBODY, admits, admitted, common
 
 from .clouds import LocalCloud
