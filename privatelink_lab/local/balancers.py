@@ -17,7 +17,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeLoadBalancer
 
-from privatelink_lab.local.calls import ElbCall
+from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.forwarding import is_leaving
 from privatelink_lab.local.interfaces import nodes_of, place, remove, require_room
 from privatelink_lab.local.world import settings_of

@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
 
-from privatelink_lab.local.calls import ElbCall
+from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.forwarding import balancers_of, groups_of
 from privatelink_lab.local.world import settings_of
 

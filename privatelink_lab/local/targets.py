@@ -14,7 +14,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from privatelink_lab.local.calls import ElbCall
+from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.verdicts import verdict
 from privatelink_lab.local.world import settings_of
 

@@ -1,0 +1,47 @@
+"""What all calls of ELBv2 share: the load balancer that a request names, and the target groups of gone ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.elbv2.exceptions import LoadBalancerNotFoundError
+from moto.elbv2.responses import ELBV2Response
+
+from privatelink_lab.local.calls import Call
+from privatelink_lab.local.forwarding import balancers_of, is_leaving
+from privatelink_lab.local.world import World
+
+
+class ElbCall(Call, ELBV2Response):
+    """One ELBv2 request."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    @property
+    def ec2(self) -> Any:
+        """The EC2 backend of the caller's account and region."""
+        return ec2_backends[self.current_account][self.region]
+
+    def named(self, things: Iterable[Any]) -> Any:
+        """The one of them that has the name in the request; None without one."""
+        name = self._get_param("Name")
+        return next((each for each in things if each.name == name), None)
+
+    def balancer(self) -> Any:
+        """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
+        balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
+        if balancer is None or is_leaving(self.world, balancer):
+            raise LoadBalancerNotFoundError
+        return balancer
+
+    def unlink(self) -> None:
+        """Take gone listeners' balancers out of the target groups, which stay locked for a moment; moto never does."""
+        for group in self.elbv2_backend.target_groups.values():
+            serving = balancers_of(self.elbv2_backend, group.arn)
+            if serving != group.load_balancer_arns:
+                self.world.put_off(self.world.agenda.clock.delay("group_unlocked"), group.arn, "lock")
+            group.load_balancer_arns = serving
