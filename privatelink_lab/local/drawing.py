@@ -36,7 +36,7 @@ def visitor_name(subnet_id: str) -> str:
     return f"visitor of {subnet_id}"
 
 
-def free_address(subnet: Any) -> str:
+def highest_free_address(subnet: Any) -> str:
     """The highest address of a subnet that nobody has; it is not reserved."""
     taken = {str(each.private_ip_address) for each in interfaces_in(subnet.ec2_backend, subnet.id)}
     for number in range(int(subnet.cidr.broadcast_address) - 1, int(subnet.cidr.network_address) + 3, -1):

@@ -7,7 +7,7 @@ import threading
 import time
 
 from privatelink_lab.local.backend import find_instance, find_subnet
-from privatelink_lab.local.drawing import draw, free_address, visitor_name
+from privatelink_lab.local.drawing import draw, highest_free_address, visitor_name
 from privatelink_lab.local.power import ended_by_itself
 from privatelink_lab.local.world import Visitor, World
 
@@ -57,7 +57,7 @@ class Ticker:
             subnet = find_subnet(subnet_id)
             if subnet is None:
                 raise LookupError(subnet_id)
-            visitor = self._world.visitors.setdefault(subnet_id, Visitor(free_address(subnet)))
+            visitor = self._world.visitors.setdefault(subnet_id, Visitor(highest_free_address(subnet)))
             if not visitor.runs:
                 visitor.runs, visitor.boots = True, visitor.boots + 1
             self.touch()
