@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 SEED = 1  # the same ids and delays in every run of the bench
 

@@ -6,7 +6,7 @@ two seconds each time) is left out: it may be over at once.
 
 from __future__ import annotations
 
-from privatelink_lab.local.clock import DELAYS
+from privatelink_lab.local.api.clock import DELAYS
 
 CHAINS = {
     "up": (

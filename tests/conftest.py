@@ -21,9 +21,9 @@ from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
+from privatelink_lab.local.api.clock import Clock
 from privatelink_lab.local.client import parse_fault
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
 

@@ -12,7 +12,7 @@ from benchmarks.bound import CHAINS, lower_bound
 from benchmarks.contestants import contestants
 from benchmarks.report import MARKS, Results, targets, write_table
 from benchmarks.timing import Run, middle
-from privatelink_lab.local.clock import DELAYS
+from privatelink_lab.local.api.clock import DELAYS
 
 ROOT = Path(__file__).parents[1]
 STARTED = {"import click": 0.1, "import boto3": 0.2, "plab --version": 0.11, "plab --help": 0.2, "completion": 0.11}

@@ -111,7 +111,7 @@ def _launch(folder: Path, pace: Pace) -> LocalServer:
 
 
 def _spawn(folder: Path, pace: Pace) -> subprocess.Popen[bytes]:
-    module = "privatelink_lab.local.serve"
+    module = "privatelink_lab.local.server"
     command = [sys.executable, "-m", module, str(folder), *pace.options()]
     with os.fdopen(os.open(log_path(folder), _NEW_LOG, 0o600), "wb") as log:
         return subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter

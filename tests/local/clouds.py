@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 
 from .leftovers import Leftovers
 

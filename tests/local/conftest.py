@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import Cloud, LocalCloud, MotoCloud, RealCloud
 from .labs import Lab, active_balancer, network

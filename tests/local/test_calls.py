@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.clock import DELAYS, Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import DELAYS, Clock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import Cloud, LocalCloud
 from .labs import Lab, add_group, add_subnet, code_of, launch, make_balancer, network

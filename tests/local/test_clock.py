@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from privatelink_lab.local.clock import DELAYS, Agenda, Clock
+from privatelink_lab.local.api.clock import DELAYS, Agenda, Clock
 
 
 def test_speed_divides_the_wait() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from privatelink_lab.local.network.picture import Check, Target
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import LocalCloud
 from .conftest import Punctual

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from privatelink_lab.local.drawing import visitor_name
 from privatelink_lab.local.network.link import Ended
 from privatelink_lab.local.network.picture import Machine, Picture
-from privatelink_lab.local.ticker import REDRAWN
+from privatelink_lab.local.traffic.plan import visitor_name
+from privatelink_lab.local.traffic.sync import REDRAWN
 
 from .clouds import LocalCloud
 from .labs import Lab, instance_state, launch, network, serve

@@ -10,8 +10,8 @@ from botocore.exceptions import ConnectionClosedError
 
 from privatelink_lab.cli.local import local_faults
 from privatelink_lab.errors import UsageError
+from privatelink_lab.local.api.faults import KINDS, Fault, InvalidFault, read_fault
 from privatelink_lab.local.client import fault_text, parse_fault
-from privatelink_lab.local.faults import KINDS, Fault, InvalidFault, read_fault
 
 from .clouds import LocalCloud
 from .labs import Lab, code_of, instance_state, launch, listen, make_balancer, make_group, network, outcome, web_group

@@ -20,7 +20,7 @@ import pytest
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch
 from privatelink_lab.local.client import LocalServer, Pace
-from privatelink_lab.local.serve import say
+from privatelink_lab.local.server.__main__ import say
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.backend import ec2_everywhere
-from privatelink_lab.local.security_groups import EVERYBODY, admits, admitted, common
+from privatelink_lab.local.ec2.backend import ec2_everywhere
+from privatelink_lab.local.ec2.security_groups import EVERYBODY, admits, admitted, common
 
 from .clouds import LocalCloud
 from .labs import add_group, launch, network

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.privatelink import LocalEc2
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.server.local_aws import LocalAws
+from privatelink_lab.local.server.services import LocalEc2
 
 from .clouds import CONSUMER, LocalCloud
 from .labs import Lab, code_of, network

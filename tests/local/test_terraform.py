@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import CONSUMER, Cloud, LocalCloud
 from .labs import Lab, network

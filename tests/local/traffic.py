@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from privatelink_lab.local.drawing import draw
 from privatelink_lab.local.network.link import Ended, NoTraffic
 from privatelink_lab.local.network.picture import Door, Picture
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
+from privatelink_lab.local.traffic.plan import draw
 
 from .clouds import LocalCloud
 

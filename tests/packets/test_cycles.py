@@ -10,9 +10,9 @@ from conftest import config_of
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.clock import Clock
+from privatelink_lab.local.api.clock import Clock
 from privatelink_lab.local.network.link import Traffic
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 

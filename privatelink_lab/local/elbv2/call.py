@@ -9,9 +9,9 @@ from moto.ec2.models import ec2_backends
 from moto.elbv2.exceptions import LoadBalancerNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
-from privatelink_lab.local.calls import Call
-from privatelink_lab.local.forwarding import balancers_of, is_leaving
-from privatelink_lab.local.world import World
+from privatelink_lab.local.api.call import Call
+from privatelink_lab.local.api.world import World
+from privatelink_lab.local.elbv2.forwarding import balancers_of, is_leaving
 
 
 class ElbCall(Call, ELBV2Response):

@@ -1,0 +1,150 @@
+"""What all calls of EC2 and ELBv2 have in common: new things are seen late, and lists come in pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from botocore.model import OperationModel
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import get_service_model
+from moto.ec2.responses import EC2Response
+
+from privatelink_lab.local.api.filters import page
+from privatelink_lab.local.api.responses import Refusal, Refused
+from privatelink_lab.local.api.world import World
+
+
+class Call(BaseResponse):
+    """One request, and the World it works on."""
+
+    world: World
+
+    def call_action(self) -> Any:
+        """The answer of the action; raises Refused for an id that is too new to be known everywhere."""
+        action = self._get_action()
+        if action not in _BULK:
+            for each in named_ids(self.querystring):
+                if not self.world.is_due(each):
+                    raise Refused(unknown_to(str(self.service_name), each))
+        return super().call_action()
+
+    def serialized(self, action_result: ActionResult) -> Any:
+        """The answer as HTTP; on its way, new ids are noted, and lists are cut to what may be seen."""
+        result, action = action_result.result, self._get_action()
+        if action.startswith(("Create", "Run")) and not isinstance(result, Exception):
+            for each in made_by(result):
+                if each.startswith(_SPREAD_LATE):
+                    self.world.spread(each)
+        if action.startswith("Describe") and isinstance(result, dict):
+            try:
+                action_result = ActionResult(self._seen(action, result))
+            except ServiceException as error:  # a page that is not there
+                action_result = ActionResult(error)
+        return super().serialized(action_result)
+
+    def _seen(self, action: str, result: dict[str, Any]) -> dict[str, Any]:
+        model = get_service_model(self.boto3_service_name).operation_model(action)
+        seen = {name: self._visible(rows) if isinstance(rows, Sequence) else rows for name, rows in result.items()}
+        key = list_of(model)
+        if self.service_name != "ec2" or not key or seen.get("NextToken"):
+            return seen  # moto pages ELBv2 itself
+        rows, token = page(self, seen.get(key) or [])
+        return seen | {key: rows, "NextToken": token}
+
+    def _visible(self, rows: Any) -> Any:
+        if isinstance(rows, str):
+            return rows
+        return [row for row in rows if all(self.world.is_due(each) for each in ids_of(row))]
+
+
+class Ec2Call(Call, EC2Response):
+    """One EC2 request."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+
+_BULK = frozenset(
+    {
+        "DeleteVpcEndpoints",
+        "DeleteVpcEndpointServiceConfigurations",
+        "AcceptVpcEndpointConnections",
+        "RejectVpcEndpointConnections",
+        "DeleteLoadBalancer",
+    }
+)
+"""These answer per id, inside `Unsuccessful`, or take what is not there for deleted."""
+
+_NOT_FOUND: Mapping[str, tuple[str, str]] = {
+    "vpc-": ("InvalidVpcID.NotFound", "vpc"),
+    "subnet-": ("InvalidSubnetID.NotFound", "subnet"),
+    "sg-": ("InvalidGroup.NotFound", "security group"),
+    "i-": ("InvalidInstanceID.NotFound", "instance"),
+    "rtb-": ("InvalidRouteTableID.NotFound", "routeTable"),
+    "igw-": ("InvalidInternetGatewayID.NotFound", "internetGateway"),
+    "eni-": ("InvalidNetworkInterfaceID.NotFound", "networkInterface"),
+    "vpce-svc-": ("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
+    "vpce-": ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint"),
+}
+_SPREAD_LATE = (*_NOT_FOUND, "arn:")
+_ELB_NOT_FOUND = {
+    "^subnet-": "SubnetNotFound",
+    "^sg-": "InvalidSecurityGroup",
+    "^i-": "InvalidTarget",
+    ":loadbalancer/": "LoadBalancerNotFound",
+    ":targetgroup/": "TargetGroupNotFound",
+    ":listener/": "ListenerNotFound",
+}
+_NOT_IDS = re.compile(r"Filters?\.|TagSpecification|Tags?\.")
+
+
+def named_ids(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The values of a request but for its tags, and its filters, which find nothing instead of failing."""
+    for name, values in parameters.items():
+        if not _NOT_IDS.match(name):
+            yield from values
+
+
+def unknown_to(service: str, what: str) -> Refusal:
+    """How EC2 or ELBv2 says that it does not know an id or ARN."""
+    if service != "ec2":
+        code = next((code for word, code in _ELB_NOT_FOUND.items() if re.search(word, what)), "ValidationError")
+        return Refusal(400, code, f"'{what}' was not found")
+    if what.startswith("arn:"):
+        return Refusal(400, "InvalidNetworkLoadBalancerArn.NotFound", f"The load balancer '{what}' does not exist")
+    prefix = max((each for each in _NOT_FOUND if what.startswith(each)), key=len)
+    code, noun = _NOT_FOUND[prefix]
+    return Refusal(400, code, f"The {noun} ID '{what}' does not exist")
+
+
+def made_by(result: Any) -> Iterator[str]:
+    """The ids or ARNs of the things that the answer of a create holds."""
+    things = result.values() if isinstance(result, dict) else [result]
+    for thing in things:
+        for each in thing if isinstance(thing, list | tuple) else [thing]:
+            yield from ids_of(each)
+
+
+def ids_of(thing: Any) -> Iterator[str]:
+    """The id or ARN of one row: the instances' for a reservation."""
+    if hasattr(thing, "instances"):
+        yield from (each.id for each in thing.instances)
+    elif isinstance(thing, dict):
+        yield from filter(None, (thing.get(name) for name in ("VpcEndpointId", "ServiceId")))
+    elif isinstance(thing, str):
+        yield thing
+    else:
+        found = getattr(thing, "id", None) or getattr(thing, "arn", None)
+        if isinstance(found, str):
+            yield found
+
+
+def list_of(model: OperationModel) -> str | None:
+    """The member that NextToken cuts: the only list in the answer; None where there are no pages."""
+    members = model.output_shape.members if model.output_shape else {}
+    lists = [name for name, shape in members.items() if shape.type_name == "list"]
+    return lists[0] if "NextToken" in members and len(lists) == 1 else None

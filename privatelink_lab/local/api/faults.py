@@ -1,0 +1,179 @@
+"""Faults on demand: what goes wrong on AWS, switched on to see how a tool behaves."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
+
+from privatelink_lab.local.api.rate_limits import Buckets
+from privatelink_lab.local.api.responses import CUT, Answer, Refusal, Refused
+
+_SOME_CALLS = frozenset({"action", "share", "times"})
+_SOME_TIMES = frozenset({"share", "times"})
+KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "buckets": frozenset(),  # AWS's own limits per account and region
+        "throttle": _SOME_CALLS,
+        "error": _SOME_CALLS | {"status", "code"},
+        "cut-before": _SOME_CALLS,  # the connection ends, and nothing has happened
+        "cut-after": _SOME_CALLS,  # the connection ends after the effect: a lost answer
+        "stale": frozenset({"action", "seconds"}),  # a describe is repeated so long
+        "not-found": frozenset({"seconds"}),  # a new id is not visible so long
+        "unavailable": frozenset({"seconds"}),  # a new endpoint service takes no endpoint so long
+        "endpoint-expires": frozenset({"seconds"}),  # a request that nobody accepts so long (AWS: unknown)
+        "instance-fails": _SOME_TIMES,
+        "balancer-fails": _SOME_TIMES,
+        "endpoint-fails": _SOME_TIMES,
+        "target-fails": _SOME_TIMES,
+    }
+)
+"""Kind of fault -> what can be said about it."""
+
+MEMORY = 1000  # answers kept for `stale`
+
+
+class InvalidFault(ValueError):
+    """A fault that this server does not have, or cannot understand; says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong.
+
+    `action` is a pattern of API actions; `share` the part of the chances that it takes; `times`
+    how often it happens at most (0: always); `seconds` are AWS time.
+    """
+
+    kind: str
+    action: str = "*"
+    share: float = 1.0
+    times: int = 0
+    seconds: float = 30.0
+    status: int = 500
+    code: str = "InternalError"
+
+    def said(self) -> dict[str, Any]:
+        """The fault as it is given: its kind, and what belongs to that kind."""
+        return {name: each for name, each in asdict(self).items() if name == "kind" or name in KINDS[self.kind]}
+
+
+_TYPES = {each.name: type(each.default) for each in fields(Fault) if each.name != "kind"}
+_LIMITS = {"share": (0.0, 1.0), "times": (0, 1_000_000), "seconds": (0.0, 86_400.0), "status": (400, 599)}
+
+
+def read_fault(row: object) -> Fault:
+    """The fault that a JSON object means; raises InvalidFault."""
+    if not isinstance(row, dict) or str(row.get("kind")) not in KINDS:
+        raise InvalidFault(f"a fault is an object with a kind, one of: {', '.join(KINDS)}")
+    kind = str(row["kind"])
+    given = {name: _read_value(kind, name, each) for name, each in row.items() if name != "kind"}
+    return Fault(kind, **given)
+
+
+def _read_value(kind: str, name: str, value: object) -> Any:
+    if name not in KINDS[kind]:
+        can = ", ".join(sorted(KINDS[kind])) or "nothing"
+        raise InvalidFault(f"{kind} has no {name}; it takes {can}")
+    wanted = _TYPES[name]
+    accepted = (int, float) if wanted is float else wanted
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise InvalidFault(f"{kind}: {name} must be a {_WORDS[wanted]}")
+    if name == "code" and not _CODE.fullmatch(str(value)):
+        raise InvalidFault(f"{kind}: code must be letters, digits and dots")
+    if name in _LIMITS and not _LIMITS[name][0] <= value <= _LIMITS[name][1]:  # type: ignore[operator]
+        raise InvalidFault(f"{kind}: {name} must be between {_LIMITS[name][0]:g} and {_LIMITS[name][1]:g}")
+    return value
+
+
+_CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
+_WORDS = {str: "word", int: "whole number", float: "number"}
+
+
+class Faults:
+    """The faults that are switched on. Call it under the server's lock only."""
+
+    def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
+        self._now = now
+        self._random = random.Random(seed)  # noqa: S311  # chance in a trial, no secret
+        self._chosen: list[Fault] = []
+        self._happened: dict[int, int] = {}
+        self._buckets = Buckets(now)
+        self._told: dict[tuple[str, ...], tuple[float, Answer]] = {}
+
+    def choose(self, rows: object) -> None:
+        """Switch on exactly these faults, given as a JSON list; raises InvalidFault and changes nothing."""
+        if not isinstance(rows, list):
+            raise InvalidFault("faults are a list")
+        chosen = [read_fault(row) for row in rows]
+        self._chosen, self._happened, self._told = chosen, {}, {}
+        self._buckets = Buckets(self._now)
+
+    def said(self) -> list[dict[str, Any]]:
+        """The faults that are on, as `choose` takes them."""
+        return [each.said() for each in self._chosen]
+
+    def strike(self, kind: str, action: str = "") -> Fault | None:
+        """The fault of that kind that happens now, if one does; counted as happened."""
+        for number, fault in enumerate(self._chosen):
+            if fault.kind != kind or not fnmatchcase(action, fault.action):
+                continue
+            worn = fault.times and self._happened.get(number, 0) >= fault.times
+            if not worn and self._random.random() < fault.share:
+                self._happened[number] = self._happened.get(number, 0) + 1
+                return fault
+        return None
+
+    def seconds(self, kind: str) -> float:
+        """How long a fault of that kind lasts, in seconds of AWS time; 0 when it is off."""
+        return max((each.seconds for each in self._chosen if each.kind == kind), default=0.0)
+
+    def up_to(self, seconds: float) -> float:
+        """Some time between 0 and `seconds`; the same ones for the same seed."""
+        return self._random.uniform(0, seconds)
+
+    def around(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Answer]) -> Answer:
+        """The answer to one call, or what goes wrong instead; raises Refused.
+
+        `where` is account, region and service.
+        """
+        if not self._chosen:
+            return call()
+        self._refuse(where, action, body)
+        if self.strike("cut-before", action):
+            return CUT
+        answer = self._repeated(where, action, body, call)
+        return CUT if self.strike("cut-after", action) else answer
+
+    def _refuse(self, where: tuple[str, str, str], action: str, body: str) -> None:
+        has_bucket = any(each.kind == "buckets" for each in self._chosen)
+        full = has_bucket and not self._buckets.take(where, action, body)
+        if full or self.strike("throttle", action):
+            raise Refused(_THROTTLES.get(where[2], _THROTTLE))
+        error = self.strike("error", action)
+        if error:
+            raise Refused(Refusal(error.status, error.code, f"A fault that was asked for: {action}."))
+
+    def _repeated(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Answer]) -> Answer:
+        stale = self.strike("stale", action) if action.startswith("Describe") else None
+        if stale is None:
+            return call()
+        key = (*where, action, body)
+        since, answer = self._told.get(key, (float("-inf"), CUT))
+        if self._now() - since >= stale.seconds:
+            since, answer = self._now(), call()
+        if len(self._told) >= MEMORY:
+            self._told.clear()
+        self._told[key] = (since, answer)
+        return answer
+
+
+_THROTTLE = Refusal(400, "ThrottlingException", "Rate exceeded")
+_THROTTLES = {
+    "ec2": Refusal(503, "RequestLimitExceeded", "Request limit exceeded."),
+    "elasticloadbalancing": Refusal(400, "Throttling", "Rate exceeded"),
+}

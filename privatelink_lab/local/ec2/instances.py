@@ -1,0 +1,179 @@
+"""EC2 instances that take their time to boot, to stop and to end."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidParameterCombination,
+    MissingParameterError,
+    OperationNotPermitted4,
+)
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import Instance, Reservation
+
+from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.world import once
+from privatelink_lab.local.ec2 import instance_states
+from privatelink_lab.local.ec2.interfaces import require_room
+from privatelink_lab.local.ec2.security_groups import find_group
+
+
+class Instances(Ec2Call):
+    """RunInstances, StartInstances, StopInstances and TerminateInstances with states between."""
+
+    def describe_instances(self) -> ActionResult:
+        """The reservations of the caller; a list of ids does not come in pages."""
+        ids, filters = self._get_param("InstanceIds", []), self._filters_from_querystring()
+        if ids and self._get_param("MaxResults"):
+            text = "The parameter instancesSet cannot be used with the parameter maxResults"
+            raise InvalidParameterCombination(text)
+        backend = self.ec2_backend
+        if ids:
+            return ActionResult({"Reservations": backend.get_reservations_by_instance_ids(ids, filters=filters)})
+        return ActionResult({"Reservations": backend.describe_instances(filters=filters)})
+
+    def run_instances(self) -> ActionResult:
+        """The new reservation, `pending`; a repeated ClientToken gives the same instances.
+
+        A token whose instances have ended answers `IdempotentInstanceTerminated`.
+        """
+        return ActionResult(once(self.world, self, self._reservation_of, self._run))
+
+    def start_instances(self) -> ActionResult:
+        """Stopped instances become `pending`; the others stay as they are."""
+        return ActionResult({"StartingInstances": self._change("stopped", "pending")})
+
+    def stop_instances(self) -> ActionResult:
+        """Running instances become `stopping`; stopped ones stay as they are."""
+        return ActionResult({"StoppingInstances": self._change("running", "stopping")})
+
+    def reboot_instances(self) -> ActionResult:
+        """Boot running instances anew, and answer nothing; one that does not run is `IncorrectInstanceState`."""
+        chosen = self._chosen()
+        refuse_states(chosen, {"running", "pending"})
+        for instance in chosen:
+            if instance.state == "running":
+                instance_states.reboot(self.world, instance)
+        return ActionResult({})
+
+    def terminate_instances(self) -> ActionResult:
+        """Every instance becomes `shutting-down`; one that is protected refuses the whole call."""
+        chosen = self._chosen()
+        for instance in chosen:
+            if instance.disable_api_termination:
+                raise OperationNotPermitted4(instance.id)
+        rows = []
+        for instance in chosen:
+            before = instance.state
+            instance_states.end(self.world, instance)
+            rows.append(change(instance, before))
+        return ActionResult({"TerminatingInstances": rows})
+
+    def get_console_output(self) -> ActionResult:
+        """The last 64 KiB of the serial console, as of the last post, or of now with Latest.
+
+        The post comes a while after each start, and at each stop, reboot and termination. Latest
+        works on Nitro types only, and says `UnsupportedOperation` on others.
+        """
+        instance, latest = self.ec2_backend.get_instance(self._get_param("InstanceId")), self._get_param("Latest")
+        if latest and INSTANCE_TYPES[instance.instance_type].get("Hypervisor") != "nitro":
+            text = f"The instance type {instance.instance_type} has no serial console that can be read at any time."
+            raise EC2ClientError("UnsupportedOperation", text)
+        output = instance_states.console_of(self.world, instance, latest=bool(latest))
+        encoded = base64.b64encode(output).decode() or None
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": encoded})
+
+    def _run(self) -> tuple[Reservation, list[str]]:
+        self._check_launch()
+        reservation: Any = super().run_instances().result
+        for instance in reservation.instances:
+            own_interfaces(instance, self._get_param("NetworkInterfaces", []))
+            instance_states.launch(self.world, instance)
+        return reservation, [instance.id for instance in reservation.instances]
+
+    def _check_launch(self) -> None:
+        """Refuse what AWS refuses and moto takes: groups of another VPC, a type without its image or zone."""
+        backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
+        kind = self._get_param("InstanceType") or "m1.small"
+        if not self._get_param("ImageId"):
+            raise MissingParameterError("ImageId")
+        (image,) = backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        runs = INSTANCE_TYPES.get(kind, {}).get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+        if image.architecture not in runs:
+            text = f"The architecture '{image.architecture}' of the image does not fit '{kind}' ({', '.join(runs)})."
+            raise EC2ClientError("InvalidParameterValue", text)
+        if subnet_id:
+            self._check_place(backend.get_subnet(subnet_id), kind)
+
+    def _check_place(self, subnet: Any, kind: str) -> None:
+        backend, zone = self.ec2_backend, subnet.availability_zone
+        offered = backend.describe_instance_type_offerings("availability-zone", {"instance-type": [kind]})
+        if zone not in {each["Location"] for each in offered}:
+            text = f"The instance type {kind} is not supported in the Availability Zone {zone}."
+            raise EC2ClientError("Unsupported", text)
+        for group_id in self._get_param("SecurityGroupIds", []):
+            if find_group(backend, group_id).vpc_id != subnet.vpc_id:
+                text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
+                raise EC2ClientError("InvalidParameter", text)
+        if not self._get_param("PrivateIpAddress"):  # or the launch would fail half-way
+            require_room(subnet, int(self._get_param("MaxCount", 1)))
+
+    def _reservation_of(self, ids: list[str]) -> Reservation | None:
+        found = self.ec2_backend.describe_instances({"instance-id": ids})
+        if not found:
+            return None
+        if all(each.state in {"shutting-down", "terminated"} for each in found[0].instances):
+            raise EC2ClientError(
+                "IdempotentInstanceTerminated",
+                "The client token belongs to an instance that has been terminated.",
+            )
+        reservation: Reservation = found[0]
+        return reservation
+
+    def _chosen(self) -> list[Instance]:
+        ids = self._get_param("InstanceIds", [])
+        chosen: list[Instance] = self.ec2_backend.get_multi_instances_by_id(ids)
+        return chosen
+
+    def _change(self, source: str, between: str) -> list[dict[str, Any]]:
+        """Rows for all chosen instances, or a refusal of the whole call."""
+        chosen, rows = self._chosen(), []
+        refuse_states(chosen, {source, between, instance_states.BETWEEN[between][0]})
+        for instance in chosen:
+            before = instance.state
+            if before == source:
+                instance_states.go(self.world, instance, between)
+            rows.append(change(instance, before))
+        return rows
+
+
+def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
+    """Let the interfaces that the launch made go with the instance, unless it said no; moto keeps them."""
+    given = {int(each["DeviceIndex"]): each for each in asked}
+    for index, interface in instance.nics.items():
+        wish = given.get(index, {})
+        if not wish.get("NetworkInterfaceId"):
+            interface.delete_on_termination = wish.get("DeleteOnTermination") is not False
+
+
+def refuse_states(instances: Iterable[Instance], states: AbstractSet[str]) -> None:
+    """Raise `IncorrectInstanceState` for the first instance that is in none of `states`."""
+    for instance in instances:
+        if instance.state not in states:
+            raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance.id}' is {instance.state}.")
+
+
+def change(instance: Instance, before: str) -> dict[str, Any]:
+    """One row of a state-changing answer: from `before` to what the instance is now."""
+    return {
+        "InstanceId": instance.id,
+        "PreviousState": {"Code": instance_states.CODES[before], "Name": before},
+        "CurrentState": {"Code": instance_states.CODES[instance.state], "Name": instance.state},
+    }

@@ -1,0 +1,71 @@
+"""Listeners: one per port, and a target group serves one balancer only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
+
+from privatelink_lab.local.api.world import settings_of
+from privatelink_lab.local.elbv2.call import ElbCall
+from privatelink_lab.local.elbv2.forwarding import balancers_of, groups_of
+
+_FITS = {"TCP": {"TCP", "TCP_UDP"}, "UDP": {"UDP", "TCP_UDP"}, "TCP_UDP": {"TCP_UDP"}, "TLS": {"TCP", "TLS"}}
+"""Protocol of an NLB's listener -> those that its target groups may have."""
+
+MOST = 50
+
+
+class Listeners(ElbCall):
+    """CreateListener, ModifyListener and DeleteListener."""
+
+    def create_listener(self) -> ActionResult:
+        """The listener; the same settings give the same one, others `DuplicateListener`."""
+        balancer = self.balancer()
+        port = self._get_param("Port")
+        listener = next((each for each in balancer.listeners.values() if each.port == port), None)
+        if listener is None:
+            self._check(balancer)
+            made: Any = super().create_listener().result
+            listener = made["Listeners"][0]
+            if listener.protocol != "TLS":
+                listener.ssl_policy = None
+            self.world.asked[listener.arn] = settings_of(self)
+            self.world.note("listening", listener.arn)
+        elif self.world.asked[listener.arn] != settings_of(self):
+            raise DuplicateListenerError
+        return ActionResult({"Listeners": [listener]})
+
+    def modify_listener(self) -> ActionResult:
+        """The listener; what it forwards to must fit as for a new one."""
+        arn = self._get_param("ListenerArn")
+        for balancer in self.elbv2_backend.load_balancers.values():
+            if arn in balancer.listeners:
+                self._check_groups(balancer, self._get_param("Protocol") or balancer.listeners[arn].protocol)
+        answer = super().modify_listener()
+        self.unlink()
+        return answer
+
+    def delete_listener(self) -> ActionResult:
+        """Nothing; its target group is free soon, and its targets are no longer in use."""
+        answer = super().delete_listener()
+        self.unlink()
+        return answer
+
+    def _check(self, balancer: Any) -> None:
+        self._check_groups(balancer, self._get_param("Protocol"))
+        if len(balancer.listeners) >= MOST:
+            raise ELBClientError("TooManyListeners", f"A load balancer has at most {MOST} listeners")
+
+    def _check_groups(self, balancer: Any, protocol: str) -> None:
+        for arn in groups_of(self._get_param("DefaultActions", [])):
+            group = self.elbv2_backend.target_groups.get(arn)
+            if group is None:
+                raise TargetGroupNotFoundError
+            if balancer.type == "network" and group.protocol not in _FITS.get(protocol, ()):
+                text = f"A {protocol} listener cannot forward to a target group of protocol {group.protocol}"
+                raise ELBClientError("IncompatibleProtocols", text)
+            if any(each != balancer.arn for each in balancers_of(self.elbv2_backend, arn)):
+                text = f"The target group '{arn}' serves another load balancer"
+                raise ELBClientError("TargetGroupAssociationLimit", text)

@@ -1,0 +1,187 @@
+"""Load balancers as NLBs are: slow to become active, held by their services, and outlived by their interfaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError, InvalidSubnetIdError
+from moto.elbv2.exceptions import (
+    DuplicateLoadBalancerName,
+    ELBClientError,
+    LoadBalancerNotFoundError,
+    ResourceInUseError,
+    SubnetNotFoundError,
+)
+from moto.elbv2.models import FakeLoadBalancer
+
+from privatelink_lab.local.api.world import settings_of
+from privatelink_lab.local.ec2.interfaces import nodes_of, place, remove, require_room
+from privatelink_lab.local.elbv2.call import ElbCall
+from privatelink_lab.local.elbv2.forwarding import is_leaving
+
+_NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
+_ENFORCE = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
+
+
+class Balancer(FakeLoadBalancer):
+    """A load balancer that is not activated by a look at it, and whose groups may ignore PrivateLink."""
+
+    enforcement = "on"
+
+    @property
+    def enforce_security_group_inbound_rules_on_private_link_traffic(self) -> str | None:
+        """`on` or `off`: whether the groups' rules hold for PrivateLink traffic; None without groups."""
+        return self.enforcement if self.security_groups else None
+
+    def activate(self) -> None:
+        """Called by moto in every describe. Here time does it."""
+
+    @property
+    def slug(self) -> str:
+        """`net/NAME/NUMBER`: the end of its ARN, and what its interfaces are described by."""
+        return str(self.arn.partition(":loadbalancer/")[2])
+
+
+class Balancers(ElbCall):
+    """Create, describe, change and delete load balancers."""
+
+    def create_load_balancer(self) -> ActionResult:
+        """The balancer, `provisioning`; the same name and settings give the same one again.
+
+        ELBv2 has no client token: other settings under a name in use are
+        `DuplicateLoadBalancerName`.
+        """
+        living = [each for each in self.elbv2_backend.load_balancers.values() if not is_leaving(self.world, each)]
+        found = self.named(living)
+        if found is None:
+            found = self._make()
+        elif self.world.asked[found.arn] != settings_of(self):
+            raise DuplicateLoadBalancerName
+        return ActionResult({"LoadBalancers": [found]})
+
+    def describe_load_balancers(self) -> ActionResult:
+        """Those that were asked for; one missing name or ARN is `LoadBalancerNotFound` for the whole."""
+        known = [each for each in self.elbv2_backend.load_balancers.values() if self.world.is_due(each.arn)]
+        names = {each.name for each in known} | {each.arn for each in known}
+        asked = {*self._get_param("Names", []), *self._get_param("LoadBalancerArns", [])}
+        if asked - names:  # moto forgives all missing ones but the first
+            raise LoadBalancerNotFoundError
+        return super().describe_load_balancers()
+
+    def set_subnets(self) -> ActionResult:
+        """The zones; an NLB takes more subnets, and gives none back."""
+        balancer = self.balancer()
+        if balancer.type != "network":
+            return super().set_subnets()
+        wanted = self._subnets()
+        before = {each.id for each in balancer.subnets}
+        if not before <= {each.id for each in wanted}:
+            raise ELBClientError(
+                "InvalidConfigurationRequest", "A subnet cannot be removed from a Network Load Balancer"
+            )
+        self._place(balancer, [each for each in wanted if each.id not in before])
+        balancer.subnets = wanted
+        return ActionResult({"AvailabilityZones": balancer.availability_zones})
+
+    def set_security_groups(self) -> ActionResult:
+        """The groups; an NLB that was made without any cannot get some."""
+        balancer = self.balancer()
+        if balancer.type == "network" and not balancer.security_groups:
+            text = "You cannot set security groups on a Network Load Balancer that was created without them"
+            raise ELBClientError("InvalidConfigurationRequest", text)
+        super().set_security_groups()
+        balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
+        groups = [self.ec2.get_security_group_from_id(each) for each in balancer.security_groups]
+        for interface in nodes_of(self.ec2, balancer):
+            interface._group_set = groups
+        return ActionResult({"SecurityGroupIds": balancer.security_groups, _ENFORCE: balancer.enforcement})
+
+    def delete_load_balancer(self) -> ActionResult:
+        """Nothing; `ResourceInUse` while an endpoint service holds the balancer. It is listed for a moment more."""
+        arn = self._get_param("LoadBalancerArn")
+        balancer = self.elbv2_backend.load_balancers.get(arn)
+        if balancer is None or is_leaving(self.world, balancer):
+            return ActionResult({})
+        if balancer.attrs.get("deletion_protection.enabled") == "true":
+            raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' has deletion protection enabled")
+        if any(arn in each.network_load_balancer_arns for each in self.ec2.configurations.values()):
+            raise ResourceInUseError(f"Load balancer '{arn}' is currently associated with another service")
+        self.world.note("leaving", arn)
+        self.world.agenda.after("balancer_deleted", lambda: self._vanish(balancer))
+        return ActionResult({})
+
+    def _make(self) -> FakeLoadBalancer:
+        if not _NAME.fullmatch(self._get_param("Name") or ""):
+            text = (
+                "A name has 1 to 32 letters, digits and hyphens, no hyphen at its ends, and no internal- at its start"
+            )
+            raise ELBClientError("ValidationError", text)
+        is_network = self._get_param("Type") == "network"
+        subnets = self._subnets() if is_network else []
+        for group_id in self._get_param("SecurityGroups", []):
+            if self.ec2.get_security_group_from_id(group_id) is None:
+                raise ELBClientError("InvalidSecurityGroup", f"Security group {group_id} does not exist")
+        made: Any = super().create_load_balancer().result
+        balancer: FakeLoadBalancer = made["LoadBalancers"][0]
+        balancer.__class__ = Balancer  # type: ignore[type-abstract]  # moto's own are as abstract
+        if is_network:
+            self._make_network(balancer)
+            self._place(balancer, subnets)
+        self.world.asked[balancer.arn] = settings_of(self)
+        self.world.agenda.after("balancer_active", lambda: self._activate(balancer))
+        return balancer
+
+    def _make_network(self, balancer: Any) -> None:
+        backend, old = self.elbv2_backend, balancer.arn
+        balancer.arn = old.replace("loadbalancer/app/", "loadbalancer/net/")
+        number = balancer.arn.rpartition("/")[2]
+        balancer.dns_name = f"{balancer.name}-{number}.elb.{self.region}.amazonaws.com"
+        del backend.load_balancers[old]
+        backend.load_balancers[balancer.arn] = balancer
+        backend.tagging_service.copy_tags(old, balancer.arn)
+        backend.tagging_service.delete_all_tags_for_resource(old)
+
+    def _subnets(self) -> list[Any]:
+        """The subnets of the request; each must exist, have its own zone, and have a free address."""
+        mappings = [each["SubnetId"] for each in self._get_param("SubnetMappings", [])]
+        ids = [*self._get_param("Subnets", []), *mappings]
+        try:
+            subnets = [self.ec2.get_subnet(each) for each in ids]
+        except InvalidSubnetIdError as error:
+            raise SubnetNotFoundError from error
+        if len({each.availability_zone for each in subnets}) < len(subnets):
+            text = "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+            raise ELBClientError("InvalidConfigurationRequest", text)
+        for subnet in subnets:
+            try:
+                require_room(subnet)
+            except EC2ClientError as error:
+                raise ELBClientError("InvalidSubnet", f"Not enough IP space available in {subnet.id}") from error
+        return subnets
+
+    def _place(self, balancer: Any, subnets: Sequence[Any]) -> None:
+        groups = balancer.security_groups or []
+        for subnet in subnets:
+            described = f"ELB {balancer.slug}"
+            place(self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described)
+
+    def _activate(self, balancer: Any) -> None:
+        failed = self.world.faults.strike("balancer-fails")
+        balancer.state = "failed" if failed else "active"
+        if not failed:
+            self.world.note("active", balancer.arn)
+
+    def _vanish(self, balancer: Any) -> None:
+        """It is not found from now on; its target groups and its interfaces need a little longer."""
+        ec2, interfaces = self.ec2, [each.id for each in nodes_of(self.ec2, balancer)]
+
+        def leave() -> None:
+            for interface_id in interfaces:
+                remove(ec2, interface_id)
+
+        self.elbv2_backend.delete_load_balancer(balancer.arn)
+        self.unlink()
+        self.world.agenda.after("interfaces_gone", leave)

@@ -1,0 +1,162 @@
+"""Which endpoint services a consumer finds: AWS's own, and those that admit its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from moto.core.base_backend import BaseBackend
+from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.exceptions import InvalidServiceName
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
+from moto.iam.models import iam_backends
+
+from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.filters import page, passes, tag_fields, wanted
+from privatelink_lab.local.api.responses import Refusal, Refused
+from privatelink_lab.local.api.world import World
+from privatelink_lab.local.ec2.backend import ec2_everywhere
+from privatelink_lab.local.privatelink.service import Service
+from privatelink_lab.local.privatelink.services import shared_view
+
+SHARED_SERVICES = "com.amazonaws.vpce."
+
+
+class Catalogue(Ec2Call):
+    """DescribeVpcEndpointServices."""
+
+    def describe_vpc_endpoint_services(self) -> ActionResult:
+        """AWS's own services and those that the caller's account may use.
+
+        One unknown name, or one without permission, fails the whole call: `InvalidServiceName`.
+        """
+        regions = self._get_param("ServiceRegions", []) or [self.region]
+        offers = {each["ServiceName"]: each for each in aws_services(self.region)} if self.region in regions else {}
+        for region in regions:
+            offers |= {each.service_name: offer(each, self.region) for each in visible_services(self, region)}
+        names = self._get_param("ServiceNames", []) or sorted(offers)
+        for name in names:
+            if name not in offers:
+                raise InvalidServiceName(name)
+        filters = wanted(self)
+        chosen = [offers[name] for name in names if passes(filters, offer_fields(offers[name]))]
+        rows, token = page(self, chosen)
+        found = {"ServiceNames": [row["ServiceName"] for row in rows], "ServiceDetails": rows}
+        return ActionResult(found | {"NextToken": token})
+
+
+def find_service(request: Ec2Call, name: str, region: str) -> Service | None:
+    """The service that an endpoint may be made to; None for one of AWS's own.
+
+    Raises `InvalidServiceName` for one that is unknown, not permitted, or of another region than
+    the one asked for, and Refused with 503 `Unavailable` while a new one is not ready.
+    """
+    if not name.startswith(SHARED_SERVICES):
+        is_named_in_catalogue(request, name)
+        return None
+    for service in visible_services(request, region or request.region):
+        if service.service_name == name:
+            if not is_ready(request.world, service):
+                raise Refused(_UNAVAILABLE)
+            return service
+    raise InvalidServiceName(name)
+
+
+def is_ready(world: World, service: Service) -> bool:
+    """Whether a service takes endpoints: a new one does so after a while, or as a fault says."""
+    wait = max(world.agenda.clock.delay("service_ready"), world.faults.seconds("unavailable"))
+    return world.agenda.now() >= world.since[("made", service.id)] + wait
+
+
+_UNAVAILABLE = Refusal(503, "Unavailable", "The service is unavailable. Please try again shortly.")
+
+
+def is_named_in_catalogue(request: Ec2Call, name: str) -> None:
+    """Raise `InvalidServiceName` unless AWS runs a service of that name in the caller's region."""
+    if name not in {each["ServiceName"] for each in aws_services(request.region)}:
+        raise InvalidServiceName(name)
+
+
+def all_services() -> Iterator[Service]:
+    """Every endpoint service of every account and region."""
+    for backend in ec2_everywhere():
+        yield from backend.configurations.values()
+
+
+def visible_services(request: Ec2Call, region: str) -> list[Service]:
+    """The services in `region` that may be used from the caller's account and region."""
+    return [
+        service
+        for service in all_services()
+        if service.service_state == "Available"
+        and service.ec2_backend.region_name == region
+        and request.world.is_due(service.id)
+        and reaches(service, request.region)
+        and admits(service, request)
+    ]
+
+
+def reaches(service: Service, region: str) -> bool:
+    """Whether consumers of that region can use the service: its own, or one it supports."""
+    return region in {service.ec2_backend.region_name, *service._supported_region_names}
+
+
+def admits(service: Service, request: Ec2Call) -> bool:
+    """Whether a principal of the service stands for the caller, and AWS has spread the word.
+
+    The owner needs none. An account is allowed by its `:root` ARN, a role by its own ARN, and
+    everybody by `*`.
+    """
+    account = request.current_account
+    if account == service.ec2_backend.account_id:
+        return True
+    root = f"arn:{request.partition}:iam::{account}:root"
+    stand_for_caller = {"*", root, _role_of(request)}.intersection(service.principals)
+    return any(request.world.is_due(service.id, each) for each in stand_for_caller)
+
+
+def _role_of(request: BaseResponse) -> str:
+    keys = iam_backends[request.current_account][request.partition].access_keys
+    return str(getattr(keys.get(request.access_key), "role_arn", ""))
+
+
+def offer(service: Service, region: str) -> dict[str, Any]:
+    """The consumer's view of a service, from a region; zones are told in the service's own only."""
+    view = shared_view(service) | {
+        "Owner": service.ec2_backend.account_id,
+        "ServiceRegion": service.ec2_backend.region_name,
+        "VpcEndpointPolicySupported": False,
+        "PayerResponsibility": None,
+    }
+    if service.private_dns_name:
+        names = [{"PrivateDnsName": service.private_dns_name}]
+        state = service.private_dns_name_configuration["State"]
+        view |= {"PrivateDnsNames": names, "PrivateDnsNameVerificationState": state}
+    if service.ec2_backend.region_name != region:
+        view |= {"AvailabilityZones": [], "AvailabilityZoneIds": []}
+    return view
+
+
+def offer_fields(details: Mapping[str, Any]) -> Mapping[str, str | Sequence[str]]:
+    """What DescribeVpcEndpointServices can filter by."""
+    tags = {tag["Key"]: tag["Value"] for tag in details["Tags"]}
+    return {
+        "owner": details["Owner"],
+        "service-name": details["ServiceName"],
+        "service-region": details["ServiceRegion"],
+        "service-type": [each["ServiceType"] for each in details["ServiceType"]],
+    } | tag_fields(tags)
+
+
+@lru_cache
+def aws_services(region: str) -> tuple[dict[str, Any], ...]:
+    """The endpoint services that AWS itself runs in a region, in the consumer's view.
+
+    moto's own list loads every service that moto knows, and with it dozens of packages.
+    """
+    backend = next(iter(ec2_backends.values()))[region]
+    zones = sorted(zone.name for zone in backend.describe_availability_zones())
+    made = [BaseBackend.default_vpc_endpoint_service_factory(region, zones, name)[0] for name in AWS_ENDPOINT_SERVICES]
+    return tuple(each | {"ServiceRegion": region} for each in made)

@@ -1,0 +1,209 @@
+"""Interface endpoints: the consumer's side of PrivateLink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from moto.ec2.models.vpcs import VPCEndPoint
+from moto.moto_api._internal import mock_random
+
+from privatelink_lab.local.api.world import World, new_id
+from privatelink_lab.local.ec2.backend import ec2_everywhere
+from privatelink_lab.local.ec2.interfaces import place, remove
+from privatelink_lab.local.privatelink.service import Service
+
+BLOCKING = frozenset({"pendingAcceptance", "pending", "available"})
+"""States in which an endpoint holds its service; the wire says lower camelCase."""
+
+HOSTED_ZONE = "Z7HUB22UULQXV"
+
+
+class Endpoint(VPCEndPoint):
+    """An interface endpoint, and at the same time its row in the provider's view.
+
+    `service` is None for a service of AWS itself.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        backend: Any,
+        service: Service | None,
+        **settings: Any,
+    ) -> None:
+        endpoint_id = new_id("vpce")
+        super().__init__(backend, endpoint_id, endpoint_type="Interface", **settings)
+        self.world = world
+        self.service = service
+        self.connection_id = new_id("vpce-con")
+        self.region = str(backend.region_name)
+        self.service_region = str(service.ec2_backend.region_name) if service else self.region
+        self.last_error: dict[str, str] | None = None
+        needs_acceptance = service is not None and service.acceptance_required
+        self.state = "pendingAcceptance" if needs_acceptance else "pending"
+        self.connected = False  # whether packets pass: from the first `available` on, also while it is modified
+        for subnet_id in self.subnet_ids or []:
+            self._place(subnet_id)
+        self._suffix = mock_random.get_random_string(8, lower_case=True)
+        self.dns_entries = self._names()
+        world.put_off(world.agenda.clock.delay("connection_listed"), self.connection_id)
+        patience = world.faults.seconds("endpoint-expires")
+        if self.state == "pending":
+            self._come_up()
+        elif patience:
+            world.agenda.later(patience, self._expire)
+
+    def become(
+        self,
+        state: str,
+        delay: str,
+        *,
+        only_from: AbstractSet[str],
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Enter `state` once `delay` has passed, if the state is one of `only_from` by then."""
+
+        def arrive() -> None:
+            if self.state in only_from:
+                self.state = state
+                then()
+
+        self.world.agenda.after(delay, arrive)
+
+    def accept(self) -> None:
+        """Go from pendingAcceptance by way of pending, which is no error, to available."""
+        self.become(
+            "pending",
+            "accept_pending",
+            only_from={"pendingAcceptance"},
+            then=self._come_up,
+        )
+
+    def reject(self) -> None:
+        """The object and its bill stay with the consumer until the consumer deletes it."""
+        self.become("rejected", "reject", only_from=BLOCKING, then=self._disconnect)
+
+    def delete(self) -> None:
+        """Go from deleting to deleted, when the network interfaces go, and then away."""
+        if self.state in {"deleting", "deleted"}:
+            return
+        self.state = "deleting"
+        self._disconnect()
+
+        def vanish() -> None:
+            self.ec2_backend.vpc_end_points.pop(self.id, None)
+            self.ec2_backend.tags.pop(self.id, None)
+
+        def deleted() -> None:
+            for interface_id in self.network_interface_ids:
+                remove(self.ec2_backend, interface_id)
+            self.network_interface_ids = []
+            self.world.agenda.after("endpoint_gone", vanish)
+
+        self.become("deleted", "endpoint_deleted", only_from={"deleting"}, then=deleted)
+
+    def change(
+        self,
+        *,
+        add_subnets: Sequence[str] = (),
+        remove_subnets: Sequence[str] = (),
+        add_groups: Sequence[str] = (),
+        remove_groups: Sequence[str] = (),
+        private_dns: bool | None = None,
+    ) -> None:
+        """What ModifyVpcEndpoint does; an endpoint that is up is `pending` again for a while."""
+        for interface in [each for each in self.interfaces() if each.subnet.id in remove_subnets]:
+            self.network_interface_ids.remove(interface.id)
+            remove(self.ec2_backend, interface.id)
+        groups = [each for each in [*(self.security_group_ids or []), *add_groups] if each not in remove_groups]
+        self.security_group_ids = list(dict.fromkeys(groups))
+        for interface in self.interfaces():
+            interface._group_set = [self.ec2_backend.get_security_group_from_id(each) for each in groups]
+        for subnet_id in add_subnets:
+            self._place(subnet_id)
+        self.subnet_ids = [each.subnet.id for each in self.interfaces()]
+        self.private_dns_enabled = self.private_dns_enabled if private_dns is None else private_dns
+        self.dns_entries = self._names()
+        if self.state == "available":
+            self.state = "pending"
+            self._come_up()
+
+    def _connect(self) -> None:
+        self.connected = True
+
+    def _disconnect(self) -> None:
+        self.connected = False
+
+    def _expire(self) -> None:
+        if self.state == "pendingAcceptance":
+            self.state = "expired"
+
+    def _come_up(self) -> None:
+        def fail() -> None:
+            text = "The endpoint could not be set up: a fault that was asked for."
+            self.last_error = {"Code": "InternalError", "Message": text}
+
+        fails = self.world.faults.strike("endpoint-fails")
+        state, then = ("failed", fail) if fails else ("available", self._connect)
+        self.become(state, "endpoint_available", only_from={"pending"}, then=then)
+
+    def interfaces(self) -> list[Any]:
+        """Its network interfaces, one per subnet."""
+        return [self.ec2_backend.enis[each] for each in self.network_interface_ids]
+
+    def _place(self, subnet_id: str) -> None:
+        interface = place(
+            self.ec2_backend,
+            self.ec2_backend.get_subnet(subnet_id),
+            kind="vpc_endpoint",
+            groups=self.security_group_ids or [],
+            description=f"VPC Endpoint Interface {self.id}",
+        )
+        self.network_interface_ids.append(interface.id)
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """What its public names resolve to: the Regional one to all its interfaces, one per zone to the one there."""
+        zones = {each.subnet.availability_zone: str(each.private_ip_address) for each in self.interfaces()}
+        zonal = {self._name(zone): (address,) for zone, address in zones.items()}
+        return {self._name(): tuple(zones.values())} | zonal
+
+    def private_addresses(self) -> dict[str, tuple[str, ...]]:
+        """What its private name resolves to, in its own VPC only; empty without one."""
+        name = self._private_name()
+        return {name: self.addresses()[self._name()]} if name else {}
+
+    def _name(self, zone: str = "") -> str:
+        base = self.service.endpoint_dns_name if self.service else self._aws_name
+        return "-".join(filter(None, [self.id, self._suffix, zone])) + f".{base}"
+
+    @property
+    def _aws_name(self) -> str:
+        return f"{self.service_name.rpartition('.')[2]}.{self.region}.vpce.amazonaws.com"
+
+    def _private_name(self) -> str:
+        if not self.private_dns_enabled:
+            return ""
+        return str(self.service.private_dns_name if self.service else self._aws_name.replace(".vpce.", "."))
+
+    def _names(self) -> list[dict[str, str]]:
+        """The Regional name, one per zone, and the private one; the first two carry the service's region."""
+        subnets = [self.ec2_backend.get_subnet(each) for each in self.subnet_ids or []]
+        zones = sorted(subnet.availability_zone for subnet in subnets) if self.service_region == self.region else []
+        names = [self._name(), *map(self._name, zones), self._private_name()]
+        return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names if name]
+
+
+def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:
+    """Service id and endpoint of all connections to the services of an account in a region.
+
+    The endpoints may be in any account and region; the services may be gone.
+    """
+    for backend in ec2_everywhere():
+        for each in backend.vpc_end_points.values():
+            if not isinstance(each, Endpoint) or each.service is None:
+                continue
+            owner = each.service.ec2_backend
+            if (owner.account_id, owner.region_name) == (account, region):
+                yield each.service.id, each

@@ -1,0 +1,214 @@
+"""Endpoint services: the provider's side of PrivateLink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses import EC2Response
+from moto.ec2.utils import add_tag_specification
+
+from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.filters import as_tag_set, passes, tag_fields, wanted
+from privatelink_lab.local.api.responses import refusal
+from privatelink_lab.local.api.world import World, once
+from privatelink_lab.local.privatelink.endpoint import BLOCKING, connections_of
+from privatelink_lab.local.privatelink.permissions import permission, permission_fields
+from privatelink_lab.local.privatelink.service import Service, changed_regions, check_balancers, zone_ids
+
+
+class Services(Ec2Call):
+    """Create, describe, modify and delete endpoint services, and their permissions."""
+
+    def create_vpc_endpoint_service_configuration(self) -> ActionResult:
+        """The new service, `Available` at once; a repeated ClientToken gives the same one."""
+        config = once(
+            self.world,
+            self,
+            lambda ids: self.ec2_backend.configurations.get(ids[0]),
+            self._create_service,
+        )
+        return ActionResult({"ServiceConfiguration": configuration(config)})
+
+    def describe_vpc_endpoint_service_configurations(self) -> ActionResult:
+        """The caller's own services; an unknown id is `InvalidVpcEndpointServiceId.NotFound`."""
+        chosen = self.ec2_backend.describe_vpc_endpoint_service_configurations(self._get_param("ServiceIds", []))
+        filters = wanted(self)
+        found = [configuration(each) for each in chosen if passes(filters, fields_of(each))]
+        return ActionResult({"ServiceConfigurations": found})
+
+    def modify_vpc_endpoint_service_configuration(self) -> ActionResult:
+        """Nothing; a service changes as asked, and reads its zones from its balancers anew.
+
+        `ExistingVpcEndpointConnections` for a balancer that goes while endpoints are connected.
+        """
+        service = service_of(self)
+        add = self._get_param("AddNetworkLoadBalancerArns", [])
+        gone = self._get_param("RemoveNetworkLoadBalancerArns", [])
+        arns = [each for each in [*service.network_load_balancer_arns, *add] if each not in gone]
+        check_balancers(self.world, self.ec2_backend, add)
+        if not arns:
+            raise EC2ClientError("InvalidParameter", "At least one load balancer must stay with the service.")
+        if gone and self._is_held(service.id):
+            raise EC2ClientError("ExistingVpcEndpointConnections", _HELD)
+        service._supported_region_names = changed_regions(
+            self.ec2_backend,
+            service._supported_region_names,
+            add=self._get_param("AddSupportedRegions", []),
+            remove=self._get_param("RemoveSupportedRegions", []),
+        )
+        service.network_load_balancer_arns = arns
+        service.read_zones([self.ec2_backend.elbv2_backend.load_balancers[each] for each in arns])
+        accept = self._get_param("AcceptanceRequired")
+        service.acceptance_required = service.acceptance_required if accept is None else accept
+        if self._get_param("PrivateDnsName") or self._get_param("RemovePrivateDnsName"):
+            service.name_privately(self._get_param("PrivateDnsName", ""))
+        return ActionResult({"Return": True})
+
+    def start_vpc_endpoint_service_private_dns_verification(self) -> ActionResult:
+        """Nothing; the check ends as `failed`: there is no DNS here to publish a record in."""
+        service = service_of(self)
+        if not service.private_dns_name:
+            raise EC2ClientError("InvalidParameter", f"The service {service.id} has no private DNS name.")
+        domain = service.domain
+        domain["State"] = "pendingVerification"
+        self.world.agenda.after("domain_checked", lambda: domain.update(State="failed"))
+        return ActionResult({"ReturnValue": True})
+
+    def delete_vpc_endpoint_service_configurations(self) -> ActionResult:
+        """HTTP 200; what is refused or unknown is an item of `Unsuccessful`."""
+        refusals = [self._delete_service(each) for each in self._get_param("ServiceIds", [])]
+        return ActionResult({"Unsuccessful": [each for each in refusals if each]})
+
+    def modify_vpc_endpoint_service_permissions(self) -> ActionResult:
+        """Add, then remove principals; the list keeps its order and holds none twice.
+
+        A new one finds the service only after a while. Who is removed keeps its connections. The
+        answer has the permission of each principal that was asked for and is in the list now.
+        """
+        service = service_of(self)
+        for each in self._get_param("AddAllowedPrincipals", []):
+            if each not in service.principals:
+                service.principals = [*service.principals, each]
+                self.world.put_off(self.world.agenda.clock.delay("permission_spread"), service.id, each)
+        removed = set(self._get_param("RemoveAllowedPrincipals", []))
+        service.principals = [each for each in service.principals if each not in removed]
+        asked = set(self._get_param("AddAllowedPrincipals", []))
+        rows = [permission(service.id, each) for each in service.principals if each in asked]
+        return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
+
+    def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
+        """The principals of the caller's service, each with the id of its permission."""
+        service, filters = service_of(self), wanted(self)
+        rows = [permission(service.id, each) for each in service.principals]
+        return ActionResult({"AllowedPrincipals": [row for row in rows if passes(filters, permission_fields(row))]})
+
+    def _create_service(self) -> tuple[Service, list[str]]:
+        backend, arns = self.ec2_backend, self._get_param("NetworkLoadBalancerArns", [])
+        if bool(arns) == bool(self._get_param("GatewayLoadBalancerArns", [])):
+            text = "Exactly one of network_load_balancer_arn or gateway_load_balancer_arn members must be specified."
+            raise EC2ClientError("InvalidParameter", text)
+        if not arns:
+            raise EC2ClientError("UnsupportedOperation", "The local AWS has no Gateway Load Balancers.")
+        balancers = check_balancers(self.world, backend, arns)
+        regions = changed_regions(backend, [], add=self._get_param("SupportedRegions", []))
+        service = Service(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
+            backend, balancers, regions, accept=self._get_param("AcceptanceRequired", True)
+        )
+        if self._get_param("PrivateDnsName"):
+            service.name_privately(self._get_param("PrivateDnsName"))
+        service.add_tags(add_tag_specification(self._get_param("TagSpecifications", [])))
+        backend.configurations[service.id] = service
+        self.world.note("made", service.id)
+        return service, [service.id]
+
+    def _is_held(self, service_id: str) -> bool:
+        rows = connections_of(self.current_account, self.region)
+        return any(each.state in BLOCKING for service, each in rows if service == service_id)
+
+    def _delete_service(self, service_id: str) -> dict[str, Any] | None:
+        config = self.ec2_backend.configurations.get(service_id)
+        if config is None or config.service_state == "Deleted" or not self.world.is_due(service_id):
+            return refusal(
+                service_id,
+                "InvalidVpcEndpointService.NotFound",
+                f"The VpcEndpointService Id '{service_id}' does not exist",
+            )
+        if self._is_held(service_id):
+            return refusal(service_id, "ExistingVpcEndpointConnections", _HELD)
+        if config.service_state == "Available":
+            retire(self.world, self.ec2_backend, config)
+        return None
+
+
+_HELD = "Service has existing active VPC Endpoint connections!"
+
+
+def retire(world: World, backend: Any, service: Service) -> None:
+    """Let a service go: Deleting, Deleted, not found."""
+
+    def vanish() -> None:
+        backend.configurations.pop(service.id, None)
+        backend.tags.pop(service.id, None)
+
+    def deleted() -> None:
+        service.service_state = "Deleted"
+        world.agenda.after("service_gone", vanish)
+
+    service.service_state = "Deleting"
+    world.agenda.after("service_deleted", deleted)
+
+
+def service_of(request: EC2Response) -> Service:
+    """The caller's service that ServiceId names.
+
+    Raises `InvalidVpcEndpointServiceId.NotFound` for an unknown or foreign one.
+    """
+    ids = [request._get_param("ServiceId")]
+    found = request.ec2_backend.describe_vpc_endpoint_service_configurations(ids)
+    service: Service = found[0]
+    return service
+
+
+def tags_of(service: Service) -> dict[str, str]:
+    """The tags of a service."""
+    return dict(service.ec2_backend.tags.get(service.id, {}))
+
+
+def fields_of(service: Service) -> Mapping[str, str | Sequence[str]]:
+    """What DescribeVpcEndpointServiceConfigurations can filter by."""
+    return {
+        "service-id": service.id,
+        "service-name": service.service_name,
+        "service-state": service.service_state,
+        "supported-region": service._supported_region_names,
+    } | tag_fields(tags_of(service))
+
+
+def configuration(service: Service) -> dict[str, Any]:
+    """The owner's view of a service. ServiceState is PascalCase, unlike endpoint states."""
+    return shared_view(service) | {
+        "ServiceState": service.service_state,
+        "NetworkLoadBalancerArns": service.network_load_balancer_arns,
+        "PrivateDnsName": service.private_dns_name or None,
+        "PrivateDnsNameConfiguration": service.domain or None,
+        "SupportedRegions": service.supported_regions,
+    }
+
+
+def shared_view(service: Service) -> dict[str, Any]:
+    """What owner and consumers of a service see alike."""
+    return {
+        "ServiceId": service.id,
+        "ServiceName": service.service_name,
+        "ServiceType": service.service_type,
+        "AvailabilityZones": service.availability_zones,
+        "AvailabilityZoneIds": zone_ids(service),
+        "AcceptanceRequired": service.acceptance_required,
+        "ManagesVpcEndpoints": False,
+        "BaseEndpointDnsNames": [service.endpoint_dns_name],
+        "SupportedIpAddressTypes": ["ipv4"],
+        "Tags": as_tag_set(tags_of(service)),
+    }

@@ -1,0 +1,88 @@
+"""The server process: `python -m privatelink_lab.local.server FOLDER --speed N`.
+
+FOLDER/local.json says where it is and with which keys, from when it is ready until it ends.
+stdout is the log. SIGTERM ends it; SIGINT does not, since it must outlive a Ctrl-C of plab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.client import Pace, forget, server_path
+from privatelink_lab.local.network.link import Traffic
+from privatelink_lab.local.server.http import bind
+
+CHECK = 2.0  # seconds between looks whether local.json still is this server's, and the network there
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, until local.json is gone and nobody can find this server, or until the network ends."""
+    parser = argparse.ArgumentParser(prog="privatelink_lab.local.server", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--speed", type=float, default=20.0)
+    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--seed", type=int)
+    options = parser.parse_args(arguments)
+    serve(options.folder, Pace(options.speed, options.slow, options.seed))
+    return 0
+
+
+def serve(folder: Path, pace: Pace) -> None:
+    """Bind first, then load moto: importing it takes two seconds and may start threads."""
+    ended = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    listener = bind()
+    traffic = Traffic()  # it gets ready while moto is loaded
+    from privatelink_lab.local.server.local_aws import LocalAws  # only after the bind
+
+    path = server_path(folder)
+    clock = Clock(pace.speed, slow=pace.slow)
+    network = traffic.wait()
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=say, traffic=network) as aws:
+        write(
+            path,
+            {
+                "url": aws.url,
+                "pid": os.getpid(),
+                "token": aws.token,
+                "access_key_id": aws.access_key_id,
+                "secret_access_key": aws.secret_access_key,
+                "speed": pace.speed,
+                "slow": pace.slow,
+            },
+        )
+        say(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
+        while not ended.wait(CHECK) and path.exists():
+            if network.has_ended():
+                say("the network has ended, and with it everything that ran here; start anew with `plab up --local`")
+                break
+        forget(folder, aws.token)
+    say("ended")
+
+
+def write(path: Path, data: Mapping[str, object]) -> None:
+    """Put the file there at once and whole, for its owner only."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(data, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def say(line: str) -> None:
+    """One line for the log, now, and whole: print would write its end apart, with another thread's line between."""
+    print(f"{line}\n", end="", flush=True)
+
+
+if __name__ == "__main__":
+    # Taking moto's stores apart would take another second, and `stop` waits for the end.
+    os._exit(main())

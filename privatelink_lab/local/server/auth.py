@@ -1,0 +1,60 @@
+"""Who may talk to the local AWS. It runs people's user data, so: its own user, and nobody else.
+
+A web page can POST a form to 127.0.0.1, and EC2's protocol is a form. Hence a random key in
+every request, no browser, and no name for this machine but its own (against DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from privatelink_lab.local.api.responses import Refusal
+
+_SCOPE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[A-Za-z0-9]{16,128})"
+    r"/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request(,|$)"
+)
+_BROWSER = "Requests of web pages are refused."
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a SigV4 Authorization header says: the access key id, the region, the service."""
+
+    key: str = ""
+    region: str = ""
+    service: str = ""
+
+
+def read_scope(headers: Mapping[str, str]) -> Scope | None:
+    """The scope of a request; None without a well-formed SigV4 Authorization header."""
+    found = _SCOPE.match(headers.get("Authorization", ""))
+    return Scope(**found.groupdict()) if found else None
+
+
+def refuse_stranger(headers: Mapping[str, str], port: int) -> Refusal | None:
+    """403 for a browser, or for a Host that is not this machine's loopback; else None."""
+    if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
+        return Refusal(403, "AccessDenied", _BROWSER)
+    if headers.get("Host", "") not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
+        return Refusal(403, "AccessDenied", "The Host header does not name this server.")
+    return None
+
+
+def refuse_key(scope: Scope, keys: Iterable[str]) -> Refusal | None:
+    """403 with an empty scope or with a key that is none of `keys`, in the words of the service.
+
+    Keys are compared in constant time.
+    """
+    if not scope.key:
+        text = "The request carries no AWS Signature Version 4 Authorization header."
+        return Refusal(403, "MissingAuthenticationToken", text)
+    given = scope.key.encode()
+    if any([compare_digest(given, key.encode()) for key in keys]):  # noqa: C419  # all, always
+        return None
+    codes = {"ec2": "AuthFailure", "ssm": "UnrecognizedClientException"}
+    code = codes.get(scope.service, "InvalidClientTokenId")
+    return Refusal(403, code, "The access key id is not one of this local AWS.")

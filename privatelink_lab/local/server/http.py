@@ -1,0 +1,149 @@
+"""The HTTP server: HTTP/1.1 with keep-alive, one thread per connection, bounded bodies.
+
+Not werkzeug's: that closes every connection after one answer, and waits 10 ms before it does.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from privatelink_lab.local.api.responses import CUT, Answer, Refusal, error_answer
+
+MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
+KNOCK = 10.0  # seconds until a connection is closed that has not asked anything
+IDLE = 300.0  # seconds until a silent one is closed that has
+OPEN = 512  # connections at once, a thread each; the next one is closed
+PARTING = 5.0  # seconds for answers on their way when the server ends
+BACKLOG = 512  # clients that may knock at once
+BAD_LENGTH = Refusal(411, "MissingContentLength", "Say Content-Length, and how many bytes it is.")
+TOO_LARGE = Refusal(413, "RequestEntityTooLarge", f"A request may have {MAX_BODY} bytes.")
+
+Respond = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+
+def bind(port: int = 0) -> socket.socket:
+    """A listening socket on 127.0.0.1; port 0 takes a free one."""
+    return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+
+
+class Front(ThreadingHTTPServer):
+    """Serves a listening socket with `respond(method, path, headers, body)`."""
+
+    daemon_threads = True  # an idle connection must not keep the process from ending
+    allow_reuse_address = True
+
+    def __init__(self, listener: socket.socket, respond: Respond) -> None:
+        super().__init__(listener.getsockname()[:2], Exchange, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_address = listener.getsockname()
+        self.respond = respond
+        self._open: set[socket.socket] = set()
+        self._closed = threading.Condition()
+
+    def verify_request(self, _request: Any, _client_address: Any) -> bool:
+        """Whether there is room for one more connection."""
+        with self._closed:
+            return len(self._open) < OPEN
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, so that `hang_up` can end it while it idles."""
+        with self._closed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection and forget it."""
+        super().shutdown_request(request)
+        with self._closed:
+            self._open.discard(request)
+            self._closed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that went away is no error of the server."""
+
+    def hang_up(self) -> None:
+        """Stop serving and close every connection; answers on their way have PARTING seconds."""
+        self.shutdown()
+        self.server_close()
+        with self._closed:
+            for connection in self._open:
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RD)
+            self._closed.wait_for(lambda: not self._open, timeout=PARTING)
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One connection: read a request, answer it, and again."""
+
+    server: Front
+    protocol_version = "HTTP/1.1"
+    server_version = "plab"
+    sys_version = ""
+    timeout = KNOCK
+    wbufsize = -1  # headers and body leave together
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Answer a request of any method; http.server itself answers 501 to those it lacks."""
+        body = self._read()
+        if isinstance(body, Refusal):
+            self._send(error_answer(body, "", close=True))
+            return
+        self._send(self.server.respond(self.command, self.path, self._headers(), body))
+        self.connection.settimeout(IDLE)
+
+    do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server refuses by itself, in AWS's shape; the connection ends."""
+        text = message or explain or "The request is no HTTP that this server speaks."
+        self._send(error_answer(Refusal(code, "MalformedRequest", text), "", close=True))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
+        """Nothing: `respond` writes the log."""
+
+    def _headers(self) -> dict[str, str]:
+        """The headers under Title-Case names; what was sent twice is joined, and so fits nothing."""
+        joined: dict[str, str] = {}
+        for name, value in self.headers.items():
+            key = name.title()
+            joined[key] = f"{joined[key]}, {value}" if key in joined else value
+        return joined
+
+    def _read(self) -> bytes | Refusal:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+            return BAD_LENGTH
+        if int(length) > MAX_BODY:
+            self._swallow(int(length))
+            return TOO_LARGE
+        body = self.rfile.read(int(length))
+        return body if len(body) == int(length) else BAD_LENGTH
+
+    def _swallow(self, length: int) -> None:
+        """Read on for a while: closed upon unread bytes, TCP would reset and lose the answer."""
+        left = min(length, 16 * MAX_BODY)
+        while left > 0 and (chunk := self.rfile.read(min(left, MAX_BODY))):
+            left -= len(chunk)
+
+    def _send(self, answer: Answer) -> None:
+        if answer is CUT:
+            self.close_connection = True
+            return
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Date", self.date_time_string())
+        self.send_header("Content-Length", str(len(answer.body)))
+        if answer.close:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+        self.wfile.flush()

@@ -1,0 +1,122 @@
+"""The picture of the network that the local AWS asks for: who has which address, and who may reach whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import Any
+
+from privatelink_lab.local.api.world import World
+from privatelink_lab.local.ec2.backend import all_subnets, ec2_everywhere
+from privatelink_lab.local.ec2.instance_states import boot_of
+from privatelink_lab.local.ec2.interfaces import interfaces_in, nodes_of
+from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Vpc
+from privatelink_lab.local.privatelink.endpoint import Endpoint
+from privatelink_lab.local.traffic.ports import checks, endpoint_doors, node_doors
+
+
+def draw(world: World) -> Picture:
+    """Everything that is to be there now; of the VPCs, those that something is in."""
+    backends = list(ec2_everywhere())
+    machines: dict[str, Machine] = {}
+    doors: dict[str, Door] = {}
+    watched: dict[str, Check] = {}
+    for backend in backends:
+        machines |= dict(_machines(world, backend)) | dict(_visitors(world, backend))
+        doors |= dict(node_doors(world, backend)) | dict(endpoint_doors(world, backend))
+        watched |= dict(checks(world, backend))
+    used = {each.vpc for each in machines.values()} | {each.vpc for each in doors.values()}
+    names = _public_names(backends)
+    vpcs = {vpc.id: _vpc(each, vpc, names) for each in backends for vpc in each.vpcs.values() if vpc.id in used}
+    return Picture(vpcs, machines, doors, watched)
+
+
+def visitor_name(subnet_id: str) -> str:
+    """What a visitor's machine is known by."""
+    return f"visitor of {subnet_id}"
+
+
+def highest_free_address(subnet: Any) -> str:
+    """The highest address of a subnet that nobody has; it is not reserved."""
+    taken = {str(each.private_ip_address) for each in interfaces_in(subnet.ec2_backend, subnet.id)}
+    for number in range(int(subnet.cidr.broadcast_address) - 1, int(subnet.cidr.network_address) + 3, -1):
+        if (address := str(IPv4Address(number))) not in taken:
+            return address
+    return str(subnet.cidr.broadcast_address - 1)
+
+
+# VPCs.
+
+
+def _vpc(backend: Any, vpc: Any, public: dict[str, tuple[str, ...]]) -> Vpc:
+    routers = tuple(f"{_router(each)}/{each.cidr.prefixlen}" for each in all_subnets(backend) if each.vpc_id == vpc.id)
+    names = public | _own_names(backend, vpc) if vpc.enable_dns_support else {}
+    return Vpc(routers, names)
+
+
+def _router(subnet: Any) -> str:
+    return str(subnet.cidr.network_address + 1)
+
+
+def _public_names(backends: list[Any]) -> dict[str, tuple[str, ...]]:
+    """The names of endpoints and balancers: they resolve everywhere, to addresses that only one VPC has."""
+    names: dict[str, tuple[str, ...]] = {}
+    for backend in backends:
+        for endpoint in backend.vpc_end_points.values():
+            if isinstance(endpoint, Endpoint):
+                names |= endpoint.addresses()
+        for balancer in backend.elbv2_backend.load_balancers.values():
+            nodes = nodes_of(backend, balancer)
+            names[balancer.dns_name] = tuple(str(each.private_ip_address) for each in nodes)
+    return {name: addresses for name, addresses in names.items() if addresses}
+
+
+def _own_names(backend: Any, vpc: Any) -> dict[str, tuple[str, ...]]:
+    """What resolves in one VPC only: private names of endpoints, and the instances."""
+    region = backend.region_name
+    suffix = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+    names: dict[str, tuple[str, ...]] = {
+        f"{_host_name(each.private_ip)}.{suffix}": (str(each.private_ip),)
+        for each in backend.all_instances()
+        if each.vpc_id == vpc.id and each.private_ip
+    }
+    for endpoint in backend.vpc_end_points.values():
+        if isinstance(endpoint, Endpoint) and endpoint.vpc_id == vpc.id:
+            names |= endpoint.private_addresses()
+    return names
+
+
+# Machines.
+
+
+def _machines(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
+    for instance in backend.all_instances():
+        if instance.state != "terminated" and instance.subnet_id:
+            subnet = backend.get_subnet(instance.subnet_id)
+            script = str(instance.user_data or "")
+            yield instance.id, _machine(backend, subnet, instance.private_ip, boot_of(world, instance), script)
+
+
+def _visitors(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
+    for subnet in all_subnets(backend):
+        if subnet.id in world.visitors:
+            visitor = world.visitors[subnet.id]
+            boot = visitor.boots if visitor.runs else 0
+            yield visitor_name(subnet.id), _machine(backend, subnet, visitor.address, boot)
+
+
+def _machine(backend: Any, subnet: Any, address: str, boot: int, script: str = "") -> Machine:
+    vpc = backend.get_vpc(subnet.vpc_id)
+    return Machine(
+        vpc=vpc.id,
+        address=f"{address}/{subnet.cidr.prefixlen}",
+        router=_router(subnet),
+        reaches=tuple(each["cidr_block"] for each in vpc.get_cidr_block_association_set()),
+        host_name=_host_name(address),
+        boot=boot,
+        script=script,
+    )
+
+
+def _host_name(address: str) -> str:
+    return f"ip-{address.replace('.', '-')}"

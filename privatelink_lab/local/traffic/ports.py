@@ -1,0 +1,160 @@
+"""The doors of the network: where balancers and endpoints listen, whom they let in, and where flows go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Any
+
+from privatelink_lab.local.api.world import World
+from privatelink_lab.local.ec2.interfaces import nodes_of
+from privatelink_lab.local.ec2.security_groups import EVERYBODY, admitted, common
+from privatelink_lab.local.elbv2.forwarding import groups_of
+from privatelink_lab.local.elbv2.target_health import check_name, check_port, is_reached, serving, verdict, zone_of
+from privatelink_lab.local.network.picture import Check, Door, Target
+from privatelink_lab.local.privatelink.endpoint import Endpoint
+
+FASTEST = 0.1  # seconds between two health checks
+SHORTEST = 0.5  # seconds that one may take at least, however fast the clock is
+
+
+def node_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+    """One door per TCP listener and node of each balancer that is up."""
+    for balancer, listener in _listeners(backend):
+        for node in nodes_of(backend, balancer):
+            networks = _balancer_admits(backend, balancer, node, int(listener.port))
+            targets = _targets(world, backend, balancer, listener, node)
+            yield _door(node, listener, networks, targets, connected=True)
+
+
+def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+    """The doors of all endpoints of a consumer."""
+    for endpoint in backend.vpc_end_points.values():
+        if isinstance(endpoint, Endpoint) and endpoint.service is not None:
+            for interface in endpoint.interfaces():
+                yield from _interface_doors(world, backend, endpoint, interface)
+
+
+def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: Any) -> Iterator[tuple[str, Door]]:
+    """One door per listener of the service's balancers that have a node in the interface's zone.
+
+    On PrivateLink traffic, a balancer's groups see the client's own address, unless that is switched off.
+    """
+    assert endpoint.service is not None  # noqa: S101  # the caller has looked
+    provider, zone = endpoint.service.ec2_backend, interface.subnet.availability_zone_id
+    for balancer, listener in _listeners(provider):
+        nodes = [each for each in nodes_of(provider, balancer) if each.subnet.availability_zone_id == zone]
+        if balancer.arn not in endpoint.service.network_load_balancer_arns or not nodes:
+            continue
+        port = int(listener.port)
+        networks = admitted(backend, interface.group_set, port)
+        if balancer.enforcement == "on":
+            networks = common(networks, _balancer_admits(provider, balancer, nodes[0], port))
+        targets = _targets(world, provider, balancer, listener, nodes[0])
+        yield _door(interface, listener, networks, targets, connected=endpoint.connected)
+
+
+def _door(
+    interface: Any, listener: Any, networks: list[IPv4Network], targets: Iterable[Target], *, connected: bool
+) -> tuple[str, Door]:
+    """The port of a listener on a network interface, by its name."""
+    door = Door(
+        vpc=interface.subnet.vpc_id,
+        address=str(interface.private_ip_address),
+        port=int(listener.port),
+        admits=tuple(dict.fromkeys(map(str, networks))),
+        connected=connected,
+        targets=tuple(targets),
+    )
+    return f"{interface.id} {door.port}", door
+
+
+def _listeners(backend: Any) -> Iterator[tuple[Any, Any]]:
+    """The TCP listeners of network load balancers that are up."""
+    for balancer in backend.elbv2_backend.load_balancers.values():
+        if balancer.type == "network" and balancer.state == "active":
+            for listener in balancer.listeners.values():
+                if listener.protocol in {"TCP", "TCP_UDP"}:
+                    yield balancer, listener
+
+
+def _balancer_admits(backend: Any, balancer: Any, node: Any, port: int) -> list[IPv4Network]:
+    return admitted(backend, node.group_set, port) if balancer.security_groups else [EVERYBODY]
+
+
+# Targets.
+
+
+def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any) -> Iterator[Target]:
+    """Who gets flows from a balancer's node: targets in service whose groups let the node in."""
+    for group in _groups(backend, listener):
+        crosses = is_cross_zone(balancer, group)
+        for target in group.targets.values():
+            instance = backend.get_instance_by_id(target["Id"])
+            if verdict(world, backend.elbv2_backend, backend, group, target["Id"])[0] in {"unused", "initial"}:
+                continue
+            if instance and not crosses and zone_of(backend, instance) != node.subnet.availability_zone:
+                continue
+            if not _is_let_in(backend, instance, target["Port"], node):
+                continue
+            yield _target(group, target, instance, node)
+
+
+def _target(group: Any, target: Any, instance: Any, node: Any) -> Target:
+    return Target(
+        check=check_name(group, target["Id"]),
+        vpc=node.subnet.vpc_id,
+        source=str(node.private_ip_address),
+        address=str(instance.private_ip if instance else target["Id"]),
+        port=int(target["Port"]),
+    )
+
+
+def _groups(backend: Any, listener: Any) -> list[Any]:
+    known = backend.elbv2_backend.target_groups
+    return [known[arn] for arn in groups_of([each.data for each in listener.default_actions]) if arn in known]
+
+
+def is_cross_zone(balancer: Any, group: Any) -> bool:
+    """Whether a node also serves targets in other zones; a target group may overrule its balancer."""
+    own = str(group.attributes.get("load_balancing.cross_zone.enabled"))
+    return (own if own in {"true", "false"} else balancer.attrs.get("load_balancing.cross_zone.enabled")) == "true"
+
+
+def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
+    """One check per target in use, from a node of the first balancer that serves it."""
+    elbv2 = backend.elbv2_backend
+    for group in elbv2.target_groups.values():
+        for target in group.targets.values():
+            instance = backend.get_instance_by_id(target["Id"])
+            if group.target_type == "instance" and (instance is None or instance.state != "running"):
+                continue
+            for balancer, _ in serving(elbv2, backend, group, instance):
+                port = check_port(group, target)
+                nodes = [each for each in nodes_of(backend, balancer) if _is_let_in(backend, instance, port, each)]
+                if balancer.state == "active" and nodes:
+                    yield (
+                        check_name(group, target["Id"]),
+                        _check(world, group, replace(_target(group, target, instance, nodes[0]), port=port)),
+                    )
+                    break
+
+
+def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
+    """Whether a target's groups let a node in; one that is no instance has none here."""
+    return instance is None or is_reached(backend, instance, port, [str(node.private_ip_address)])
+
+
+def _check(world: World, group: Any, target: Target) -> Check:
+    speed = world.agenda.clock.speed or float("inf")
+    is_http = group.health_check_protocol in {"HTTP", "HTTPS"}
+    return Check(
+        target=target,
+        interval=max(FASTEST, group.health_check_interval_seconds / speed),
+        timeout=max(SHORTEST, group.health_check_timeout_seconds / speed),
+        healthy=int(group.healthy_threshold_count),
+        unhealthy=int(group.unhealthy_threshold_count),
+        path=(group.health_check_path or "/") if is_http else None,
+        codes=str((group.matcher or {}).get("HttpCode", "200-399")) if is_http else "200-399",
+    )
