@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.model import OperationModel
@@ -14,7 +14,7 @@ from moto.ec2.responses import EC2Response
 
 from privatelink_lab.local.api.filters import page
 from privatelink_lab.local.api.responses import Refusal, Refused
-from privatelink_lab.local.api.world import World
+from privatelink_lab.local.api.world import World, once
 
 
 class Call(BaseResponse):
@@ -66,6 +66,15 @@ class Ec2Call(Call, EC2Response):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
+
+    def create_once(self, noun: str, create: Callable[[], ActionResult], kept: Mapping[str, Any]) -> ActionResult:
+        """What moto's `create` makes, or what it made for this token and still is `kept`."""
+
+        def make() -> tuple[Any, list[str]]:
+            made: Any = create().result
+            return made[noun], [made[noun].id]
+
+        return ActionResult({noun: once(self.world, self, lambda ids: kept.get(ids[0]), make)})
 
 
 _BULK = frozenset(

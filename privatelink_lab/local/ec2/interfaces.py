@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
+from privatelink_lab.local.api.call import Ec2Call
 from privatelink_lab.local.ec2.backend import NetworkInterface
+from privatelink_lab.local.ec2.security_groups import find_group
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,49 @@ class ManagedInterface(NetworkInterface):
         return own[filter_name] if filter_name in own else super().get_filter_value(filter_name, method_name)
 
 
+class NetworkInterfaces(Ec2Call):
+    """Create, modify, detach and delete network interfaces; those that AWS made refuse."""
+
+    def create_network_interface(self) -> ActionResult:
+        """The new interface; a repeated ClientToken gives the same one, and a group must exist."""
+        self._check_groups()
+        return self.create_once("NetworkInterface", super().create_network_interface, self.ec2_backend.enis)
+
+    def modify_network_interface_attribute(self) -> ActionResult:
+        """Nothing; a group must exist, and AWS's own interfaces refuse."""
+        refuse_managed(self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId")))
+        self._check_groups()
+        return super().modify_network_interface_attribute()
+
+    def delete_network_interface(self) -> ActionResult:
+        """Nothing; AWS's own interfaces and attached ones refuse."""
+        interface = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
+        refuse_managed(interface)
+        if interface.attachment is not None:
+            text = f"Network interface '{interface.id}' is currently in use."
+            raise EC2ClientError("InvalidParameterValue", text)
+        return super().delete_network_interface()
+
+    def detach_network_interface(self) -> ActionResult:
+        """Nothing; what AWS attached, only AWS detaches."""
+        attachment = self._get_param("AttachmentId")
+        for interface in self.ec2_backend.enis.values():
+            if interface.attachment is not None and interface.attachment.attachment_id == attachment:
+                refuse_managed(interface)
+        return super().detach_network_interface()
+
+    def _check_groups(self) -> None:
+        for group_id in self._get_param("Groups", []):  # moto would make one, or keep nothing
+            find_group(self.ec2_backend, group_id)
+
+
+def refuse_managed(interface: Any) -> None:
+    """Raise `OperationNotPermitted` for an interface that AWS runs."""
+    if isinstance(interface, ManagedInterface):
+        text = f"You are not allowed to manage 'ela-attach' attachments: {interface.id}"
+        raise EC2ClientError("OperationNotPermitted", text)
+
+
 def free_address(subnet: Any, holder: Any) -> str:
     """A free address of the subnet, now taken; raises `InsufficientFreeAddressesInSubnet`."""
     try:
@@ -96,11 +142,6 @@ def remove(backend: Any, interface_id: str) -> None:
 def interfaces_in(backend: Any, subnet_id: str) -> Iterator[Any]:
     """The interfaces that live in a subnet, whoever made them."""
     return (each for each in backend.enis.values() if each.subnet.id == subnet_id)
-
-
-def interfaces_with(backend: Any, group_id: str) -> Iterator[Any]:
-    """The interfaces that a security group is attached to."""
-    return (each for each in backend.enis.values() if group_id in {group.id for group in each.group_set})
 
 
 def nodes_of(backend: Any, balancer: Any) -> list[Any]:

@@ -6,11 +6,51 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from moto.ec2.exceptions import InvalidSecurityGroupNotFoundError
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundError
 
-from privatelink_lab.local.ec2.interfaces import interfaces_with
+from privatelink_lab.local.api.call import Ec2Call
 
 EVERYBODY = IPv4Network("0.0.0.0/0")
+
+
+class SecurityGroups(Ec2Call):
+    """CreateSecurityGroup and DeleteSecurityGroup: names that are refused, and what holds a group."""
+
+    def create_security_group(self) -> ActionResult:
+        """The new group; its name must be new in the VPC, whatever its case."""
+        name, vpc_id = self._get_param("GroupName"), self._get_param("VpcId")
+        if name.startswith("sg-"):
+            text = f"Invalid value '{name}' for groupName. Group names cannot start with sg-."
+            raise EC2ClientError("InvalidParameterValue", text)
+        if name.lower() == "default":
+            text = "Cannot use reserved security group name: default"
+            raise EC2ClientError("InvalidGroup.Reserved", text)
+        if any(each.name.lower() == name.lower() for each in self.ec2_backend.groups.get(vpc_id, {}).values()):
+            text = f"The security group '{name}' already exists for VPC '{vpc_id}'"
+            raise EC2ClientError("InvalidGroup.Duplicate", text)
+        return super().create_security_group()
+
+    def delete_security_group(self) -> ActionResult:
+        """Nothing; an interface that has the group refuses, and so does a rule of another one that names it."""
+        group = self.ec2_backend.get_security_group_from_id(self._get_param("GroupId") or "")
+        if group is None:
+            return super().delete_security_group()
+        if group.is_default:
+            text = f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
+            raise EC2ClientError("CannotDelete", text)
+        if any(interfaces_with(self.ec2_backend, group.id)) or self._is_named_by_another(group):
+            raise EC2ClientError("DependencyViolation", f"resource {group.id} has a dependent object")
+        return super().delete_security_group()
+
+    def _is_named_by_another(self, group: Any) -> bool:
+        others = self.ec2_backend.groups.get(group.vpc_id, {}).values()
+        return any(
+            rule.source_group.get("GroupId") == group.id
+            for other in others
+            if other.id != group.id
+            for rule in [*other.ingress_rules, *other.egress_rules]
+        )
 
 
 def admitted(backend: Any, groups: Iterable[Any], port: int) -> list[IPv4Network]:
@@ -51,6 +91,11 @@ def find_group(backend: Any, group_id: str) -> Any:
     if group is None:
         raise InvalidSecurityGroupNotFoundError(group_id)
     return group
+
+
+def interfaces_with(backend: Any, group_id: str) -> Iterator[Any]:
+    """The interfaces that a security group is attached to."""
+    return (each for each in backend.enis.values() if group_id in {group.id for group in each.group_set})
 
 
 def _is_about(rule: Any, port: int) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from privatelink_lab.local.ec2.instances import Instances
+from privatelink_lab.local.ec2.interfaces import NetworkInterfaces
+from privatelink_lab.local.ec2.security_groups import SecurityGroups
 from privatelink_lab.local.ec2.vpcs import Vpcs
 from privatelink_lab.local.elbv2.listeners import Listeners
 from privatelink_lab.local.elbv2.load_balancers import Balancers
@@ -17,7 +19,9 @@ from privatelink_lab.local.privatelink.services import Services
 # of the service does not know is refused before that, so no other method can be reached.
 
 
-class LocalEc2(Vpcs, Instances, Services, Catalogue, Consumer, Connections, Notifications):
+class LocalEc2(
+    Vpcs, SecurityGroups, NetworkInterfaces, Instances, Services, Catalogue, Consumer, Connections, Notifications
+):
     """All of EC2; made anew for each request with the World it works on."""
 
 
