@@ -5,7 +5,40 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from moto.core.responses import ActionResult
+
+from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.filters import passes, wanted
+from privatelink_lab.local.privatelink.services import service_of
+
 _KINDS = {"root": "Account", "user": "User", "role": "Role", "ou": "OrganizationUnit"}
+
+
+class Permissions(Ec2Call):
+    """ModifyVpcEndpointServicePermissions and DescribeVpcEndpointServicePermissions."""
+
+    def modify_vpc_endpoint_service_permissions(self) -> ActionResult:
+        """Add, then remove principals; the list keeps its order and holds none twice.
+
+        A new one finds the service only after a while. Who is removed keeps its connections. The
+        answer has the permission of each principal that was asked for and is in the list now.
+        """
+        service = service_of(self)
+        for each in self._get_param("AddAllowedPrincipals", []):
+            if each not in service.principals:
+                service.principals = [*service.principals, each]
+                self.world.put_off(self.world.agenda.clock.delay("permission_spread"), service.id, each)
+        removed = set(self._get_param("RemoveAllowedPrincipals", []))
+        service.principals = [each for each in service.principals if each not in removed]
+        asked = set(self._get_param("AddAllowedPrincipals", []))
+        rows = [permission(service.id, each) for each in service.principals if each in asked]
+        return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
+
+    def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
+        """The principals of the caller's service, each with the id of its permission."""
+        service, filters = service_of(self), wanted(self)
+        rows = [permission(service.id, each) for each in service.principals]
+        return ActionResult({"AllowedPrincipals": [row for row in rows if passes(filters, permission_fields(row))]})
 
 
 def permission(service_id: str, principal: str) -> dict[str, str]:

@@ -15,12 +15,11 @@ from privatelink_lab.local.api.filters import as_tag_set, passes, tag_fields, wa
 from privatelink_lab.local.api.responses import refusal
 from privatelink_lab.local.api.world import World, once
 from privatelink_lab.local.privatelink.endpoint import BLOCKING, connections_of
-from privatelink_lab.local.privatelink.permissions import permission, permission_fields
 from privatelink_lab.local.privatelink.service import Service, changed_regions, check_balancers, zone_ids
 
 
 class Services(Ec2Call):
-    """Create, describe, modify and delete endpoint services, and their permissions."""
+    """Create, describe, modify and delete endpoint services."""
 
     def create_vpc_endpoint_service_configuration(self) -> ActionResult:
         """The new service, `Available` at once; a repeated ClientToken gives the same one."""
@@ -81,29 +80,6 @@ class Services(Ec2Call):
         """HTTP 200; what is refused or unknown is an item of `Unsuccessful`."""
         refusals = [self._delete_service(each) for each in self._get_param("ServiceIds", [])]
         return ActionResult({"Unsuccessful": [each for each in refusals if each]})
-
-    def modify_vpc_endpoint_service_permissions(self) -> ActionResult:
-        """Add, then remove principals; the list keeps its order and holds none twice.
-
-        A new one finds the service only after a while. Who is removed keeps its connections. The
-        answer has the permission of each principal that was asked for and is in the list now.
-        """
-        service = service_of(self)
-        for each in self._get_param("AddAllowedPrincipals", []):
-            if each not in service.principals:
-                service.principals = [*service.principals, each]
-                self.world.put_off(self.world.agenda.clock.delay("permission_spread"), service.id, each)
-        removed = set(self._get_param("RemoveAllowedPrincipals", []))
-        service.principals = [each for each in service.principals if each not in removed]
-        asked = set(self._get_param("AddAllowedPrincipals", []))
-        rows = [permission(service.id, each) for each in service.principals if each in asked]
-        return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
-
-    def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
-        """The principals of the caller's service, each with the id of its permission."""
-        service, filters = service_of(self), wanted(self)
-        rows = [permission(service.id, each) for each in service.principals]
-        return ActionResult({"AllowedPrincipals": [row for row in rows if passes(filters, permission_fields(row))]})
 
     def _create_service(self) -> tuple[Service, list[str]]:
         backend, arns = self.ec2_backend, self._get_param("NetworkLoadBalancerArns", [])

@@ -13,6 +13,7 @@ from privatelink_lab.local.privatelink.connections import Connections
 from privatelink_lab.local.privatelink.discovery import Catalogue
 from privatelink_lab.local.privatelink.endpoints import Consumer
 from privatelink_lab.local.privatelink.notifications import Notifications
+from privatelink_lab.local.privatelink.permissions import Permissions
 from privatelink_lab.local.privatelink.services import Services
 
 # moto finds the method of an action by its name among the methods of the class. Whatever the model
@@ -20,7 +21,16 @@ from privatelink_lab.local.privatelink.services import Services
 
 
 class LocalEc2(
-    Vpcs, SecurityGroups, NetworkInterfaces, Instances, Services, Catalogue, Consumer, Connections, Notifications
+    Vpcs,
+    SecurityGroups,
+    NetworkInterfaces,
+    Instances,
+    Services,
+    Permissions,
+    Catalogue,
+    Consumer,
+    Connections,
+    Notifications,
 ):
     """All of EC2; made anew for each request with the World it works on."""
 
