@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 from privatelink_lab.errors import PlabError, UsageError
 
-ANSWER = 5.0  # seconds that a status call may take
-VISIT = 15.0  # seconds that a visitor's machine may take: more than the server waits for it and for an answer
+ANSWER_TIMEOUT = 5.0  # seconds that a status call may take
+VISIT_TIMEOUT = 15.0  # seconds that a visitor's machine may take: more than the server waits for it and for an answer
 REGION = "us-east-1"
 STATUS_PATH, FAULTS_PATH, VISIT_PATH = "/_plab/status", "/_plab/faults", "/_plab/visit"
 
 
 @dataclass(frozen=True)
-class Pace:
+class ServerOptions:
     """How a new server is to behave: `speed` times as fast as AWS, on one of its slow days, ids from a seed."""
 
     speed: float = 20.0
@@ -64,7 +64,7 @@ class LocalServer:
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_DEFAULT_REGION": REGION,
         }
-        return "\n".join(f"export {name}={shlex.quote(each)}" for name, each in variables.items())
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def server_path(folder: Path) -> Path:
@@ -87,7 +87,7 @@ def running(folder: Path) -> LocalServer | None:
     if server is None:
         return None
     try:
-        status = _ask(server)
+        status = _send(server)
     except TimeoutError as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint=f"end it with `kill {server.pid}`") from error
@@ -104,7 +104,7 @@ def about(server: LocalServer) -> dict[str, Any]:
 
     Raises PlabError when it does not answer.
     """
-    return _told(server)
+    return _fetch(server)
 
 
 def choose_faults(server: LocalServer, faults: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def choose_faults(server: LocalServer, faults: Sequence[str]) -> dict[str, Any]:
 
     Raises UsageError for one that the server does not have, and PlabError when it does not answer.
     """
-    return _told(server, FAULTS_PATH, [parse_fault(each) for each in faults])
+    return _fetch(server, FAULTS_PATH, [parse_fault(fault) for fault in faults])
 
 
 def visit(server: LocalServer, subnet_id: str) -> int:
@@ -120,15 +120,15 @@ def visit(server: LocalServer, subnet_id: str) -> int:
 
     Raises UsageError when there is no traffic, or no such subnet; PlabError when the server does not answer.
     """
-    return int(_told(server, VISIT_PATH, subnet_id, seconds=VISIT)["pid_namespace"])
+    return int(_fetch(server, VISIT_PATH, subnet_id, seconds=VISIT_TIMEOUT)["pid_namespace"])
 
 
 def parse_fault(text: str) -> dict[str, Any]:
     """`throttle,share=0.3` as the server takes it: numbers where they are numbers; raises UsageError."""
     kind, *settings = text.split(",")
     row: dict[str, Any] = {"kind": kind}
-    for each in settings:
-        name, equals, value = each.partition("=")
+    for setting in settings:
+        name, equals, value = setting.partition("=")
         if not equals or name in row:
             raise UsageError(f"The fault '{text}' is not understood.", hint="It looks like throttle,share=0.3")
         row[name] = _read_number(value)
@@ -137,7 +137,7 @@ def parse_fault(text: str) -> dict[str, Any]:
 
 def fault_text(row: dict[str, Any]) -> str:
     """A fault as `parse_fault` reads it."""
-    return ",".join([row["kind"], *(f"{name}={each}" for name, each in row.items() if name != "kind")])
+    return ",".join([row["kind"], *(f"{name}={value}" for name, value in row.items() if name != "kind")])
 
 
 def _read_number(text: str) -> int | float | str:
@@ -147,9 +147,11 @@ def _read_number(text: str) -> int | float | str:
     return text
 
 
-def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
+def _fetch(
+    server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER_TIMEOUT
+) -> dict[str, Any]:
     try:
-        answer = _ask(server, path, body, seconds)
+        answer = _send(server, path, body, seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint="see `plab local logs`") from error
@@ -191,7 +193,9 @@ def _read(folder: Path) -> LocalServer | None:
         raise PlabError(f"{path} is damaged.", hint="remove it") from error
 
 
-def _ask(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
+def _send(
+    server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER_TIMEOUT
+) -> dict[str, Any]:
     """What the server answers to a GET, or with a body to a PUT; straight to the address, past every proxy."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=seconds)

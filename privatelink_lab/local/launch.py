@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local.client import LocalServer, Pace, forget, log_path, running, server_path
+from privatelink_lab.local.client import LocalServer, ServerOptions, forget, log_path, running, server_path
 
-READY = 60.0  # seconds that a new server may take to be ready
-PARTING = 10.0  # seconds between SIGTERM and SIGKILL
-PAUSE = 0.05  # seconds between two looks
+START_TIMEOUT = 60.0  # seconds that a new server may take to be ready
+STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+POLL_INTERVAL = 0.05  # seconds between two looks
 
 
-def start(folder: Path, pace: Pace) -> tuple[LocalServer, bool]:
+def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
     """The running server (False), or a new one that is ready (True).
 
     Two starts at once end with one server. Raises PlabError when the `local` extra is missing,
@@ -52,7 +52,7 @@ def stop(folder: Path) -> LocalServer | None:
     for word in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):  # it may end by itself meanwhile
             os.kill(server.pid, word)
-        if _wait(lambda: _has_ended(server.pid), PARTING):
+        if _wait(lambda: _has_ended(server.pid), STOP_TIMEOUT):
             break
     forget(folder, server.token)
     return server
@@ -61,10 +61,10 @@ def stop(folder: Path) -> LocalServer | None:
 def process_in(pid_namespace: int) -> int:
     """The first process of a PID namespace, as this system counts them; raises PlabError when it has ended."""
     found = []
-    for each in Path("/proc").iterdir():
+    for folder in Path("/proc").iterdir():
         with suppress(OSError):  # not ours, or gone meanwhile
-            if each.name.isdigit() and (each / "ns" / "pid").stat().st_ino == pid_namespace:
-                found.append(int(each.name))
+            if folder.name.isdigit() and (folder / "ns" / "pid").stat().st_ino == pid_namespace:
+                found.append(int(folder.name))
     if not found:
         raise PlabError("The machine in that VPC has ended.", hint="see `plab local logs`")
     return min(found)
@@ -80,7 +80,7 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     nsenter = shutil.which("nsenter")
     if nsenter is None:
         raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
-    shell = next(each for each in ("/bin/bash", "/bin/sh") if Path(each).exists() or each == "/bin/sh")
+    shell = next(shell for shell in ("/bin/bash", "/bin/sh") if Path(shell).exists() or shell == "/bin/sh")
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     environment = {"PATH": boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
@@ -97,9 +97,9 @@ def _check_extra() -> None:
         raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
 
 
-def _launch(folder: Path, pace: Pace) -> LocalServer:
+def _launch(folder: Path, pace: ServerOptions) -> LocalServer:
     process = _spawn(folder.resolve(), pace)
-    _wait(lambda: process.poll() is not None or server_path(folder).exists(), READY)
+    _wait(lambda: process.poll() is not None or server_path(folder).exists(), START_TIMEOUT)
     server = running(folder)
     if server is None:
         process.kill()
@@ -110,7 +110,7 @@ def _launch(folder: Path, pace: Pace) -> LocalServer:
     return server
 
 
-def _spawn(folder: Path, pace: Pace) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, pace: ServerOptions) -> subprocess.Popen[bytes]:
     module = "privatelink_lab.local.server"
     command = [sys.executable, "-m", module, str(folder), *pace.options()]
     with os.fdopen(os.open(log_path(folder), _NEW_LOG, 0o600), "wb") as log:
@@ -131,14 +131,14 @@ _NEW_LOG = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 def _environment() -> dict[str, str]:
     """Ours without what would steer moto or boto, and with this very package first."""
     steering = ("MOTO_", "AWS_", "INITIAL_NO_AUTH")
-    kept = {name: each for name, each in os.environ.items() if not name.startswith(steering)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     paths = [str(Path(__file__).parents[2]), *filter(None, [kept.get("PYTHONPATH")])]
     return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _last_words(folder: Path, lines: int = 5) -> str:
-    said = log_path(folder).read_text(errors="replace").splitlines()
-    return "\n".join(said[-lines:]) or "(none)"
+    lines_ = log_path(folder).read_text(errors="replace").splitlines()
+    return "\n".join(lines_[-lines:]) or "(none)"
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def _lock(folder: Path) -> Iterator[None]:
                 return False
             return True
 
-        if not _wait(take, READY):
+        if not _wait(take, START_TIMEOUT):
             text = "Another command has been starting the local AWS for a minute."
             raise PlabError(text, hint="see `plab local logs`")
         yield
@@ -176,8 +176,8 @@ def _has_ended(pid: int) -> bool:
 
 def _wait(happened: Callable[[], bool], seconds: float) -> bool:
     """Look every PAUSE until it happened; False after so many seconds."""
-    for _ in range(int(seconds / PAUSE)):
+    for _ in range(int(seconds / POLL_INTERVAL)):
         if happened():
             return True
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
     return happened()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import Cloud, LocalCloud, MotoCloud, RealCloud
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xfail(strict=True, reason="moto does otherwise"))
 
 
-class Punctual(Clock):
+class Punctual(AwsClock):
     """AWS's own pace, but for what tests of something else would only stumble over."""
 
     def delay(self, name: str) -> float:

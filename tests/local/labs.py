@@ -75,12 +75,12 @@ class Lab:
         """Endpoint id -> error code of what could not be accepted or rejected."""
         call = getattr(self.ec2, f"{verb}_vpc_endpoint_connections")
         answer = call(ServiceId=self.service_id, VpcEndpointIds=list(endpoints))
-        return {each["ResourceId"]: each["Error"]["Code"] for each in answer["Unsuccessful"]}
+        return {row["ResourceId"]: row["Error"]["Code"] for row in answer["Unsuccessful"]}
 
     def delete_service(self) -> list[str]:
         """The error codes of its deletion."""
         answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[self.service_id])
-        return [each["Error"]["Code"] for each in answer["Unsuccessful"]]
+        return [row["Error"]["Code"] for row in answer["Unsuccessful"]]
 
 
 def network(ec2: Any, cidr: str = BLOCK, zone: str = "us-east-1a") -> tuple[str, str]:

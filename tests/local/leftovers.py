@@ -22,7 +22,7 @@ UNDO: Mapping[str, Undo] = {
         NetworkInterfaceId=made["NetworkInterface"]["NetworkInterfaceId"]
     ),
     "RunInstances": lambda ec2, made: ec2.terminate_instances(
-        InstanceIds=[each["InstanceId"] for each in made["Instances"]]
+        InstanceIds=[instance["InstanceId"] for instance in made["Instances"]]
     ),
     "CreateVpcEndpoint": lambda ec2, made: ec2.delete_vpc_endpoints(
         VpcEndpointIds=[made["VpcEndpoint"]["VpcEndpointId"]]
@@ -64,7 +64,7 @@ class Leftovers:
         """Take everything back, newest first, again and again; raises AssertionError for what stays."""
         deadline = self.clock.now() + PATIENCE
         while self.made and self.clock.now() < deadline:
-            self.made = [each for each in reversed(self.made) if not _took_back(*each)][::-1]
+            self.made = [entry for entry in reversed(self.made) if not _took_back(*entry)][::-1]
             self.clock.sleep(SPREAD if self.made else 0)
         assert not self.made, f"left on AWS: {self.made}"
 
@@ -74,4 +74,4 @@ def _took_back(action: str, client: Any, made: dict[str, Any]) -> bool:
         answer = UNDO[action](client, made)
     except ClientError as error:
         return error.response["Error"]["Code"].endswith("NotFound")
-    return all(each["Error"]["Code"].endswith("NotFound") for each in answer.get("Unsuccessful", []))
+    return all(row["Error"]["Code"].endswith("NotFound") for row in answer.get("Unsuccessful", []))

@@ -79,9 +79,9 @@ def test_a_balancer_has_an_interface_per_zone(cloud: Cloud) -> None:
     arn = made["LoadBalancers"][0]["LoadBalancerArn"]
     cloud.until(lambda: balancer_state(elb, arn), "active")
     found = interfaces_of(ec2, arn)
-    assert {each["SubnetId"] for each in found} == {one, two}
-    assert {each["InterfaceType"] for each in found} == {"network_load_balancer"}
-    assert all(each["RequesterManaged"] for each in found)
+    assert {interface["SubnetId"] for interface in found} == {one, two}
+    assert {interface["InterfaceType"] for interface in found} == {"network_load_balancer"}
+    assert all(interface["RequesterManaged"] for interface in found)
     attached = found[0]["Attachment"]["AttachmentId"]
     assert attached.startswith("ela-attach-")
     assert code_of(ec2.detach_network_interface, AttachmentId=attached) == "OperationNotPermitted"
@@ -155,7 +155,7 @@ def test_a_balancer_takes_one_subnet_per_zone(cloud: Cloud) -> None:
     assert code_of(elb.create_load_balancer, **asked) == "InvalidConfigurationRequest"
     arn = active_balancer(cloud, one)
     zones = elb.set_subnets(LoadBalancerArn=arn, Subnets=[one, other])["AvailabilityZones"]
-    assert {each["SubnetId"] for each in zones} == {one, other}
+    assert {zone["SubnetId"] for zone in zones} == {one, other}
     cloud.until(lambda: len(interfaces_of(ec2, arn)), 2)
 
 
@@ -376,7 +376,7 @@ def test_attributes_tags_and_pages(cloud: Cloud) -> None:
     assert wanted in found
     elb.add_tags(ResourceArns=arns[:1], Tags=[{"Key": "plab:lab", "Value": "x"}])
     told = elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
-    assert sorted(len(each["Tags"]) for each in told) == [0, 0, 1]
+    assert sorted(len(row["Tags"]) for row in told) == [0, 0, 1]
     pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 2})
     sizes = [len(page["LoadBalancers"]) for page in pages]
     assert max(sizes) <= 2

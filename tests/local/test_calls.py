@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.api.clock import DELAYS, Clock
+from privatelink_lab.local.api.clock import DELAYS, AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import Cloud, LocalCloud
@@ -59,9 +59,9 @@ def test_instances_come_in_pages(cloud: Cloud) -> None:
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[{"Name": "subnet-id", "Values": [subnet]}], PaginationConfig={"PageSize": 5}
     )
-    told = [[each["InstanceId"] for row in page["Reservations"] for each in row["Instances"]] for page in pages]
+    told = [[instance["InstanceId"] for row in page["Reservations"] for instance in row["Instances"]] for page in pages]
     assert max(len(page) for page in told) <= 5
-    assert {each for page in told for each in page} == ids
+    assert {instance for page in told for instance in page} == ids
     code = code_of(ec2.describe_instances, InstanceIds=[next(iter(ids))], MaxResults=5)
     assert code == "InvalidParameterCombination"
 
@@ -94,7 +94,7 @@ def test_tags_on_create_and_their_filters(cloud: Cloud) -> None:
 def late_cloud() -> Iterator[LocalCloud]:
     """A local AWS on which a new id is known everywhere only after a while."""
     seconds = [0.0]
-    with LocalAws(Clock(1, wall=lambda: seconds[0]), seed=1) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
+    with LocalAws(AwsClock(1, wall=lambda: seconds[0]), seed=1) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
         yield cloud
 
 
@@ -103,7 +103,7 @@ def test_a_new_id_is_not_known_everywhere_at_once(late_cloud: LocalCloud) -> Non
     ec2 = late_cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     assert code_of(ec2.describe_vpcs, VpcIds=[vpc]) == "InvalidVpcID.NotFound"
-    assert vpc not in {each["VpcId"] for each in ec2.describe_vpcs()["Vpcs"]}
+    assert vpc not in {row["VpcId"] for row in ec2.describe_vpcs()["Vpcs"]}
     assert code_of(ec2.create_subnet, VpcId=vpc, CidrBlock="10.0.0.0/24") == "InvalidVpcID.NotFound"
     assert code_of(ec2.create_tags, Resources=[vpc], Tags=[{"Key": "a", "Value": "b"}]) == "InvalidVpcID.NotFound"
     in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
@@ -206,7 +206,7 @@ def test_the_same_seed_gives_the_same_ids() -> None:
 
     def ids() -> list[str]:
         seconds = [0.0]
-        clock = Clock(1, wall=lambda: seconds[0])
+        clock = AwsClock(1, wall=lambda: seconds[0])
         with LocalAws(clock, seed=7) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
             ec2 = cloud.client("ec2")
             vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

@@ -57,7 +57,7 @@ def test_filters_of_connections(lab: Lab) -> None:
     lab.decide("reject", two)
     lab.cloud.until(lambda: lab.state(two), "rejected")
     mine = {"service_id": lab.service_id}
-    ids = {each["VpcEndpointId"] for each in lab.rows(**mine, vpc_endpoint_owner=lab.cloud.account)}
+    ids = {found["VpcEndpointId"] for found in lab.rows(**mine, vpc_endpoint_owner=lab.cloud.account)}
     assert ids == {one, two}
     assert [row["VpcEndpointId"] for row in lab.rows(**mine, vpc_endpoint_state="rejected")] == [two]
     assert lab.rows(**mine, ip_address_type="ipv6") == lab.rows(**mine, vpc_endpoint_region="eu-west-1") == []
@@ -83,7 +83,7 @@ def test_connections_come_in_pages(lab: Lab) -> None:
         for page in pages.paginate(PaginationConfig={"PageSize": 5})
     ]
     assert max(len(page) for page in told) <= 5
-    assert sorted(each for page in told for each in page) == sorted(ids)
+    assert sorted(endpoint for page in told for endpoint in page) == sorted(ids)
 
 
 @pytest.mark.contract
@@ -118,10 +118,10 @@ def test_reject_from_every_state(lab: Lab) -> None:
     lab.cloud.until(lambda: lab.state(ids[1]), "pending", "available")
     assert lab.state(ids[2]) == "pendingAcceptance"
     assert lab.decide("reject", *ids) == {}
-    for each in ids:
-        lab.cloud.until(lambda each=each: lab.state(each), "rejected")
+    for endpoint_id in ids:
+        lab.cloud.until(lambda endpoint_id=endpoint_id: lab.state(endpoint_id), "rejected")
     lab.cloud.wait(60)
-    assert [lab.state(each) for each in ids] == ["rejected"] * 3
+    assert [lab.state(endpoint_id) for endpoint_id in ids] == ["rejected"] * 3
 
 
 @pytest.mark.contract

@@ -25,7 +25,7 @@ from .labs import (
     web_group,
 )
 from .test_balancers import health
-from .traffic import StandIn, door_of, node_doors, picture, stand_in
+from .traffic import StandIn, door_of, node_ports, picture, stand_in
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -70,7 +70,7 @@ def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: Local
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     assert (lab.state(endpoint), door_of(cloud, endpoint).connected) == ("deleting", False)
     cloud.wait(60)
-    assert [each for each in picture(cloud.aws).doors.values() if each.vpc == vpc] == []
+    assert [port for port in picture(cloud.aws).doors.values() if port.vpc == vpc] == []
 
 
 def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: Lab) -> None:
@@ -103,7 +103,7 @@ def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: Loc
     off: dict[str, Any] = {"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": "off"}
     elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[group], **off)
     assert door_of(cloud, endpoint).admits == ("10.1.0.0/16",)
-    (door,) = node_doors(cloud, vpc).values()
+    (door,) = node_ports(cloud, vpc).values()
     assert (door.admits, door.connected) == (("10.1.0.0/24",), True)
 
 
@@ -111,11 +111,11 @@ def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Lab, 
     """None while `initial`; then it stays, also unhealthy, until it stops or lets the balancer no longer in."""
     instance, group = serve(lab)
     elb = cloud.client("elbv2")
-    (node,) = node_doors(cloud, lab.vpc)
+    (node,) = node_ports(cloud, lab.vpc)
     address = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
 
     def targets() -> tuple[Target, ...]:
-        return node_doors(cloud, lab.vpc)[node].targets
+        return node_ports(cloud, lab.vpc)[node].targets
 
     wanted = Target(f"{group} {instance}", lab.vpc, node, address, 80)
     assert targets() == (wanted,)
@@ -140,10 +140,10 @@ def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Lab, 
 def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab: Lab) -> None:
     """Its targets are reached from the balancer's node, whose address they see."""
     serve(lab)
-    (node,) = node_doors(cloud, lab.vpc).values()
+    (node,) = node_ports(cloud, lab.vpc).values()
     endpoint = lab.connect()
     assert door_of(cloud, endpoint).targets == node.targets
-    assert [(each.vpc, each.source) for each in node.targets] == [(lab.vpc, node.address)]
+    assert [(target.vpc, target.source) for target in node.targets] == [(lab.vpc, node.address)]
 
 
 def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> None:
@@ -157,11 +157,11 @@ def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> N
     listen(elb, arn, group)
     servers = [launch(cloud, subnet, SecurityGroupIds=[security]) for subnet in (one, two)]
     cloud.wait(15)
-    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": each} for each in servers])
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": server} for server in servers])
     cloud.wait(300)
 
     def crosses() -> bool:
-        served = {len(each.targets) for each in node_doors(cloud, vpc).values()}
+        served = {len(port.targets) for port in node_ports(cloud, vpc).values()}
         return {1: False, 2: True}[served.pop()]
 
     def balancer(value: str) -> bool:
@@ -186,7 +186,7 @@ def test_a_check_knocks_at_each_target_as_its_group_says(cloud: LocalCloud, lab:
     """From a balancer's node, with the group's interval, timeout and thresholds; none for what does not run."""
     pace = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 6}
     instance, group = serve(lab, **pace, HealthyThresholdCount=2, UnhealthyThresholdCount=4)
-    (node,) = node_doors(cloud, lab.vpc).values()
+    (node,) = node_ports(cloud, lab.vpc).values()
     ((name, check),) = picture(cloud.aws).checks.items()
     assert name == f"{group} {instance}" == check.target.check
     assert check == Check(node.targets[0], interval=10, timeout=6, healthy=2, unhealthy=4)
@@ -234,6 +234,6 @@ def test_a_check_at_another_port_needs_a_rule_for_that_port(cloud: LocalCloud, l
     rule = {"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "CidrIp": "10.0.0.0/24"}
     lab.ec2.authorize_security_group_ingress(GroupId=groups[0]["GroupId"], **rule)
     (check,) = picture(cloud.aws).checks.values()
-    (node,) = node_doors(cloud, lab.vpc).values()
+    (node,) = node_ports(cloud, lab.vpc).values()
     assert (check.target.port, node.targets[0].port) == (81, 80)
     assert health(cloud.client("elbv2"), group)[0] == "healthy"

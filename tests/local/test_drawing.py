@@ -10,11 +10,11 @@ import pytest
 from privatelink_lab.local.network.link import Ended
 from privatelink_lab.local.network.picture import Machine, Picture
 from privatelink_lab.local.traffic.plan import visitor_name
-from privatelink_lab.local.traffic.sync import REDRAWN
+from privatelink_lab.local.traffic.sync import TICKS_PER_PLAN
 
 from .clouds import LocalCloud
 from .labs import Lab, instance_state, launch, network, serve
-from .traffic import door_of, follow, node_doors, picture, stand_in
+from .traffic import door_of, follow, node_ports, picture, stand_in
 
 
 def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
@@ -29,9 +29,9 @@ def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: Lab) -> None:
     endpoint = lab.connect()
     found = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
     door = door_of(cloud, endpoint)
-    (node,) = node_doors(cloud, lab.vpc)
+    (node,) = node_ports(cloud, lab.vpc)
     balancer = cloud.client("elbv2").describe_load_balancers(LoadBalancerArns=[lab.balancer])["LoadBalancers"][0]
-    public = {each["DnsName"]: (door.address,) for each in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
+    public = {entry["DnsName"]: (door.address,) for entry in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
     assert len(public) == 3
     row = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
     vpcs = picture(cloud.aws).vpcs
@@ -102,7 +102,7 @@ def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: 
         traffic.endings = list(ending)
         follow(cloud.aws)
         if not ending:
-            cloud.aws._ticker.visit(subnet)
+            cloud.aws._sync.visit(subnet)
         boots.append(picture(cloud.aws).machines[visitor_name(subnet)].boot)
     assert boots == [1, 0, 2]
 
@@ -112,7 +112,7 @@ def test_the_picture_is_drawn_again_also_when_nobody_calls(cloud: LocalCloud) ->
     traffic = stand_in(cloud.aws)
     follow(cloud.aws)
     before = traffic.shown
-    for _ in range(REDRAWN):
+    for _ in range(TICKS_PER_PLAN):
         follow(cloud.aws)
     assert traffic.shown is not before
 
@@ -123,11 +123,11 @@ def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> 
     vpc, subnet = network(ec2)
     launch(cloud, subnet, PrivateIpAddress="10.0.0.254")
     for _ in range(2):
-        assert cloud.aws._ticker.visit(subnet) is None  # nothing carries it here
+        assert cloud.aws._sync.visit(subnet) is None  # nothing carries it here
     visitor = picture(cloud.aws).machines[visitor_name(subnet)]
     assert visitor == Machine(vpc, "10.0.0.253/24", "10.0.0.1", ("10.0.0.0/16",), "ip-10-0-0-253", 1)
     with pytest.raises(LookupError):
-        cloud.aws._ticker.visit("subnet-0123456789abcdef0")
+        cloud.aws._sync.visit("subnet-0123456789abcdef0")
 
 
 def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: Lab) -> None:

@@ -17,7 +17,7 @@ def find(ec2: Any, **filters: str) -> set[str]:
     """Ids of the endpoints that pass the filters."""
     asked = [{"Name": name.replace("_", "-"), "Values": [v]} for name, v in filters.items()]
     answer = ec2.describe_vpc_endpoints(Filters=asked)
-    return {each["VpcEndpointId"] for each in answer["VpcEndpoints"]}
+    return {row["VpcEndpointId"] for row in answer["VpcEndpoints"]}
 
 
 @pytest.mark.contract
@@ -44,13 +44,13 @@ def test_what_an_endpoint_says_of_itself(lab: Lab) -> None:
     ec2 = lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.connect()])["VpcEndpoints"][0]
     base = f"{lab.service_id}.us-east-1.vpce.amazonaws.com"
-    names = [each["DnsName"] for each in found["DnsEntries"]]
+    names = [entry["DnsName"] for entry in found["DnsEntries"]]
     assert [name.partition(".")[2] for name in names] == [base, base]
     stem = names[0].partition(".")[0]
     assert stem.removeprefix(found["VpcEndpointId"])[0] == "-"
     assert len(stem) == len(found["VpcEndpointId"]) + 9
     assert names[1].partition(".")[0] == f"{stem}-us-east-1a"
-    assert all(each["HostedZoneId"] for each in found["DnsEntries"])
+    assert all(entry["HostedZoneId"] for entry in found["DnsEntries"])
     assert found["PrivateDnsEnabled"] is False
     assert (found["OwnerId"], found["ServiceRegion"]) == (lab.cloud.account, "us-east-1")
     assert [group["GroupName"] for group in found["Groups"]] == ["default"]
@@ -223,7 +223,7 @@ def test_an_endpoint_to_a_service_of_aws(lab: Lab) -> None:
     made = create_endpoint(lab.cloud, lab.ec2, **request)
     assert (made["State"], made["PrivateDnsEnabled"]) == ("pending", True)
     assert ".ssm.us-east-1.vpce.amazonaws.com" in made["DnsEntries"][0]["DnsName"]
-    assert "ssm.us-east-1.amazonaws.com" in {each["DnsName"] for each in made["DnsEntries"]}
+    assert "ssm.us-east-1.amazonaws.com" in {entry["DnsName"] for entry in made["DnsEntries"]}
     assert lab.rows() == []
 
 
@@ -288,9 +288,9 @@ def test_a_changed_endpoint_is_pending_again(lab: Lab) -> None:
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSecurityGroupIds=[group], RemoveSecurityGroupIds=[default])
     assert lab.state(endpoint) == "pending"
     after = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
-    assert [each["GroupId"] for each in after["Groups"]] == [group]
+    assert [row["GroupId"] for row in after["Groups"]] == [group]
     told = ec2.describe_network_interfaces(NetworkInterfaceIds=after["NetworkInterfaceIds"])
-    assert [each["GroupId"] for each in told["NetworkInterfaces"][0]["Groups"]] == [group]
+    assert [row["GroupId"] for row in told["NetworkInterfaces"][0]["Groups"]] == [group]
     lab.cloud.until(lambda: lab.state(endpoint), "available")
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveSubnetIds=before["SubnetIds"])
     assert ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["NetworkInterfaceIds"] == []

@@ -21,7 +21,7 @@ from .test_guard import ask, signed
 
 def switch_on(cloud: LocalCloud, *faults: str) -> None:
     """As `plab local faults` does."""
-    cloud.aws.choose_faults([parse_fault(each) for each in faults])
+    cloud.aws.choose_faults([parse_fault(fault) for fault in faults])
 
 
 def vpcs(cloud: LocalCloud) -> int:
@@ -80,7 +80,7 @@ def test_what_cannot_be_read_at_all(text: str) -> None:
 def test_a_fault_reads_as_it_is_written(kind: str) -> None:
     """What is listed can be given again."""
     fault = Fault(kind)
-    assert read_fault(parse_fault(fault_text(fault.said()))) == fault
+    assert read_fault(parse_fault(fault_text(fault.as_row()))) == fault
 
 
 def test_every_fault_is_in_the_help() -> None:

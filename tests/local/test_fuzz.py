@@ -75,7 +75,7 @@ def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
 
 def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those beyond the limit are closed; who is connected is served meanwhile, and so is everybody afterwards."""
-    monkeypatch.setattr(http, "OPEN", 100)
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 100)
     ec2 = cloud.client("ec2")
     assert ec2.describe_vpcs()["Vpcs"]
     with ExitStack() as stack:
@@ -87,7 +87,7 @@ def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.M
 
 def test_who_asks_nothing_is_hung_up_on(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing, or half a request, does not stay."""
-    monkeypatch.setattr(http.Exchange, "timeout", 0.05)
+    monkeypatch.setattr(http.HttpConnection, "timeout", 0.05)
     for word in (b"", b"POST / HTTP/1.1\r\nHost: "):
         with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
             there.sendall(word)

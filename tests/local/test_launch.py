@@ -19,8 +19,8 @@ import pytest
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch
-from privatelink_lab.local.client import LocalServer, Pace
-from privatelink_lab.local.server.__main__ import say
+from privatelink_lab.local.client import LocalServer, ServerOptions
+from privatelink_lab.local.server.__main__ import log_line
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
 
 def test_start_find_use_and_stop(folder: Path) -> None:
     """It starts once, outlives Ctrl-C, serves AWS calls, counts, and ends without a trace."""
-    server, new = launch.start(folder, Pace(20))
-    assert (new, launch.start(folder, Pace(5))) == (True, (server, False))
+    server, new = launch.start(folder, ServerOptions(20))
+    assert (new, launch.start(folder, ServerOptions(5))) == (True, (server, False))
     assert client.running(folder) == server
     assert stat.S_IMODE(client.server_path(folder).stat().st_mode) == 0o600
     os.kill(server.pid, signal.SIGINT)
@@ -84,27 +84,27 @@ def test_start_find_use_and_stop(folder: Path) -> None:
 def test_two_starts_end_with_one_server(folder: Path) -> None:
     """The second waits for the first and finds its server."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: launch.start(folder, Pace(20)), range(2)))
+        results = list(pool.map(lambda _: launch.start(folder, ServerOptions(20)), range(2)))
     assert results[0][0] == results[1][0]
     assert sorted(new for _, new in results) == [False, True]
 
 
 def test_a_killed_server_is_replaced(folder: Path) -> None:
     """Its file stays behind; the next look removes it, the next start makes a new life."""
-    first, _ = launch.start(folder, Pace(20))
+    first, _ = launch.start(folder, ServerOptions(20))
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
     assert client.server_path(folder).exists()
     assert client.running(folder) is None
     assert not client.server_path(folder).exists()
-    second, new = launch.start(folder, Pace(20))
+    second, new = launch.start(folder, ServerOptions(20))
     assert new
     assert second.token != first.token
 
 
 def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
     """A file that leads to a server with another token is stale, and nobody is killed for it."""
-    real, _ = launch.start(folder, Pace(20))
+    real, _ = launch.start(folder, ServerOptions(20))
     other = folder.parent / "other"
     pretend(other, url=real.url, access_key_id=real.access_key_id, pid=os.getpid())
     assert launch.stop(other) is None
@@ -164,7 +164,7 @@ def test_a_link_is_not_followed(folder: Path) -> None:
 def test_a_start_that_fails_says_why(folder: Path) -> None:
     """The last words of the process are in the error."""
     with pytest.raises(PlabError, match=r"could not convert|invalid float") as caught:
-        launch.start(folder, Pace("fast"))  # type: ignore[arg-type]  # to make the process fail
+        launch.start(folder, ServerOptions("fast"))  # type: ignore[arg-type]  # to make the process fail
     assert str(client.log_path(folder)) in caught.value.hint
 
 
@@ -178,7 +178,7 @@ def test_exports_are_shell_lines(folder: Path) -> None:
 
 def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
     """Nobody could find it again, so it does not stay for ever."""
-    server, _ = launch.start(folder, Pace(20))
+    server, _ = launch.start(folder, ServerOptions(20))
     client.server_path(folder).unlink()
     assert launch._wait(lambda: launch._has_ended(server.pid), 15)
 
@@ -194,5 +194,5 @@ def test_a_line_of_the_log_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> 
     """Two requests at once leave two lines, not one with both and an empty one."""
     written: list[str] = []
     monkeypatch.setattr(sys.stdout, "write", written.append)
-    say("one")
-    assert [each for each in written if each] == ["one\n"]
+    log_line("one")
+    assert [line for line in written if line] == ["one\n"]

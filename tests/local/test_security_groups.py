@@ -31,7 +31,7 @@ class Group:
 
     def admitted(self, port: int = 80) -> list[str]:
         """The networks that it lets in to a port."""
-        backend = next(each for each in ec2_everywhere() if self.vpc in each.vpcs)
+        backend = next(found for found in ec2_everywhere() if self.vpc in found.vpcs)
         return list(map(str, admitted(backend, [backend.get_security_group_from_id(self.id)], port)))
 
 
@@ -43,7 +43,7 @@ def group(cloud: LocalCloud) -> Group:
 
 def cidrs(*blocks: str) -> dict[str, Any]:
     """These blocks as the source of a rule."""
-    return {"IpRanges": [{"CidrIp": each} for each in blocks]}
+    return {"IpRanges": [{"CidrIp": block} for block in blocks]}
 
 
 def test_a_new_group_lets_nothing_in(group: Group) -> None:
@@ -116,14 +116,14 @@ def test_a_group_that_names_itself(cloud: LocalCloud, group: Group) -> None:
 
 def networks(*blocks: str) -> list[IPv4Network]:
     """These blocks."""
-    return [IPv4Network(each) for each in blocks]
+    return [IPv4Network(block) for block in blocks]
 
 
 def test_an_address_is_in_when_one_network_has_it() -> None:
     """The first and last address belong to a network; without a network nobody is in."""
     both = networks("10.0.0.0/24", "10.2.0.0/16")
-    assert [admits(both, each) for each in ("10.0.0.0", "10.0.0.255", "10.2.9.9")] == [True] * 3
-    assert [admits(both, each) for each in ("10.0.1.0", "9.255.255.255", "10.3.0.0")] == [False] * 3
+    assert [admits(both, address) for address in ("10.0.0.0", "10.0.0.255", "10.2.9.9")] == [True] * 3
+    assert [admits(both, address) for address in ("10.0.1.0", "9.255.255.255", "10.3.0.0")] == [False] * 3
     assert not admits([], "10.0.0.1")
 
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.server.dispatch import LocalEc2
 from privatelink_lab.local.server.local_aws import LocalAws
-from privatelink_lab.local.server.services import LocalEc2
 
 from .clouds import CONSUMER, LocalCloud
 from .labs import Lab, code_of, network
@@ -58,7 +58,7 @@ def test_a_connection_is_kept(cloud: LocalCloud) -> None:
 def test_stop_closes_everything() -> None:
     """Idle connections are hung up, the port is free, and no thread is left."""
     before = threading.active_count()
-    aws = LocalAws(Clock(0)).start()
+    aws = LocalAws(AwsClock(0)).start()
     connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
     connection.request("GET", "/")
     with connection.getresponse() as answer:
@@ -76,7 +76,7 @@ def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
     cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
     old = signed(cloud)
     cloud.aws.stop()
-    with LocalAws(Clock(0)) as aws:
+    with LocalAws(AwsClock(0)) as aws:
         assert aws.inventory() == {}
         assert aws.token != cloud.aws.token
         again = LocalCloud(aws=aws)
@@ -86,7 +86,7 @@ def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
 def test_only_one_lives_in_a_process(cloud: LocalCloud) -> None:
     """A second one would empty the stores of the first."""
     with pytest.raises(RuntimeError, match="stop the other"):
-        LocalAws(Clock(0)).start()
+        LocalAws(AwsClock(0)).start()
     assert cloud.client("ec2").describe_vpcs()["Vpcs"]
 
 
@@ -137,7 +137,7 @@ def test_what_plab_asks_of_moto(cloud: LocalCloud) -> None:
         "InstanceTypeOfferings"
     ]
     zones = {zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
-    assert {each["Location"] for each in offered} <= zones
+    assert {offer["Location"] for offer in offered} <= zones
     for kind in ("x86_64", "arm64"):
         name = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{kind}"
         assert ssm.get_parameter(Name=name)["Parameter"]["Value"].startswith("ami-")

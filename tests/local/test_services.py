@@ -16,12 +16,12 @@ def find(ec2: Any, **filters: str) -> list[str]:
     """Ids of the services that pass the filters."""
     asked = [{"Name": name.replace("_", "-"), "Values": [v]} for name, v in filters.items()]
     answer = ec2.describe_vpc_endpoint_service_configurations(Filters=asked)
-    return [each["ServiceId"] for each in answer["ServiceConfigurations"]]
+    return [row["ServiceId"] for row in answer["ServiceConfigurations"]]
 
 
 def state(lab: Lab) -> str:
     """The state of the lab's service; "" when it is not found."""
-    found = [each for each in find(lab.ec2) if each == lab.service_id]
+    found = [found for found in find(lab.ec2) if found == lab.service_id]
     if not found:
         return ""
     answer = lab.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=found)
@@ -99,8 +99,8 @@ def test_principals_are_added_once_and_removed(lab: Lab) -> None:
 
     def told() -> list[str]:
         answer = lab.ec2.describe_vpc_endpoint_service_permissions(**asked)
-        assert all(each["PrincipalType"] == "Account" for each in answer["AllowedPrincipals"])
-        return sorted(each["Principal"] for each in answer["AllowedPrincipals"])
+        assert all(row["PrincipalType"] == "Account" for row in answer["AllowedPrincipals"])
+        return sorted(row["Principal"] for row in answer["AllowedPrincipals"])
 
     lab.cloud.until(told, sorted(names))
     lab.ec2.modify_vpc_endpoint_service_permissions(**asked, RemoveAllowedPrincipals=names[:1])
@@ -144,7 +144,7 @@ def test_the_catalogue_has_aws_services(lab: Lab) -> None:
     call = ec2.describe_vpc_endpoint_services
     assert code_of(call, ServiceNames=[name, "com.amazonaws.none"]) == "InvalidServiceName"
     pages = ec2.get_paginator("describe_vpc_endpoint_services")
-    names = [each for page in pages.paginate(PaginationConfig={"PageSize": 100}) for each in page["ServiceNames"]]
+    names = [name for page in pages.paginate(PaginationConfig={"PageSize": 100}) for name in page["ServiceNames"]]
     assert len(set(names)) > 100
     assert lab.service["ServiceName"] in names
 
@@ -155,7 +155,7 @@ def test_a_connection_holds_its_service(lab: Lab) -> None:
     endpoint = lab.connect()
     asked = {"ServiceIds": [lab.service_id, UNKNOWN]}
     answer = lab.ec2.delete_vpc_endpoint_service_configurations(**asked)
-    codes = {each["ResourceId"]: each["Error"]["Code"] for each in answer["Unsuccessful"]}
+    codes = {row["ResourceId"]: row["Error"]["Code"] for row in answer["Unsuccessful"]}
     assert codes[lab.service_id] == "ExistingVpcEndpointConnections"
     assert codes[UNKNOWN] in {"InvalidVpcEndpointService.NotFound", "InvalidVpcEndpointServiceId.NotFound"}
     lab.decide("reject", endpoint)

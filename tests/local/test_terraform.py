@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
 
 from .clouds import CONSUMER, Cloud, LocalCloud
@@ -61,7 +61,7 @@ class Terraform:
 @pytest.fixture
 def fast_cloud() -> Iterator[LocalCloud]:
     """A local AWS that is as much faster as Terraform is patient."""
-    with LocalAws(Clock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
+    with LocalAws(AwsClock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
         yield cloud
 
 
@@ -76,7 +76,7 @@ def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: 
     made = Terraform(tmp_path, environment(fast_cloud.aws))
     source = [f"-plugin-dir={PLUGINS}"] if PLUGINS else []
     code, said = made.run("init", *source, seconds=300)
-    if code and any(each in said for each in NO_PROVIDER):
+    if code and any(text in said for text in NO_PROVIDER):
         pytest.skip(f"terraform init cannot get the provider: {said}")
     assert code == 0, said
     return made
@@ -84,7 +84,7 @@ def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: 
 
 def environment(aws: LocalAws) -> dict[str, str]:
     """What `plab local start` prints, and of the machine's own all but what steers AWS or Terraform."""
-    kept = {name: each for name, each in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     return kept | {
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_ACCESS_KEY_ID": aws.access_key_id,
@@ -131,7 +131,7 @@ def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
             "Instances"
         ][0]
         assert "Association" not in found["NetworkInterfaces"][0]
-        assert [each["DeviceName"] for each in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
+        assert [mapping["DeviceName"] for mapping in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
 
 
 def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
@@ -153,7 +153,7 @@ def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
         row = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
         nic = ec2.describe_network_interfaces(NetworkInterfaceIds=[row["NetworkInterfaces"][0]["NetworkInterfaceId"]])
         return [
-            [each["GroupName"] for each in rows]
+            [group["GroupName"] for group in rows]
             for rows in (row["SecurityGroups"], nic["NetworkInterfaces"][0]["Groups"])
         ]
 
@@ -181,7 +181,7 @@ def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
         ec2.terminate_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])
     assert len(ec2.describe_network_interfaces()["NetworkInterfaces"]) == 3
     cloud.wait(30)
-    left = [each["NetworkInterfaceId"] for each in ec2.describe_network_interfaces()["NetworkInterfaces"]]
+    left = [interface["NetworkInterfaceId"] for interface in ec2.describe_network_interfaces()["NetworkInterfaces"]]
     assert own in left
     assert len(left) == 2
 

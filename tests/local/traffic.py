@@ -8,7 +8,7 @@ from typing import Any
 from privatelink_lab.local.network.link import Ended, NoTraffic
 from privatelink_lab.local.network.picture import Door, Picture
 from privatelink_lab.local.server.local_aws import LocalAws
-from privatelink_lab.local.traffic.plan import draw
+from privatelink_lab.local.traffic.plan import build_plan
 
 from .clouds import LocalCloud
 
@@ -53,14 +53,14 @@ def stand_in(aws: LocalAws) -> StandIn:
 def follow(aws: LocalAws) -> None:
     """What the ticker does by itself where packets flow."""
     with aws._lock:
-        aws._ticker._follow()
+        aws._sync.sync_once()
 
 
 def picture(aws: LocalAws) -> Picture:
     """What the network is asked to be now."""
     with aws._lock:
-        aws._ticker.settle()
-        return draw(aws._world)
+        aws._sync.run_due()
+        return build_plan(aws._world)
 
 
 def door_of(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
@@ -70,6 +70,6 @@ def door_of(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
     return picture(cloud.aws).doors[f"{interface} 80"]
 
 
-def node_doors(cloud: LocalCloud, vpc: str) -> dict[str, Door]:
+def node_ports(cloud: LocalCloud, vpc: str) -> dict[str, Door]:
     """The doors of the balancers of a VPC, by address."""
-    return {each.address: each for each in picture(cloud.aws).doors.values() if each.vpc == vpc}
+    return {port.address: port for port in picture(cloud.aws).doors.values() if port.vpc == vpc}

@@ -10,7 +10,7 @@ from conftest import config_of
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.api.clock import Clock
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.network.link import Traffic
 from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import State
@@ -50,7 +50,7 @@ def test_twenty_labs_leave_no_trace(traffic: Traffic) -> None:
     """Twenty times up and down, with packets: the page is served each time, and nothing stays of it."""
     own = Traffic().wait()
     assert isinstance(own, Traffic)
-    with LocalAws(Clock(speed=0), traffic=own) as aws:
+    with LocalAws(AwsClock(speed=0), traffic=own) as aws:
         before, account = None, account_on(aws)
         for cycle in range(CYCLES):
             lab = Lab(config_of(), State(lab="test"), lambda _: account, Hasty(), lambda _: None)

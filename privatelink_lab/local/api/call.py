@@ -13,8 +13,8 @@ from moto.core.utils import get_service_model
 from moto.ec2.responses import EC2Response
 
 from privatelink_lab.local.api.filters import page
-from privatelink_lab.local.api.responses import Refusal, Refused
-from privatelink_lab.local.api.world import World, once
+from privatelink_lab.local.api.responses import CallRefused, Refusal
+from privatelink_lab.local.api.world import World, make_once
 
 
 class Call(BaseResponse):
@@ -26,18 +26,18 @@ class Call(BaseResponse):
         """The answer of the action; raises Refused for an id that is too new to be known everywhere."""
         action = self._get_action()
         if action not in _BULK:
-            for each in named_ids(self.querystring):
-                if not self.world.is_due(each):
-                    raise Refused(unknown_to(str(self.service_name), each))
+            for resource_id in named_ids(self.querystring):
+                if not self.world.is_visible(resource_id):
+                    raise CallRefused(not_found(str(self.service_name), resource_id))
         return super().call_action()
 
     def serialized(self, action_result: ActionResult) -> Any:
         """The answer as HTTP; on its way, new ids are noted, and lists are cut to what may be seen."""
         result, action = action_result.result, self._get_action()
         if action.startswith(("Create", "Run")) and not isinstance(result, Exception):
-            for each in made_by(result):
-                if each.startswith(_SPREAD_LATE):
-                    self.world.spread(each)
+            for resource_id in ids_made_by(result):
+                if resource_id.startswith(_VISIBLE_LATER):
+                    self.world.hide_new(resource_id)
         if action.startswith("Describe") and isinstance(result, dict):
             try:
                 action_result = ActionResult(self._seen(action, result))
@@ -48,7 +48,7 @@ class Call(BaseResponse):
     def _seen(self, action: str, result: dict[str, Any]) -> dict[str, Any]:
         model = get_service_model(self.boto3_service_name).operation_model(action)
         seen = {name: self._visible(rows) if isinstance(rows, Sequence) else rows for name, rows in result.items()}
-        key = list_of(model)
+        key = paged_member(model)
         if self.service_name != "ec2" or not key or seen.get("NextToken"):
             return seen  # moto pages ELBv2 itself
         rows, token = page(self, seen.get(key) or [])
@@ -57,7 +57,7 @@ class Call(BaseResponse):
     def _visible(self, rows: Any) -> Any:
         if isinstance(rows, str):
             return rows
-        return [row for row in rows if all(self.world.is_due(each) for each in ids_of(row))]
+        return [row for row in rows if all(self.world.is_visible(resource_id) for resource_id in ids_of(row))]
 
 
 class Ec2Call(Call, EC2Response):
@@ -74,7 +74,7 @@ class Ec2Call(Call, EC2Response):
             made: Any = create().result
             return made[noun], [made[noun].id]
 
-        return ActionResult({noun: once(self.world, self, lambda ids: kept.get(ids[0]), make)})
+        return ActionResult({noun: make_once(self.world, self, lambda ids: kept.get(ids[0]), make)})
 
 
 _BULK = frozenset(
@@ -99,7 +99,7 @@ _NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "vpce-svc-": ("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
     "vpce-": ("InvalidVpcEndpointId.NotFound", "Vpc Endpoint"),
 }
-_SPREAD_LATE = (*_NOT_FOUND, "arn:")
+_VISIBLE_LATER = (*_NOT_FOUND, "arn:")
 _ELB_NOT_FOUND = {
     "^subnet-": "SubnetNotFound",
     "^sg-": "InvalidSecurityGroup",
@@ -118,30 +118,30 @@ def named_ids(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
             yield from values
 
 
-def unknown_to(service: str, what: str) -> Refusal:
+def not_found(service: str, what: str) -> Refusal:
     """How EC2 or ELBv2 says that it does not know an id or ARN."""
     if service != "ec2":
         code = next((code for word, code in _ELB_NOT_FOUND.items() if re.search(word, what)), "ValidationError")
         return Refusal(400, code, f"'{what}' was not found")
     if what.startswith("arn:"):
         return Refusal(400, "InvalidNetworkLoadBalancerArn.NotFound", f"The load balancer '{what}' does not exist")
-    prefix = max((each for each in _NOT_FOUND if what.startswith(each)), key=len)
+    prefix = max((start for start in _NOT_FOUND if what.startswith(start)), key=len)
     code, noun = _NOT_FOUND[prefix]
     return Refusal(400, code, f"The {noun} ID '{what}' does not exist")
 
 
-def made_by(result: Any) -> Iterator[str]:
+def ids_made_by(result: Any) -> Iterator[str]:
     """The ids or ARNs of the things that the answer of a create holds."""
     things = result.values() if isinstance(result, dict) else [result]
     for thing in things:
-        for each in thing if isinstance(thing, list | tuple) else [thing]:
-            yield from ids_of(each)
+        for row in thing if isinstance(thing, list | tuple) else [thing]:
+            yield from ids_of(row)
 
 
 def ids_of(thing: Any) -> Iterator[str]:
     """The id or ARN of one row: the instances' for a reservation."""
     if hasattr(thing, "instances"):
-        yield from (each.id for each in thing.instances)
+        yield from (instance.id for instance in thing.instances)
     elif isinstance(thing, dict):
         yield from filter(None, (thing.get(name) for name in ("VpcEndpointId", "ServiceId")))
     elif isinstance(thing, str):
@@ -152,7 +152,7 @@ def ids_of(thing: Any) -> Iterator[str]:
             yield found
 
 
-def list_of(model: OperationModel) -> str | None:
+def paged_member(model: OperationModel) -> str | None:
     """The member that NextToken cuts: the only list in the answer; None where there are no pages."""
     members = model.output_shape.members if model.output_shape else {}
     lists = [name for name, shape in members.items() if shape.type_name == "list"]

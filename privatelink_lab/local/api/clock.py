@@ -59,7 +59,7 @@ LASTING = frozenset({"instance_gone"})
 Action = Callable[[], None]
 
 
-class Clock:
+class AwsClock:
     """Seconds of AWS time, `speed` times faster than `wall`.
 
     Speed 0 means at once: every delay is 0, and `now` runs as the wall does. With `slow`,
@@ -83,10 +83,10 @@ class Clock:
         return DELAYS[name].slow if self.slow else DELAYS[name].usual
 
 
-class Agenda:
+class Scheduler:
     """What will happen, and when. Call it under the server's lock only."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: AwsClock) -> None:
         self.clock = clock
         self._due: list[tuple[float, int, Action]] = []
         self._order = itertools.count()
@@ -108,7 +108,7 @@ class Agenda:
         due = self.now() + seconds
         heapq.heappush(self._due, (due, next(self._order), action))
 
-    def settle(self) -> bool:
+    def run_due(self) -> bool:
         """Run all that is due, earliest first, and what that makes due; whether there was any.
 
         One that fails is logged: it must not take the request along that happens to come next.

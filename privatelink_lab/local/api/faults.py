@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
-from privatelink_lab.local.api.rate_limits import Buckets
-from privatelink_lab.local.api.responses import CUT, Answer, Refusal, Refused
+from privatelink_lab.local.api.rate_limits import RateLimits
+from privatelink_lab.local.api.responses import CUT, CallRefused, Refusal, Response
 
 _SOME_CALLS = frozenset({"action", "share", "times"})
 _SOME_TIMES = frozenset({"share", "times"})
@@ -34,7 +34,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """Kind of fault -> what can be said about it."""
 
-MEMORY = 1000  # answers kept for `stale`
+MAX_STALE = 1000  # answers kept for `stale`
 
 
 class InvalidFault(ValueError):
@@ -57,12 +57,12 @@ class Fault:
     status: int = 500
     code: str = "InternalError"
 
-    def said(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, Any]:
         """The fault as it is given: its kind, and what belongs to that kind."""
-        return {name: each for name, each in asdict(self).items() if name == "kind" or name in KINDS[self.kind]}
+        return {name: value for name, value in asdict(self).items() if name == "kind" or name in KINDS[self.kind]}
 
 
-_TYPES = {each.name: type(each.default) for each in fields(Fault) if each.name != "kind"}
+_TYPES = {field_.name: type(field_.default) for field_ in fields(Fault) if field_.name != "kind"}
 _LIMITS = {"share": (0.0, 1.0), "times": (0, 1_000_000), "seconds": (0.0, 86_400.0), "status": (400, 599)}
 
 
@@ -71,7 +71,7 @@ def read_fault(row: object) -> Fault:
     if not isinstance(row, dict) or str(row.get("kind")) not in KINDS:
         raise InvalidFault(f"a fault is an object with a kind, one of: {', '.join(KINDS)}")
     kind = str(row["kind"])
-    given = {name: _read_value(kind, name, each) for name, each in row.items() if name != "kind"}
+    given = {name: _read_value(kind, name, value) for name, value in row.items() if name != "kind"}
     return Fault(kind, **given)
 
 
@@ -102,41 +102,41 @@ class Faults:
         self._random = random.Random(seed)  # noqa: S311  # chance in a trial, no secret
         self._chosen: list[Fault] = []
         self._happened: dict[int, int] = {}
-        self._buckets = Buckets(now)
-        self._told: dict[tuple[str, ...], tuple[float, Answer]] = {}
+        self._buckets = RateLimits(now)
+        self._stale: dict[tuple[str, ...], tuple[float, Response]] = {}
 
     def choose(self, rows: object) -> None:
         """Switch on exactly these faults, given as a JSON list; raises InvalidFault and changes nothing."""
         if not isinstance(rows, list):
             raise InvalidFault("faults are a list")
         chosen = [read_fault(row) for row in rows]
-        self._chosen, self._happened, self._told = chosen, {}, {}
-        self._buckets = Buckets(self._now)
+        self._chosen, self._happened, self._stale = chosen, {}, {}
+        self._buckets = RateLimits(self._now)
 
-    def said(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[dict[str, Any]]:
         """The faults that are on, as `choose` takes them."""
-        return [each.said() for each in self._chosen]
+        return [fault.as_row() for fault in self._chosen]
 
-    def strike(self, kind: str, action: str = "") -> Fault | None:
+    def happens(self, kind: str, action: str = "") -> Fault | None:
         """The fault of that kind that happens now, if one does; counted as happened."""
         for number, fault in enumerate(self._chosen):
             if fault.kind != kind or not fnmatchcase(action, fault.action):
                 continue
-            worn = fault.times and self._happened.get(number, 0) >= fault.times
-            if not worn and self._random.random() < fault.share:
+            is_used_up = fault.times and self._happened.get(number, 0) >= fault.times
+            if not is_used_up and self._random.random() < fault.share:
                 self._happened[number] = self._happened.get(number, 0) + 1
                 return fault
         return None
 
     def seconds(self, kind: str) -> float:
         """How long a fault of that kind lasts, in seconds of AWS time; 0 when it is off."""
-        return max((each.seconds for each in self._chosen if each.kind == kind), default=0.0)
+        return max((fault.seconds for fault in self._chosen if fault.kind == kind), default=0.0)
 
-    def up_to(self, seconds: float) -> float:
+    def random_delay(self, seconds: float) -> float:
         """Some time between 0 and `seconds`; the same ones for the same seed."""
         return self._random.uniform(0, seconds)
 
-    def around(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Answer]) -> Answer:
+    def call(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Response]) -> Response:
         """The answer to one call, or what goes wrong instead; raises Refused.
 
         `where` is account, region and service.
@@ -144,31 +144,31 @@ class Faults:
         if not self._chosen:
             return call()
         self._refuse(where, action, body)
-        if self.strike("cut-before", action):
+        if self.happens("cut-before", action):
             return CUT
         answer = self._repeated(where, action, body, call)
-        return CUT if self.strike("cut-after", action) else answer
+        return CUT if self.happens("cut-after", action) else answer
 
     def _refuse(self, where: tuple[str, str, str], action: str, body: str) -> None:
-        has_bucket = any(each.kind == "buckets" for each in self._chosen)
+        has_bucket = any(fault.kind == "buckets" for fault in self._chosen)
         full = has_bucket and not self._buckets.take(where, action, body)
-        if full or self.strike("throttle", action):
-            raise Refused(_THROTTLES.get(where[2], _THROTTLE))
-        error = self.strike("error", action)
+        if full or self.happens("throttle", action):
+            raise CallRefused(_THROTTLES.get(where[2], _THROTTLE))
+        error = self.happens("error", action)
         if error:
-            raise Refused(Refusal(error.status, error.code, f"A fault that was asked for: {action}."))
+            raise CallRefused(Refusal(error.status, error.code, f"A fault that was asked for: {action}."))
 
-    def _repeated(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Answer]) -> Answer:
-        stale = self.strike("stale", action) if action.startswith("Describe") else None
+    def _repeated(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Response]) -> Response:
+        stale = self.happens("stale", action) if action.startswith("Describe") else None
         if stale is None:
             return call()
         key = (*where, action, body)
-        since, answer = self._told.get(key, (float("-inf"), CUT))
+        since, answer = self._stale.get(key, (float("-inf"), CUT))
         if self._now() - since >= stale.seconds:
             since, answer = self._now(), call()
-        if len(self._told) >= MEMORY:
-            self._told.clear()
-        self._told[key] = (since, answer)
+        if len(self._stale) >= MAX_STALE:
+            self._stale.clear()
+        self._stale[key] = (since, answer)
         return answer
 
 

@@ -14,13 +14,13 @@ Fields = Mapping[str, str | Sequence[str]]
 SMALLEST_PAGE, PAGE = 5, 1000
 
 
-def wanted(request: BaseResponse) -> dict[str, list[str]]:
+def requested_filters(request: BaseResponse) -> dict[str, list[str]]:
     """The filters of a request: name -> accepted values. EC2 says Filter or Filters."""
     given = request._get_param("Filters", []) or request._get_param("Filter", [])
-    return {each.get("Name", ""): list(each.get("Values", [])) for each in given}
+    return {row.get("Name", ""): list(row.get("Values", [])) for row in given}
 
 
-def passes(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
+def matches(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
     """Whether every filter accepts one value of its field; `*` and `?` are wildcards.
 
     Raises `InvalidFilter` for a name that `fields` lacks; a tag that is not there passes nothing.
@@ -41,7 +41,7 @@ def tag_fields(tags: Mapping[str, str]) -> dict[str, str | Sequence[str]]:
     return named | {"tag-key": list(tags), "tag-value": list(tags.values())}
 
 
-def as_tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags as an answer carries them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 
-class Bucket(NamedTuple):
+class TokenBucket(NamedTuple):
     """How many calls may come at once, and how many more per second of AWS time."""
 
     name: str
@@ -23,7 +23,7 @@ def _is_unfiltered(body: str) -> bool:
 
 
 _LISTS = tuple(
-    f"Describe{each}" for each in ("Instances", "InstanceStatus", "NetworkInterfaces", "SecurityGroups", "Volumes")
+    f"Describe{noun}" for noun in ("Instances", "InstanceStatus", "NetworkInterfaces", "SecurityGroups", "Volumes")
 )
 _ENDPOINTS = ("CreateVpcEndpoint", "ModifyVpcEndpoint", "DeleteVpcEndpoints")
 _SERVICES = (
@@ -34,27 +34,27 @@ _SERVICES = (
 )
 _SLOW_ONES = ("TerminateInstances", "CreateNetworkInterface", "DeleteNetworkInterface")
 BUCKETS = (
-    Bucket("endpoints", "ec2", _ENDPOINTS, 4, 0.3),
-    Bucket("services", "ec2", _SERVICES, 10, 1),
-    Bucket("launches", "ec2", ("RunInstances", "StartInstances"), 5, 2),
-    Bucket("terminations", "ec2", _SLOW_ONES, 100, 5),
-    Bucket("tags", "ec2", ("CreateTags", "DeleteTags"), 100, 10),
-    Bucket("whole lists", "ec2", _LISTS, 50, 10, _is_unfiltered),
-    Bucket("reads", "ec2", ("Describe*", "Get*"), 100, 20),
-    Bucket("rules", "ec2", ("AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"), 50, 5),
-    Bucket("changes", "ec2", ("*",), 50, 5),
-    Bucket("balancers", "elasticloadbalancing", ("CreateLoadBalancer", "SetSubnets"), 10, 0.2),
-    Bucket("targets", "elasticloadbalancing", ("RegisterTargets", "DeregisterTargets"), 20, 4),
-    Bucket("elb reads", "elasticloadbalancing", ("Describe*",), 40, 10),
-    Bucket("elb changes", "elasticloadbalancing", ("*",), 20, 3),
+    TokenBucket("endpoints", "ec2", _ENDPOINTS, 4, 0.3),
+    TokenBucket("services", "ec2", _SERVICES, 10, 1),
+    TokenBucket("launches", "ec2", ("RunInstances", "StartInstances"), 5, 2),
+    TokenBucket("terminations", "ec2", _SLOW_ONES, 100, 5),
+    TokenBucket("tags", "ec2", ("CreateTags", "DeleteTags"), 100, 10),
+    TokenBucket("whole lists", "ec2", _LISTS, 50, 10, _is_unfiltered),
+    TokenBucket("reads", "ec2", ("Describe*", "Get*"), 100, 20),
+    TokenBucket("rules", "ec2", ("AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"), 50, 5),
+    TokenBucket("changes", "ec2", ("*",), 50, 5),
+    TokenBucket("balancers", "elasticloadbalancing", ("CreateLoadBalancer", "SetSubnets"), 10, 0.2),
+    TokenBucket("targets", "elasticloadbalancing", ("RegisterTargets", "DeregisterTargets"), 20, 4),
+    TokenBucket("elb reads", "elasticloadbalancing", ("Describe*",), 40, 10),
+    TokenBucket("elb changes", "elasticloadbalancing", ("*",), 20, 3),
 )
 """Facts sheet section 7; the first that fits is the one that counts."""
 
-ALL_OF_ELB = Bucket("elb", "elasticloadbalancing", ("*",), 40, 10)
+ALL_OF_ELB = TokenBucket("elb", "elasticloadbalancing", ("*",), 40, 10)
 """ELBv2 counts all actions of an account together as well."""
 
 
-class Buckets:
+class RateLimits:
     """How full each bucket is; a call that finds one empty must not go through."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -66,7 +66,7 @@ class Buckets:
         taken = [self._take(where, bucket) for bucket in buckets_of(where[2], action, body)]
         return all(taken)
 
-    def _take(self, where: tuple[str, str, str], bucket: Bucket) -> bool:
+    def _take(self, where: tuple[str, str, str], bucket: TokenBucket) -> bool:
         now = self._now()
         left, since = self._left.get((*where, bucket.name), (bucket.size, now))
         left = min(bucket.size, left + (now - since) * bucket.refill)
@@ -75,12 +75,12 @@ class Buckets:
         return passes
 
 
-def buckets_of(service: str, action: str, body: str) -> Iterator[Bucket]:
+def buckets_of(service: str, action: str, body: str) -> Iterator[TokenBucket]:
     """The buckets that a call takes a token from."""
     for bucket in BUCKETS:
         if (
             bucket.service == service
-            and any(fnmatchcase(action, each) for each in bucket.actions)
+            and any(fnmatchcase(action, pattern) for pattern in bucket.actions)
             and bucket.when(body)
         ):
             yield bucket

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One HTTP response; `close` ends the connection after it."""
 
     status: int
@@ -20,7 +20,7 @@ class Answer:
     close: bool = False
 
 
-CUT = Answer(0, {}, b"", close=True)
+CUT = Response(0, {}, b"", close=True)
 """No answer at all: the connection ends."""
 
 
@@ -33,7 +33,7 @@ class Refusal:
     message: str
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that is answered with a refusal."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -41,7 +41,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-def error_answer(refusal: Refusal, service: str, *, close: bool = False) -> Answer:
+def error_response(refusal: Refusal, service: str, *, close: bool = False) -> Response:
     """A refusal in the protocol of a service, with a request id of its own."""
     request_id = str(uuid.uuid4())
     code, message = escape(refusal.code), escape(refusal.message)
@@ -62,15 +62,15 @@ def error_answer(refusal: Refusal, service: str, *, close: bool = False) -> Answ
             "</ErrorResponse>"
         )
     headers = {"Content-Type": kind, "x-amzn-RequestId": request_id}
-    return Answer(refusal.status, headers, body.encode(), close)
+    return Response(refusal.status, headers, body.encode(), close)
 
 
-def json_answer(data: Mapping[str, object]) -> Answer:
+def json_response(data: Mapping[str, object]) -> Response:
     """A plain JSON document."""
     headers = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4())}
-    return Answer(200, headers, json.dumps(data).encode())
+    return Response(200, headers, json.dumps(data).encode())
 
 
-def refusal(resource_id: str, code: str, message: str) -> dict[str, Any]:
+def unsuccessful_item(resource_id: str, code: str, message: str) -> dict[str, Any]:
     """One item of `Unsuccessful`."""
     return {"ResourceId": resource_id, "Error": {"Code": code, "Message": message}}

@@ -62,17 +62,19 @@ class QuickBackend(EC2Backend):
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
         """As moto's; at once for the question that it asks itself most, the tags of given ids."""
         ids = (filters or {}).get("resource-id", [])
-        if list(filters or {}) != ["resource-id"] or any("*" in each or "?" in each for each in ids):
+        if list(filters or {}) != ["resource-id"] or any(
+            "*" in resource_id or "?" in resource_id for resource_id in ids
+        ):
             return super().describe_tags(filters)
         return [
             {
-                "resource_id": each,
+                "resource_id": resource_id,
                 "key": key,
                 "value": value,
-                "resource_type": EC2_PREFIX_TO_RESOURCE.get(get_prefix(each), ""),
+                "resource_type": EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource_id), ""),
             }
-            for each in ids
-            for key, value in self.tags.get(each, {}).items()
+            for resource_id in ids
+            for key, value in self.tags.get(resource_id, {}).items()
         ]
 
     def describe_images(self, *args: Any, **kwargs: Any) -> list[Ami]:
@@ -85,10 +87,10 @@ class QuickBackend(EC2Backend):
     def run_instances(self, *args: Any, **kwargs: Any) -> Any:
         """As moto's, with instances of ours."""
         reservation: Any = super().run_instances(*args, **kwargs)
-        for each in reservation.instances:
-            each.__class__ = Instance
+        for instance in reservation.instances:
+            instance.__class__ = Instance
             if "block_device_mappings" not in kwargs:
-                each.name_root()
+                instance.name_root()
         return reservation
 
     def create_network_interface(self, *args: Any, **kwargs: Any) -> Any:
@@ -135,10 +137,10 @@ def ec2_everywhere() -> Iterator[Any]:
 def find_instance(instance_id: str) -> Any:
     """The instance of that id in any account and region; None without one."""
     found = (backend.get_instance_by_id(instance_id) for backend in ec2_everywhere())
-    return next((each for each in found if each), None)
+    return next((instance for instance in found if instance), None)
 
 
 def find_subnet(subnet_id: str) -> Any:
     """The subnet of that id in any account and region; None without one."""
-    subnets = (each for backend in ec2_everywhere() for each in all_subnets(backend))
-    return next((each for each in subnets if each.id == subnet_id), None)
+    subnets = (subnet for backend in ec2_everywhere() for subnet in all_subnets(backend))
+    return next((subnet for subnet in subnets if subnet.id == subnet_id), None)

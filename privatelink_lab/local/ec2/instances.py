@@ -19,9 +19,9 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, Reservation
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.world import once
+from privatelink_lab.local.api.world import make_once
 from privatelink_lab.local.ec2 import instance_states
-from privatelink_lab.local.ec2.interfaces import require_room
+from privatelink_lab.local.ec2.interfaces import require_free_addresses
 from privatelink_lab.local.ec2.security_groups import find_group
 
 
@@ -44,7 +44,7 @@ class Instances(Ec2Call):
 
         A token whose instances have ended answers `IdempotentInstanceTerminated`.
         """
-        return ActionResult(once(self.world, self, self._reservation_of, self._run))
+        return ActionResult(make_once(self.world, self, self._reservation_of, self._run))
 
     def start_instances(self) -> ActionResult:
         """Stopped instances become `pending`; the others stay as they are."""
@@ -72,7 +72,7 @@ class Instances(Ec2Call):
         rows = []
         for instance in chosen:
             before = instance.state
-            instance_states.end(self.world, instance)
+            instance_states.terminate(self.world, instance)
             rows.append(change(instance, before))
         return ActionResult({"TerminatingInstances": rows})
 
@@ -86,7 +86,7 @@ class Instances(Ec2Call):
         if latest and INSTANCE_TYPES[instance.instance_type].get("Hypervisor") != "nitro":
             text = f"The instance type {instance.instance_type} has no serial console that can be read at any time."
             raise EC2ClientError("UnsupportedOperation", text)
-        output = instance_states.console_of(self.world, instance, latest=bool(latest))
+        output = instance_states.console_output(self.world, instance, latest=bool(latest))
         encoded = base64.b64encode(output).decode() or None
         return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": encoded})
 
@@ -115,7 +115,7 @@ class Instances(Ec2Call):
     def _check_place(self, subnet: Any, kind: str) -> None:
         backend, zone = self.ec2_backend, subnet.availability_zone
         offered = backend.describe_instance_type_offerings("availability-zone", {"instance-type": [kind]})
-        if zone not in {each["Location"] for each in offered}:
+        if zone not in {offer["Location"] for offer in offered}:
             text = f"The instance type {kind} is not supported in the Availability Zone {zone}."
             raise EC2ClientError("Unsupported", text)
         for group_id in self._get_param("SecurityGroupIds", []):
@@ -123,13 +123,13 @@ class Instances(Ec2Call):
                 text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
                 raise EC2ClientError("InvalidParameter", text)
         if not self._get_param("PrivateIpAddress"):  # or the launch would fail half-way
-            require_room(subnet, int(self._get_param("MaxCount", 1)))
+            require_free_addresses(subnet, int(self._get_param("MaxCount", 1)))
 
     def _reservation_of(self, ids: list[str]) -> Reservation | None:
         found = self.ec2_backend.describe_instances({"instance-id": ids})
         if not found:
             return None
-        if all(each.state in {"shutting-down", "terminated"} for each in found[0].instances):
+        if all(instance.state in {"shutting-down", "terminated"} for instance in found[0].instances):
             raise EC2ClientError(
                 "IdempotentInstanceTerminated",
                 "The client token belongs to an instance that has been terminated.",
@@ -145,18 +145,18 @@ class Instances(Ec2Call):
     def _change(self, source: str, between: str) -> list[dict[str, Any]]:
         """Rows for all chosen instances, or a refusal of the whole call."""
         chosen, rows = self._chosen(), []
-        refuse_states(chosen, {source, between, instance_states.BETWEEN[between][0]})
+        refuse_states(chosen, {source, between, instance_states.TRANSITIONS[between][0]})
         for instance in chosen:
             before = instance.state
             if before == source:
-                instance_states.go(self.world, instance, between)
+                instance_states.start_or_stop(self.world, instance, between)
             rows.append(change(instance, before))
         return rows
 
 
 def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
     """Let the interfaces that the launch made go with the instance, unless it said no; moto keeps them."""
-    given = {int(each["DeviceIndex"]): each for each in asked}
+    given = {int(interface["DeviceIndex"]): interface for interface in asked}
     for index, interface in instance.nics.items():
         wish = given.get(index, {})
         if not wish.get("NetworkInterfaceId"):

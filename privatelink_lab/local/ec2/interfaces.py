@@ -113,7 +113,7 @@ def free_address(subnet: Any, holder: Any) -> str:
         raise EC2ClientError("InsufficientFreeAddressesInSubnet", text) from error
 
 
-def require_room(subnet: Any, count: int = 1) -> None:
+def require_free_addresses(subnet: Any, count: int = 1) -> None:
     """Raise `InsufficientFreeAddressesInSubnet` unless the subnet has so many free addresses."""
     taken: list[str] = []
     try:
@@ -123,7 +123,9 @@ def require_room(subnet: Any, count: int = 1) -> None:
             subnet.del_subnet_ip(address)
 
 
-def place(backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], description: str) -> ManagedInterface:
+def create_managed_interface(
+    backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], description: str
+) -> ManagedInterface:
     """A new interface of AWS's in a subnet."""
     interface = ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
         backend, subnet, kind=kind, groups=groups, description=description
@@ -132,7 +134,7 @@ def place(backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], descri
     return interface
 
 
-def remove(backend: Any, interface_id: str) -> None:
+def delete_managed_interface(backend: Any, interface_id: str) -> None:
     """Take an interface of AWS's away, and give its address back."""
     interface = backend.enis.get(interface_id)
     if interface is not None:
@@ -141,9 +143,9 @@ def remove(backend: Any, interface_id: str) -> None:
 
 def interfaces_in(backend: Any, subnet_id: str) -> Iterator[Any]:
     """The interfaces that live in a subnet, whoever made them."""
-    return (each for each in backend.enis.values() if each.subnet.id == subnet_id)
+    return (interface for interface in backend.enis.values() if interface.subnet.id == subnet_id)
 
 
 def nodes_of(backend: Any, balancer: Any) -> list[Any]:
     """The interfaces of a balancer, one per zone."""
-    return [each for each in backend.enis.values() if each.description == f"ELB {balancer.slug}"]
+    return [interface for interface in backend.enis.values() if interface.description == f"ELB {balancer.arn_suffix}"]

@@ -26,7 +26,7 @@ class SecurityGroups(Ec2Call):
         if name.lower() == "default":
             text = "Cannot use reserved security group name: default"
             raise EC2ClientError("InvalidGroup.Reserved", text)
-        if any(each.name.lower() == name.lower() for each in self.ec2_backend.groups.get(vpc_id, {}).values()):
+        if any(group.name.lower() == name.lower() for group in self.ec2_backend.groups.get(vpc_id, {}).values()):
             text = f"The security group '{name}' already exists for VPC '{vpc_id}'"
             raise EC2ClientError("InvalidGroup.Duplicate", text)
         return super().create_security_group()
@@ -69,7 +69,7 @@ def admitted(backend: Any, groups: Iterable[Any], port: int) -> list[IPv4Network
 
 def admits(networks: Iterable[IPv4Network], address: str) -> bool:
     """Whether an address is in one of the networks."""
-    return any(IPv4Address(address) in each for each in networks)
+    return any(IPv4Address(address) in network for network in networks)
 
 
 def common(some: Sequence[IPv4Network], others: Sequence[IPv4Network]) -> list[IPv4Network]:
@@ -95,7 +95,7 @@ def find_group(backend: Any, group_id: str) -> Any:
 
 def interfaces_with(backend: Any, group_id: str) -> Iterator[Any]:
     """The interfaces that a security group is attached to."""
-    return (each for each in backend.enis.values() if group_id in {group.id for group in each.group_set})
+    return (interface for interface in backend.enis.values() if group_id in {group.id for group in interface.group_set})
 
 
 def _is_about(rule: Any, port: int) -> bool:

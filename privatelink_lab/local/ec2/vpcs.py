@@ -17,10 +17,14 @@ class Vpcs(Ec2Call):
         """Nothing; subnets, own groups, interfaces and endpoints hold a VPC. moto knows of subnets only."""
         backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
         holders = [
-            *(each.id for each in backend.groups.get(vpc_id, {}).values() if not each.is_default),
-            *(each.id for each in backend.vpc_end_points.values() if each.vpc_id == vpc_id and is_alive(each)),
-            *(each.id for each in backend.enis.values() if each.vpc_id == vpc_id),
-            *(each.id for each in backend.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id),
+            *(group.id for group in backend.groups.get(vpc_id, {}).values() if not group.is_default),
+            *(
+                endpoint.id
+                for endpoint in backend.vpc_end_points.values()
+                if endpoint.vpc_id == vpc_id and is_alive(endpoint)
+            ),
+            *(interface.id for interface in backend.enis.values() if interface.vpc_id == vpc_id),
+            *(gateway.id for gateway in backend.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id),
         ]
         if holders:
             raise dependency_violation("vpc", vpc_id)

@@ -10,8 +10,8 @@ from moto.elbv2.exceptions import LoadBalancerNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
 from privatelink_lab.local.api.call import Call
-from privatelink_lab.local.api.world import World
-from privatelink_lab.local.elbv2.forwarding import balancers_of, is_leaving
+from privatelink_lab.local.api.world import Wait, World
+from privatelink_lab.local.elbv2.forwarding import balancers_of, is_deleted
 
 
 class ElbCall(Call, ELBV2Response):
@@ -26,22 +26,22 @@ class ElbCall(Call, ELBV2Response):
         """The EC2 backend of the caller's account and region."""
         return ec2_backends[self.current_account][self.region]
 
-    def named(self, things: Iterable[Any]) -> Any:
+    def find_named(self, things: Iterable[Any]) -> Any:
         """The one of them that has the name in the request; None without one."""
         name = self._get_param("Name")
-        return next((each for each in things if each.name == name), None)
+        return next((thing for thing in things if thing.name == name), None)
 
     def balancer(self) -> Any:
         """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
         balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
-        if balancer is None or is_leaving(self.world, balancer):
+        if balancer is None or is_deleted(self.world, balancer):
             raise LoadBalancerNotFoundError
         return balancer
 
-    def unlink(self) -> None:
+    def release_target_groups(self) -> None:
         """Take gone listeners' balancers out of the target groups, which stay locked for a moment; moto never does."""
         for group in self.elbv2_backend.target_groups.values():
             serving = balancers_of(self.elbv2_backend, group.arn)
             if serving != group.load_balancer_arns:
-                self.world.put_off(self.world.agenda.clock.delay("group_unlocked"), group.arn, "lock")
+                self.world.put_off(self.world.scheduler.clock.delay("group_unlocked"), Wait.UNLOCKED, group.arn)
             group.load_balancer_arns = serving

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from privatelink_lab.local.api.world import World
+from privatelink_lab.local.api.world import Fact, World
 
 
-def is_leaving(world: World, balancer: Any) -> bool:
+def is_deleted(world: World, balancer: Any) -> bool:
     """Whether a balancer was deleted and is still listed."""
-    return ("leaving", balancer.arn) in world.since
+    return world.is_true(Fact.BALANCER_DELETED, balancer.arn)
 
 
 def balancers_of(backend: Any, group_arn: str) -> list[str]:
@@ -18,19 +18,19 @@ def balancers_of(backend: Any, group_arn: str) -> list[str]:
     return [
         balancer.arn
         for balancer in backend.load_balancers.values()
-        if any(forwards(each, group_arn) for each in balancer.listeners.values())
+        if any(forwards(listener, group_arn) for listener in balancer.listeners.values())
     ]
 
 
 def forwards(listener: Any, group_arn: str) -> bool:
     """Whether a listener's default action sends traffic to a target group."""
-    return group_arn in groups_of([action.data for action in listener.default_actions])
+    return group_arn in target_groups_of([action.data for action in listener.default_actions])
 
 
-def groups_of(actions: Iterable[dict[str, Any]]) -> set[str]:
+def target_groups_of(actions: Iterable[dict[str, Any]]) -> set[str]:
     """The ARNs of the target groups that actions forward to."""
     found = set()
     for action in actions:
         weighted = action.get("ForwardConfig", {}).get("TargetGroups", [])
-        found |= {action.get("TargetGroupArn"), *(each["TargetGroupArn"] for each in weighted)}
-    return {each for each in found if each}
+        found |= {action.get("TargetGroupArn"), *(weighted_group["TargetGroupArn"] for weighted_group in weighted)}
+    return {arn for arn in found if arn}

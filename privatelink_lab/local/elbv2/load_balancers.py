@@ -17,16 +17,21 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeLoadBalancer
 
-from privatelink_lab.local.api.world import settings_of
-from privatelink_lab.local.ec2.interfaces import nodes_of, place, remove, require_room
+from privatelink_lab.local.api.world import Fact, settings_of
+from privatelink_lab.local.ec2.interfaces import (
+    create_managed_interface,
+    delete_managed_interface,
+    nodes_of,
+    require_free_addresses,
+)
 from privatelink_lab.local.elbv2.call import ElbCall
-from privatelink_lab.local.elbv2.forwarding import is_leaving
+from privatelink_lab.local.elbv2.forwarding import is_deleted
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 _ENFORCE = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
 
 
-class Balancer(FakeLoadBalancer):
+class LoadBalancer(FakeLoadBalancer):
     """A load balancer that is not activated by a look at it, and whose groups may ignore PrivateLink."""
 
     enforcement = "on"
@@ -40,12 +45,12 @@ class Balancer(FakeLoadBalancer):
         """Called by moto in every describe. Here time does it."""
 
     @property
-    def slug(self) -> str:
+    def arn_suffix(self) -> str:
         """`net/NAME/NUMBER`: the end of its ARN, and what its interfaces are described by."""
         return str(self.arn.partition(":loadbalancer/")[2])
 
 
-class Balancers(ElbCall):
+class LoadBalancers(ElbCall):
     """Create, describe, change and delete load balancers."""
 
     def create_load_balancer(self) -> ActionResult:
@@ -54,18 +59,22 @@ class Balancers(ElbCall):
         ELBv2 has no client token: other settings under a name in use are
         `DuplicateLoadBalancerName`.
         """
-        living = [each for each in self.elbv2_backend.load_balancers.values() if not is_leaving(self.world, each)]
-        found = self.named(living)
+        living = [
+            balancer for balancer in self.elbv2_backend.load_balancers.values() if not is_deleted(self.world, balancer)
+        ]
+        found = self.find_named(living)
         if found is None:
             found = self._make()
-        elif self.world.asked[found.arn] != settings_of(self):
+        elif self.world.settings[found.arn] != settings_of(self):
             raise DuplicateLoadBalancerName
         return ActionResult({"LoadBalancers": [found]})
 
     def describe_load_balancers(self) -> ActionResult:
         """Those that were asked for; one missing name or ARN is `LoadBalancerNotFound` for the whole."""
-        known = [each for each in self.elbv2_backend.load_balancers.values() if self.world.is_due(each.arn)]
-        names = {each.name for each in known} | {each.arn for each in known}
+        known = [
+            balancer for balancer in self.elbv2_backend.load_balancers.values() if self.world.is_visible(balancer.arn)
+        ]
+        names = {balancer.name for balancer in known} | {balancer.arn for balancer in known}
         asked = {*self._get_param("Names", []), *self._get_param("LoadBalancerArns", [])}
         if asked - names:  # moto forgives all missing ones but the first
             raise LoadBalancerNotFoundError
@@ -77,12 +86,12 @@ class Balancers(ElbCall):
         if balancer.type != "network":
             return super().set_subnets()
         wanted = self._subnets()
-        before = {each.id for each in balancer.subnets}
-        if not before <= {each.id for each in wanted}:
+        before = {subnet.id for subnet in balancer.subnets}
+        if not before <= {subnet.id for subnet in wanted}:
             raise ELBClientError(
                 "InvalidConfigurationRequest", "A subnet cannot be removed from a Network Load Balancer"
             )
-        self._place(balancer, [each for each in wanted if each.id not in before])
+        self._place(balancer, [subnet for subnet in wanted if subnet.id not in before])
         balancer.subnets = wanted
         return ActionResult({"AvailabilityZones": balancer.availability_zones})
 
@@ -94,7 +103,7 @@ class Balancers(ElbCall):
             raise ELBClientError("InvalidConfigurationRequest", text)
         super().set_security_groups()
         balancer.enforcement = self._get_param(_ENFORCE) or balancer.enforcement
-        groups = [self.ec2.get_security_group_from_id(each) for each in balancer.security_groups]
+        groups = [self.ec2.get_security_group_from_id(group_id) for group_id in balancer.security_groups]
         for interface in nodes_of(self.ec2, balancer):
             interface._group_set = groups
         return ActionResult({"SecurityGroupIds": balancer.security_groups, _ENFORCE: balancer.enforcement})
@@ -103,14 +112,14 @@ class Balancers(ElbCall):
         """Nothing; `ResourceInUse` while an endpoint service holds the balancer. It is listed for a moment more."""
         arn = self._get_param("LoadBalancerArn")
         balancer = self.elbv2_backend.load_balancers.get(arn)
-        if balancer is None or is_leaving(self.world, balancer):
+        if balancer is None or is_deleted(self.world, balancer):
             return ActionResult({})
         if balancer.attrs.get("deletion_protection.enabled") == "true":
             raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' has deletion protection enabled")
-        if any(arn in each.network_load_balancer_arns for each in self.ec2.configurations.values()):
+        if any(arn in service.network_load_balancer_arns for service in self.ec2.configurations.values()):
             raise ResourceInUseError(f"Load balancer '{arn}' is currently associated with another service")
-        self.world.note("leaving", arn)
-        self.world.agenda.after("balancer_deleted", lambda: self._vanish(balancer))
+        self.world.record(Fact.BALANCER_DELETED, arn)
+        self.world.scheduler.after("balancer_deleted", lambda: self._vanish(balancer))
         return ActionResult({})
 
     def _make(self) -> FakeLoadBalancer:
@@ -126,12 +135,12 @@ class Balancers(ElbCall):
                 raise ELBClientError("InvalidSecurityGroup", f"Security group {group_id} does not exist")
         made: Any = super().create_load_balancer().result
         balancer: FakeLoadBalancer = made["LoadBalancers"][0]
-        balancer.__class__ = Balancer  # type: ignore[type-abstract]  # moto's own are as abstract
+        balancer.__class__ = LoadBalancer  # type: ignore[type-abstract]  # moto's own are as abstract
         if is_network:
             self._make_network(balancer)
             self._place(balancer, subnets)
-        self.world.asked[balancer.arn] = settings_of(self)
-        self.world.agenda.after("balancer_active", lambda: self._activate(balancer))
+        self.world.settings[balancer.arn] = settings_of(self)
+        self.world.scheduler.after("balancer_active", lambda: self._activate(balancer))
         return balancer
 
     def _make_network(self, balancer: Any) -> None:
@@ -146,18 +155,18 @@ class Balancers(ElbCall):
 
     def _subnets(self) -> list[Any]:
         """The subnets of the request; each must exist, have its own zone, and have a free address."""
-        mappings = [each["SubnetId"] for each in self._get_param("SubnetMappings", [])]
+        mappings = [mapping["SubnetId"] for mapping in self._get_param("SubnetMappings", [])]
         ids = [*self._get_param("Subnets", []), *mappings]
         try:
-            subnets = [self.ec2.get_subnet(each) for each in ids]
+            subnets = [self.ec2.get_subnet(subnet_id) for subnet_id in ids]
         except InvalidSubnetIdError as error:
             raise SubnetNotFoundError from error
-        if len({each.availability_zone for each in subnets}) < len(subnets):
+        if len({found.availability_zone for found in subnets}) < len(subnets):
             text = "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
             raise ELBClientError("InvalidConfigurationRequest", text)
         for subnet in subnets:
             try:
-                require_room(subnet)
+                require_free_addresses(subnet)
             except EC2ClientError as error:
                 raise ELBClientError("InvalidSubnet", f"Not enough IP space available in {subnet.id}") from error
         return subnets
@@ -165,23 +174,25 @@ class Balancers(ElbCall):
     def _place(self, balancer: Any, subnets: Sequence[Any]) -> None:
         groups = balancer.security_groups or []
         for subnet in subnets:
-            described = f"ELB {balancer.slug}"
-            place(self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described)
+            described = f"ELB {balancer.arn_suffix}"
+            create_managed_interface(
+                self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described
+            )
 
     def _activate(self, balancer: Any) -> None:
-        failed = self.world.faults.strike("balancer-fails")
+        failed = self.world.faults.happens("balancer-fails")
         balancer.state = "failed" if failed else "active"
         if not failed:
-            self.world.note("active", balancer.arn)
+            self.world.record(Fact.BALANCER_ACTIVE, balancer.arn)
 
     def _vanish(self, balancer: Any) -> None:
         """It is not found from now on; its target groups and its interfaces need a little longer."""
-        ec2, interfaces = self.ec2, [each.id for each in nodes_of(self.ec2, balancer)]
+        ec2, interfaces = self.ec2, [node.id for node in nodes_of(self.ec2, balancer)]
 
         def leave() -> None:
             for interface_id in interfaces:
-                remove(ec2, interface_id)
+                delete_managed_interface(ec2, interface_id)
 
         self.elbv2_backend.delete_load_balancer(balancer.arn)
-        self.unlink()
-        self.world.agenda.after("interfaces_gone", leave)
+        self.release_target_groups()
+        self.world.scheduler.after("interfaces_gone", leave)

@@ -14,33 +14,33 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from privatelink_lab.local.api.world import settings_of
+from privatelink_lab.local.api.world import Fact, Wait, settings_of
 from privatelink_lab.local.elbv2.call import ElbCall
-from privatelink_lab.local.elbv2.target_health import verdict
+from privatelink_lab.local.elbv2.target_health import target_health
 
 _NETWORK = frozenset({"TCP", "UDP", "TCP_UDP", "TLS"})
 """The protocols of target groups of network load balancers."""
 
 
-class Targets(ElbCall):
+class TargetGroups(ElbCall):
     """Target groups that are idempotent by name, and targets that need time and a listener to be healthy."""
 
     def create_target_group(self) -> ActionResult:
         """The target group; as with balancers, the same settings give the same one again."""
-        found = self.named(self.elbv2_backend.target_groups.values())
+        found = self.find_named(self.elbv2_backend.target_groups.values())
         if found is None:
             made: Any = super().create_target_group().result
             found = made["TargetGroups"][0]
             if found.protocol in _NETWORK and found.health_check_protocol != "TCP" and not self._get_param("Matcher"):
                 found.matcher = {"HttpCode": "200-399"}  # moto has the application balancers' 200
-            self.world.asked[found.arn] = settings_of(self)
-        elif self.world.asked[found.arn] != settings_of(self):
+            self.world.settings[found.arn] = settings_of(self)
+        elif self.world.settings[found.arn] != settings_of(self):
             raise DuplicateTargetGroupName
         return ActionResult({"TargetGroups": [found]})
 
     def describe_target_groups(self) -> ActionResult:
         """Those that were asked for; a name that is not known yet is `TargetGroupNotFound`."""
-        names = {each.name for each in self.elbv2_backend.target_groups.values() if self.world.is_due(each.arn)}
+        names = {group.name for group in self.elbv2_backend.target_groups.values() if self.world.is_visible(group.arn)}
         if set(self._get_param("Names", [])) - names:
             raise TargetGroupNotFoundError
         return super().describe_target_groups()
@@ -48,7 +48,7 @@ class Targets(ElbCall):
     def delete_target_group(self) -> ActionResult:
         """Nothing; a listener holds its group, and for a moment so does one that has gone."""
         arn = self._get_param("TargetGroupArn")
-        if not self.world.is_due(arn, "lock"):
+        if not self.world.is_due(Wait.UNLOCKED, arn):
             raise ResourceInUseError(f"The target group '{arn}' is currently in use by a listener or a rule")
         return super().delete_target_group()
 
@@ -63,27 +63,27 @@ class Targets(ElbCall):
                 raise TargetNotRunning(target["Id"])
         answer = super().register_targets()
         for target in targets:
-            self.world.note("registered", group.arn, target["Id"])
-            self.world.forget("failing", group.arn, target["Id"])
-            if self.world.faults.strike("target-fails"):
-                self.world.note("failing", group.arn, target["Id"])
+            self.world.record(Fact.REGISTERED, group.arn, target["Id"])
+            self.world.forget(Fact.FAILING, group.arn, target["Id"])
+            if self.world.faults.happens("target-fails"):
+                self.world.record(Fact.FAILING, group.arn, target["Id"])
         return answer
 
     def deregister_targets(self) -> ActionResult:
         """Nothing; a target that is not registered is no error on AWS, but is one in moto."""
         group = self._group()
-        targets = [each for each in self._get_param("Targets", []) if each["Id"] in group.targets]
+        targets = [row for row in self._get_param("Targets", []) if row["Id"] in group.targets]
         self.elbv2_backend.deregister_targets(group.arn, targets)
         for target in targets:
-            self.world.forget("registered", group.arn, target["Id"])
-            self.world.forget("failing", group.arn, target["Id"])
+            self.world.forget(Fact.REGISTERED, group.arn, target["Id"])
+            self.world.forget(Fact.FAILING, group.arn, target["Id"])
         return ActionResult({})
 
     def describe_target_health(self) -> ActionResult:
         """One row per registered or asked-for target; unused, initial, healthy or unhealthy, and why."""
         group = self._group()
         asked = self._get_param("Targets", []) or list(group.targets.values())
-        rows = [self._health(group, group.health_for(each, self.ec2)) for each in asked]
+        rows = [self._health(group, group.health_for(target, self.ec2)) for target in asked]
         return ActionResult({"TargetHealthDescriptions": rows})
 
     def _group(self) -> FakeTargetGroup:
@@ -95,7 +95,7 @@ class Targets(ElbCall):
     def _health(self, group: FakeTargetGroup, row: FakeHealthStatus) -> FakeHealthStatus:
         if row.instance_id not in group.targets:
             return row
-        row.status, row.reason, row.description = verdict(
+        row.status, row.reason, row.description = target_health(
             self.world, self.elbv2_backend, self.ec2, group, row.instance_id
         )
         return row

@@ -8,9 +8,9 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import passes, wanted
-from privatelink_lab.local.api.responses import refusal
-from privatelink_lab.local.privatelink.endpoint import BLOCKING, Endpoint, connections_of
+from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of
 from privatelink_lab.local.privatelink.services import service_of
 
 
@@ -19,9 +19,9 @@ class Connections(Ec2Call):
 
     def describe_vpc_endpoint_connections(self) -> ActionResult:
         """The connections of the caller's services; an unknown filter name is `InvalidFilter`."""
-        filters = wanted(self)
-        rows = [row for row in self._rows() if passes(filters, row_fields(*row))]
-        return ActionResult({"VpcEndpointConnections": [connection_answer(*row) for row in rows]})
+        filters = requested_filters(self)
+        rows = [row for row in self._rows() if matches(filters, connection_fields(*row))]
+        return ActionResult({"VpcEndpointConnections": [connection_row(*row) for row in rows]})
 
     def accept_vpc_endpoint_connections(self) -> ActionResult:
         """HTTP 200; only `pendingAcceptance` can be accepted, the rest is `Unsuccessful`."""
@@ -29,11 +29,11 @@ class Connections(Ec2Call):
 
     def reject_vpc_endpoint_connections(self) -> ActionResult:
         """HTTP 200; what waits, comes up or is up can be rejected, the rest is `Unsuccessful`."""
-        return self._decide(Endpoint.reject, BLOCKING)
+        return self._decide(Endpoint.reject, ATTACHED_STATES)
 
     def _decide(self, verb: Callable[[Endpoint], None], states: Iterable[str]) -> ActionResult:
         service_id = service_of(self).id
-        rows = {each.id: each for service, each in self._rows() if service == service_id}
+        rows = {endpoint.id: endpoint for service, endpoint in self._rows() if service == service_id}
         unsuccessful = []
         for endpoint_id in self._get_param("VpcEndpointIds", []):
             endpoint = rows.get(endpoint_id)
@@ -46,19 +46,19 @@ class Connections(Ec2Call):
     def _rows(self) -> Iterator[tuple[str, Endpoint]]:
         """The connections to the caller's services; a fresh endpoint is missing for a moment."""
         for service_id, endpoint in connections_of(self.current_account, self.region):
-            if self.world.is_due(endpoint.connection_id):
+            if self.world.is_visible(endpoint.connection_id):
                 yield service_id, endpoint
 
 
 def _refuse(endpoint_id: str, endpoint: Endpoint | None) -> dict[str, Any]:
     if endpoint is None:
         message = f"The Vpc Endpoint Id '{endpoint_id}' does not exist"
-        return refusal(endpoint_id, "InvalidVpcEndpointId.NotFound", message)
+        return unsuccessful_item(endpoint_id, "InvalidVpcEndpointId.NotFound", message)
     message = f"The Vpc Endpoint '{endpoint_id}' is in the state {endpoint.state}"
-    return refusal(endpoint_id, "InvalidState", message)
+    return unsuccessful_item(endpoint_id, "InvalidState", message)
 
 
-def row_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
+def connection_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
     """What DescribeVpcEndpointConnections can filter by; service-name is not among it."""
     return {
         "service-id": service_id,
@@ -70,7 +70,7 @@ def row_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
     }
 
 
-def connection_answer(service_id: str, endpoint: Endpoint) -> dict[str, Any]:
+def connection_row(service_id: str, endpoint: Endpoint) -> dict[str, Any]:
     """The provider's view of the same endpoint. A rejected row can outlive its service."""
     balancers = endpoint.service.network_load_balancer_arns if endpoint.service else []
     return {

@@ -14,17 +14,17 @@ from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 from moto.iam.models import iam_backends
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import page, passes, tag_fields, wanted
-from privatelink_lab.local.api.responses import Refusal, Refused
-from privatelink_lab.local.api.world import World
+from privatelink_lab.local.api.filters import matches, page, requested_filters, tag_fields
+from privatelink_lab.local.api.responses import CallRefused, Refusal
+from privatelink_lab.local.api.world import Fact, Wait, World
 from privatelink_lab.local.ec2.backend import ec2_everywhere
-from privatelink_lab.local.privatelink.service import Service
+from privatelink_lab.local.privatelink.service import EndpointService
 from privatelink_lab.local.privatelink.services import shared_view
 
 SHARED_SERVICES = "com.amazonaws.vpce."
 
 
-class Catalogue(Ec2Call):
+class Discovery(Ec2Call):
     """DescribeVpcEndpointServices."""
 
     def describe_vpc_endpoint_services(self) -> ActionResult:
@@ -33,77 +33,79 @@ class Catalogue(Ec2Call):
         One unknown name, or one without permission, fails the whole call: `InvalidServiceName`.
         """
         regions = self._get_param("ServiceRegions", []) or [self.region]
-        offers = {each["ServiceName"]: each for each in aws_services(self.region)} if self.region in regions else {}
+        offers = (
+            {details["ServiceName"]: details for details in aws_services(self.region)} if self.region in regions else {}
+        )
         for region in regions:
-            offers |= {each.service_name: offer(each, self.region) for each in visible_services(self, region)}
+            offers |= {service.service_name: offer(service, self.region) for service in visible_services(self, region)}
         names = self._get_param("ServiceNames", []) or sorted(offers)
         for name in names:
             if name not in offers:
                 raise InvalidServiceName(name)
-        filters = wanted(self)
-        chosen = [offers[name] for name in names if passes(filters, offer_fields(offers[name]))]
+        filters = requested_filters(self)
+        chosen = [offers[name] for name in names if matches(filters, offer_fields(offers[name]))]
         rows, token = page(self, chosen)
         found = {"ServiceNames": [row["ServiceName"] for row in rows], "ServiceDetails": rows}
         return ActionResult(found | {"NextToken": token})
 
 
-def find_service(request: Ec2Call, name: str, region: str) -> Service | None:
+def find_service(request: Ec2Call, name: str, region: str) -> EndpointService | None:
     """The service that an endpoint may be made to; None for one of AWS's own.
 
     Raises `InvalidServiceName` for one that is unknown, not permitted, or of another region than
     the one asked for, and Refused with 503 `Unavailable` while a new one is not ready.
     """
     if not name.startswith(SHARED_SERVICES):
-        is_named_in_catalogue(request, name)
+        require_aws_service(request, name)
         return None
     for service in visible_services(request, region or request.region):
         if service.service_name == name:
             if not is_ready(request.world, service):
-                raise Refused(_UNAVAILABLE)
+                raise CallRefused(_UNAVAILABLE)
             return service
     raise InvalidServiceName(name)
 
 
-def is_ready(world: World, service: Service) -> bool:
+def is_ready(world: World, service: EndpointService) -> bool:
     """Whether a service takes endpoints: a new one does so after a while, or as a fault says."""
-    wait = max(world.agenda.clock.delay("service_ready"), world.faults.seconds("unavailable"))
-    return world.agenda.now() >= world.since[("made", service.id)] + wait
+    wait = max(world.scheduler.clock.delay("service_ready"), world.faults.seconds("unavailable"))
+    return world.scheduler.now() >= world.since(Fact.SERVICE_CREATED, service.id) + wait
 
 
 _UNAVAILABLE = Refusal(503, "Unavailable", "The service is unavailable. Please try again shortly.")
 
 
-def is_named_in_catalogue(request: Ec2Call, name: str) -> None:
+def require_aws_service(request: Ec2Call, name: str) -> None:
     """Raise `InvalidServiceName` unless AWS runs a service of that name in the caller's region."""
-    if name not in {each["ServiceName"] for each in aws_services(request.region)}:
+    if name not in {details["ServiceName"] for details in aws_services(request.region)}:
         raise InvalidServiceName(name)
 
 
-def all_services() -> Iterator[Service]:
+def all_services() -> Iterator[EndpointService]:
     """Every endpoint service of every account and region."""
     for backend in ec2_everywhere():
         yield from backend.configurations.values()
 
 
-def visible_services(request: Ec2Call, region: str) -> list[Service]:
+def visible_services(request: Ec2Call, region: str) -> list[EndpointService]:
     """The services in `region` that may be used from the caller's account and region."""
     return [
         service
         for service in all_services()
         if service.service_state == "Available"
         and service.ec2_backend.region_name == region
-        and request.world.is_due(service.id)
-        and reaches(service, request.region)
-        and admits(service, request)
+        and request.world.is_visible(service.id)
+        and serves_region(service, request.region)
+        and allows_caller(service, request)
     ]
 
 
-def reaches(service: Service, region: str) -> bool:
+def serves_region(service: EndpointService, region: str) -> bool:
     """Whether consumers of that region can use the service: its own, or one it supports."""
     return region in {service.ec2_backend.region_name, *service._supported_region_names}
 
 
-def admits(service: Service, request: Ec2Call) -> bool:
+def allows_caller(service: EndpointService, request: Ec2Call) -> bool:
     """Whether a principal of the service stands for the caller, and AWS has spread the word.
 
     The owner needs none. An account is allowed by its `:root` ARN, a role by its own ARN, and
@@ -114,7 +116,7 @@ def admits(service: Service, request: Ec2Call) -> bool:
         return True
     root = f"arn:{request.partition}:iam::{account}:root"
     stand_for_caller = {"*", root, _role_of(request)}.intersection(service.principals)
-    return any(request.world.is_due(service.id, each) for each in stand_for_caller)
+    return any(request.world.is_due(Wait.ALLOWED, service.id, principal) for principal in stand_for_caller)
 
 
 def _role_of(request: BaseResponse) -> str:
@@ -122,7 +124,7 @@ def _role_of(request: BaseResponse) -> str:
     return str(getattr(keys.get(request.access_key), "role_arn", ""))
 
 
-def offer(service: Service, region: str) -> dict[str, Any]:
+def offer(service: EndpointService, region: str) -> dict[str, Any]:
     """The consumer's view of a service, from a region; zones are told in the service's own only."""
     view = shared_view(service) | {
         "Owner": service.ec2_backend.account_id,
@@ -146,7 +148,7 @@ def offer_fields(details: Mapping[str, Any]) -> Mapping[str, str | Sequence[str]
         "owner": details["Owner"],
         "service-name": details["ServiceName"],
         "service-region": details["ServiceRegion"],
-        "service-type": [each["ServiceType"] for each in details["ServiceType"]],
+        "service-type": [row["ServiceType"] for row in details["ServiceType"]],
     } | tag_fields(tags)
 
 
@@ -159,4 +161,4 @@ def aws_services(region: str) -> tuple[dict[str, Any], ...]:
     backend = next(iter(ec2_backends.values()))[region]
     zones = sorted(zone.name for zone in backend.describe_availability_zones())
     made = [BaseBackend.default_vpc_endpoint_service_factory(region, zones, name)[0] for name in AWS_ENDPOINT_SERVICES]
-    return tuple(each | {"ServiceRegion": region} for each in made)
+    return tuple(details | {"ServiceRegion": region} for details in made)

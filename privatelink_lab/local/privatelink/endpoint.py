@@ -9,15 +9,15 @@ from typing import Any
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.api.world import World, new_id
+from privatelink_lab.local.api.world import Wait, World, new_id
 from privatelink_lab.local.ec2.backend import ec2_everywhere
-from privatelink_lab.local.ec2.interfaces import place, remove
-from privatelink_lab.local.privatelink.service import Service
+from privatelink_lab.local.ec2.interfaces import create_managed_interface, delete_managed_interface
+from privatelink_lab.local.privatelink.service import EndpointService
 
-BLOCKING = frozenset({"pendingAcceptance", "pending", "available"})
+ATTACHED_STATES = frozenset({"pendingAcceptance", "pending", "available"})
 """States in which an endpoint holds its service; the wire says lower camelCase."""
 
-HOSTED_ZONE = "Z7HUB22UULQXV"
+HOSTED_ZONE_ID = "Z7HUB22UULQXV"
 
 
 class Endpoint(VPCEndPoint):
@@ -30,7 +30,7 @@ class Endpoint(VPCEndPoint):
         self,
         world: World,
         backend: Any,
-        service: Service | None,
+        service: EndpointService | None,
         **settings: Any,
     ) -> None:
         endpoint_id = new_id("vpce")
@@ -48,12 +48,12 @@ class Endpoint(VPCEndPoint):
             self._place(subnet_id)
         self._suffix = mock_random.get_random_string(8, lower_case=True)
         self.dns_entries = self._names()
-        world.put_off(world.agenda.clock.delay("connection_listed"), self.connection_id)
+        world.put_off(world.scheduler.clock.delay("connection_listed"), Wait.VISIBLE, self.connection_id)
         patience = world.faults.seconds("endpoint-expires")
         if self.state == "pending":
             self._come_up()
         elif patience:
-            world.agenda.later(patience, self._expire)
+            world.scheduler.later(patience, self._expire)
 
     def become(
         self,
@@ -70,7 +70,7 @@ class Endpoint(VPCEndPoint):
                 self.state = state
                 then()
 
-        self.world.agenda.after(delay, arrive)
+        self.world.scheduler.after(delay, arrive)
 
     def accept(self) -> None:
         """Go from pendingAcceptance by way of pending, which is no error, to available."""
@@ -83,7 +83,7 @@ class Endpoint(VPCEndPoint):
 
     def reject(self) -> None:
         """The object and its bill stay with the consumer until the consumer deletes it."""
-        self.become("rejected", "reject", only_from=BLOCKING, then=self._disconnect)
+        self.become("rejected", "reject", only_from=ATTACHED_STATES, then=self._disconnect)
 
     def delete(self) -> None:
         """Go from deleting to deleted, when the network interfaces go, and then away."""
@@ -98,9 +98,9 @@ class Endpoint(VPCEndPoint):
 
         def deleted() -> None:
             for interface_id in self.network_interface_ids:
-                remove(self.ec2_backend, interface_id)
+                delete_managed_interface(self.ec2_backend, interface_id)
             self.network_interface_ids = []
-            self.world.agenda.after("endpoint_gone", vanish)
+            self.world.scheduler.after("endpoint_gone", vanish)
 
         self.become("deleted", "endpoint_deleted", only_from={"deleting"}, then=deleted)
 
@@ -114,16 +114,18 @@ class Endpoint(VPCEndPoint):
         private_dns: bool | None = None,
     ) -> None:
         """What ModifyVpcEndpoint does; an endpoint that is up is `pending` again for a while."""
-        for interface in [each for each in self.interfaces() if each.subnet.id in remove_subnets]:
+        for interface in [gone for gone in self.interfaces() if gone.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
-            remove(self.ec2_backend, interface.id)
-        groups = [each for each in [*(self.security_group_ids or []), *add_groups] if each not in remove_groups]
+            delete_managed_interface(self.ec2_backend, interface.id)
+        groups = [
+            group_id for group_id in [*(self.security_group_ids or []), *add_groups] if group_id not in remove_groups
+        ]
         self.security_group_ids = list(dict.fromkeys(groups))
         for interface in self.interfaces():
-            interface._group_set = [self.ec2_backend.get_security_group_from_id(each) for each in groups]
+            interface._group_set = [self.ec2_backend.get_security_group_from_id(group_id) for group_id in groups]
         for subnet_id in add_subnets:
             self._place(subnet_id)
-        self.subnet_ids = [each.subnet.id for each in self.interfaces()]
+        self.subnet_ids = [placed.subnet.id for placed in self.interfaces()]
         self.private_dns_enabled = self.private_dns_enabled if private_dns is None else private_dns
         self.dns_entries = self._names()
         if self.state == "available":
@@ -145,16 +147,16 @@ class Endpoint(VPCEndPoint):
             text = "The endpoint could not be set up: a fault that was asked for."
             self.last_error = {"Code": "InternalError", "Message": text}
 
-        fails = self.world.faults.strike("endpoint-fails")
+        fails = self.world.faults.happens("endpoint-fails")
         state, then = ("failed", fail) if fails else ("available", self._connect)
         self.become(state, "endpoint_available", only_from={"pending"}, then=then)
 
     def interfaces(self) -> list[Any]:
         """Its network interfaces, one per subnet."""
-        return [self.ec2_backend.enis[each] for each in self.network_interface_ids]
+        return [self.ec2_backend.enis[interface_id] for interface_id in self.network_interface_ids]
 
     def _place(self, subnet_id: str) -> None:
-        interface = place(
+        interface = create_managed_interface(
             self.ec2_backend,
             self.ec2_backend.get_subnet(subnet_id),
             kind="vpc_endpoint",
@@ -165,7 +167,9 @@ class Endpoint(VPCEndPoint):
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """What its public names resolve to: the Regional one to all its interfaces, one per zone to the one there."""
-        zones = {each.subnet.availability_zone: str(each.private_ip_address) for each in self.interfaces()}
+        zones = {
+            interface.subnet.availability_zone: str(interface.private_ip_address) for interface in self.interfaces()
+        }
         zonal = {self._name(zone): (address,) for zone, address in zones.items()}
         return {self._name(): tuple(zones.values())} | zonal
 
@@ -189,10 +193,10 @@ class Endpoint(VPCEndPoint):
 
     def _names(self) -> list[dict[str, str]]:
         """The Regional name, one per zone, and the private one; the first two carry the service's region."""
-        subnets = [self.ec2_backend.get_subnet(each) for each in self.subnet_ids or []]
+        subnets = [self.ec2_backend.get_subnet(subnet_id) for subnet_id in self.subnet_ids or []]
         zones = sorted(subnet.availability_zone for subnet in subnets) if self.service_region == self.region else []
         names = [self._name(), *map(self._name, zones), self._private_name()]
-        return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE} for name in names if name]
+        return [{"DnsName": name, "HostedZoneId": HOSTED_ZONE_ID} for name in names if name]
 
 
 def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:
@@ -201,9 +205,9 @@ def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:
     The endpoints may be in any account and region; the services may be gone.
     """
     for backend in ec2_everywhere():
-        for each in backend.vpc_end_points.values():
-            if not isinstance(each, Endpoint) or each.service is None:
+        for endpoint in backend.vpc_end_points.values():
+            if not isinstance(endpoint, Endpoint) or endpoint.service is None:
                 continue
-            owner = each.service.ec2_backend
+            owner = endpoint.service.ec2_backend
             if (owner.account_id, owner.region_name) == (account, region):
-                yield each.service.id, each
+                yield endpoint.service.id, endpoint

@@ -12,18 +12,18 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import as_tag_set, passes, tag_fields, wanted
-from privatelink_lab.local.api.responses import refusal
-from privatelink_lab.local.api.world import once
+from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set
+from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.world import make_once
 from privatelink_lab.local.ec2.security_groups import check_groups
-from privatelink_lab.local.privatelink.discovery import SHARED_SERVICES, find_service, is_named_in_catalogue
-from privatelink_lab.local.privatelink.endpoint import BLOCKING, Endpoint
+from privatelink_lab.local.privatelink.discovery import SHARED_SERVICES, find_service, require_aws_service
+from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint
 from privatelink_lab.local.privatelink.placement import check_private_dns, check_subnets
 
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
 
 
-class Consumer(Ec2Call):
+class Endpoints(Ec2Call):
     """CreateVpcEndpoint, DescribeVpcEndpoints, ModifyVpcEndpoint and DeleteVpcEndpoints."""
 
     def create_vpc_endpoint(self) -> ActionResult:
@@ -35,30 +35,30 @@ class Consumer(Ec2Call):
         if self._get_param("VpcEndpointType", "Gateway") != "Interface":
             return self._create_gateway()
         backend = self.ec2_backend
-        endpoint = once(self.world, self, lambda ids: backend.vpc_end_points.get(ids[0]), self._create)
-        return ActionResult({"VpcEndpoint": endpoint_answer(endpoint)})
+        endpoint = make_once(self.world, self, lambda ids: backend.vpc_end_points.get(ids[0]), self._create)
+        return ActionResult({"VpcEndpoint": endpoint_row(endpoint)})
 
     def describe_vpc_endpoints(self) -> ActionResult:
         """The caller's endpoints; an unknown id is `InvalidVpcEndpointId.NotFound`."""
         chosen = self.ec2_backend.describe_vpc_endpoints(self._get_param("VpcEndpointIds", []))
-        filters = wanted(self)
-        kept = [each for each in chosen if passes(filters, endpoint_fields(each))]
-        return ActionResult({"VpcEndpoints": [endpoint_answer(each) for each in kept]})
+        filters = requested_filters(self)
+        kept = [endpoint for endpoint in chosen if matches(filters, endpoint_fields(endpoint))]
+        return ActionResult({"VpcEndpoints": [endpoint_row(endpoint) for endpoint in kept]})
 
     def modify_vpc_endpoint(self) -> ActionResult:
         """Nothing; subnets, groups and the private name of an endpoint change, by the rules of a new one."""
         (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
         if not isinstance(endpoint, Endpoint):
             return super().modify_vpc_endpoint()
-        if endpoint.state not in BLOCKING:  # unknown on AWS: the stricter reading
+        if endpoint.state not in ATTACHED_STATES:  # unknown on AWS: the stricter reading
             raise EC2ClientError("IncorrectState", f"The Vpc Endpoint '{endpoint.id}' is {endpoint.state}.")
         self._modify(endpoint)
         return ActionResult({"Return": True})
 
     def delete_vpc_endpoints(self) -> ActionResult:
         """HTTP 200; an unknown id is an item of `Unsuccessful`."""
-        refusals = [self._delete(each) for each in self._get_param("VpcEndpointIds", [])]
-        return ActionResult({"Unsuccessful": [each for each in refusals if each]})
+        refusals = [self._delete(endpoint_id) for endpoint_id in self._get_param("VpcEndpointIds", [])]
+        return ActionResult({"Unsuccessful": [refusal for refusal in refusals if refusal]})
 
     def _create_gateway(self) -> ActionResult:
         given = [name for name in _INTERFACE_ONLY if self._get_param(name)]
@@ -68,7 +68,7 @@ class Consumer(Ec2Call):
         if self._get_param("ServiceName", "").startswith(SHARED_SERVICES):
             text = "Endpoint type (Gateway) does not match available service types ([Interface])."
             raise EC2ClientError("InvalidParameter", text)
-        is_named_in_catalogue(self, self._get_param("ServiceName"))
+        require_aws_service(self, self._get_param("ServiceName"))
         made: Any = super().create_vpc_endpoint().result
         made["VpcEndpoint"].vpc_endpoint_type = "Gateway"  # moto leaves None, and then stumbles
         return ActionResult(made)
@@ -107,8 +107,8 @@ class Consumer(Ec2Call):
     def _modify(self, endpoint: Endpoint) -> None:
         backend, vpc_id = self.ec2_backend, endpoint.vpc_id
         add, gone = self._get_param("AddSubnetIds", []), self._get_param("RemoveSubnetIds", [])
-        stay = [each for each in endpoint.subnet_ids or [] if each not in gone]
-        new = [each for each in add if each not in stay]
+        stay = [subnet_id for subnet_id in endpoint.subnet_ids or [] if subnet_id not in gone]
+        new = [subnet_id for subnet_id in add if subnet_id not in stay]
         check_subnets(backend, vpc_id, [*stay, *new], endpoint.service, new=new)
         groups = self._get_param("AddSecurityGroupIds", [])
         check_groups(backend, vpc_id, groups)
@@ -126,8 +126,8 @@ class Consumer(Ec2Call):
 
     def _delete(self, endpoint_id: str) -> dict[str, Any] | None:
         endpoint = self.ec2_backend.vpc_end_points.get(endpoint_id)
-        if endpoint is None or not self.world.is_due(endpoint_id):
-            return refusal(
+        if endpoint is None or not self.world.is_visible(endpoint_id):
+            return unsuccessful_item(
                 endpoint_id,
                 "InvalidVpcEndpoint.NotFound",
                 f"The Vpc Endpoint Id '{endpoint_id}' does not exist",
@@ -158,7 +158,7 @@ def tags_of(endpoint: VPCEndPoint) -> dict[str, str]:
     return dict(endpoint.ec2_backend.tags.get(endpoint.id, {}))
 
 
-def endpoint_answer(endpoint: VPCEndPoint) -> Any:
+def endpoint_row(endpoint: VPCEndPoint) -> Any:
     """The consumer's view of an endpoint; moto's own for a gateway endpoint."""
     if not isinstance(endpoint, Endpoint):
         return endpoint
@@ -180,7 +180,7 @@ def endpoint_answer(endpoint: VPCEndPoint) -> Any:
         "NetworkInterfaceIds": endpoint.network_interface_ids,
         "DnsEntries": endpoint.dns_entries,
         "CreationTimestamp": endpoint.creation_timestamp,
-        "Tags": as_tag_set(tags_of(endpoint)),
+        "Tags": tag_set(tags_of(endpoint)),
         "OwnerId": endpoint.owner_id,
         "LastError": endpoint.last_error,
     }

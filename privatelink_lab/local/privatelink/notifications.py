@@ -9,9 +9,9 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import passes, wanted
-from privatelink_lab.local.api.responses import refusal
-from privatelink_lab.local.api.world import new_id, once
+from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.world import make_once, new_id
 from privatelink_lab.local.privatelink.services import service_of
 
 EVENTS = frozenset({"Accept", "Connect", "Delete", "Reject"})
@@ -23,29 +23,29 @@ class Notifications(Ec2Call):
 
     def create_vpc_endpoint_connection_notification(self) -> ActionResult:
         """The notification of a service or an endpoint, `Enabled`; a repeated ClientToken gives the same one."""
-        made = once(self.world, self, lambda ids: self._mine().get(ids[0]), self._create_notification)
+        made = make_once(self.world, self, lambda ids: self._mine().get(ids[0]), self._create_notification)
         return ActionResult({"ConnectionNotification": made, "ClientToken": self._get_param("ClientToken")})
 
     def describe_vpc_endpoint_connection_notifications(self) -> ActionResult:
         """The caller's; an unknown id is `InvalidConnectionNotification`."""
-        asked, mine, filters = self._get_param("ConnectionNotificationId"), self._mine(), wanted(self)
+        asked, mine, filters = self._get_param("ConnectionNotificationId"), self._mine(), requested_filters(self)
         chosen = [self._notification(asked)] if asked else list(mine.values())
-        return ActionResult({"ConnectionNotificationSet": [row for row in chosen if passes(filters, fields_of(row))]})
+        return ActionResult({"ConnectionNotificationSet": [row for row in chosen if matches(filters, fields_of(row))]})
 
     def modify_vpc_endpoint_connection_notification(self) -> ActionResult:
         """Nothing; another topic or other events."""
         row = self._notification(self._get_param("ConnectionNotificationId"))
         changed = {"ConnectionNotificationArn": self._topic(), "ConnectionEvents": self._events()}
-        row.update({name: each for name, each in changed.items() if each})
+        row.update({name: value for name, value in changed.items() if value})
         return ActionResult({"ReturnValue": True})
 
     def delete_vpc_endpoint_connection_notifications(self) -> ActionResult:
         """HTTP 200; an unknown id is an item of `Unsuccessful`."""
         mine, unsuccessful = self._mine(), []
-        for each in self._get_param("ConnectionNotificationIds", []):
-            if mine.pop(each, None) is None:
-                text = f"The connection notification '{each}' does not exist"
-                unsuccessful.append(refusal(each, "InvalidConnectionNotification", text))
+        for notification_id in self._get_param("ConnectionNotificationIds", []):
+            if mine.pop(notification_id, None) is None:
+                text = f"The connection notification '{notification_id}' does not exist"
+                unsuccessful.append(unsuccessful_item(notification_id, "InvalidConnectionNotification", text))
         return ActionResult({"Unsuccessful": unsuccessful})
 
     def _mine(self) -> dict[str, dict[str, Any]]:

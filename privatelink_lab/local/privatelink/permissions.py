@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import passes, wanted
+from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.world import Wait
 from privatelink_lab.local.privatelink.services import service_of
 
 _KINDS = {"root": "Account", "user": "User", "role": "Role", "ou": "OrganizationUnit"}
@@ -24,21 +25,23 @@ class Permissions(Ec2Call):
         answer has the permission of each principal that was asked for and is in the list now.
         """
         service = service_of(self)
-        for each in self._get_param("AddAllowedPrincipals", []):
-            if each not in service.principals:
-                service.principals = [*service.principals, each]
-                self.world.put_off(self.world.agenda.clock.delay("permission_spread"), service.id, each)
+        for principal in self._get_param("AddAllowedPrincipals", []):
+            if principal not in service.principals:
+                service.principals = [*service.principals, principal]
+                self.world.put_off(
+                    self.world.scheduler.clock.delay("permission_spread"), Wait.ALLOWED, service.id, principal
+                )
         removed = set(self._get_param("RemoveAllowedPrincipals", []))
-        service.principals = [each for each in service.principals if each not in removed]
+        service.principals = [principal for principal in service.principals if principal not in removed]
         asked = set(self._get_param("AddAllowedPrincipals", []))
-        rows = [permission(service.id, each) for each in service.principals if each in asked]
+        rows = [permission(service.id, principal) for principal in service.principals if principal in asked]
         return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
 
     def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
         """The principals of the caller's service, each with the id of its permission."""
-        service, filters = service_of(self), wanted(self)
-        rows = [permission(service.id, each) for each in service.principals]
-        return ActionResult({"AllowedPrincipals": [row for row in rows if passes(filters, permission_fields(row))]})
+        service, filters = service_of(self), requested_filters(self)
+        rows = [permission(service.id, principal) for principal in service.principals]
+        return ActionResult({"AllowedPrincipals": [row for row in rows if matches(filters, permission_fields(row))]})
 
 
 def permission(service_id: str, principal: str) -> dict[str, str]:

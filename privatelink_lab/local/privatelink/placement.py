@@ -7,24 +7,24 @@ from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
 
-from privatelink_lab.local.ec2.interfaces import require_room
-from privatelink_lab.local.privatelink.service import Service, zone_ids
+from privatelink_lab.local.ec2.interfaces import require_free_addresses
+from privatelink_lab.local.privatelink.service import EndpointService, zone_ids
 
 
 def check_subnets(
-    backend: Any, vpc_id: str, ids: Sequence[str], service: Service | None, new: Sequence[str] | None = None
+    backend: Any, vpc_id: str, ids: Sequence[str], service: EndpointService | None, new: Sequence[str] | None = None
 ) -> None:
     """Refuse subnets of other VPCs, two in one zone, zones that the service lacks, and full ones.
 
     `new` are those of `ids` that still need an address, by default all. A service of another region
     is reached from any zone; AWS's own ones are in all.
     """
-    subnets = [backend.get_subnet(each) for each in ids]
+    subnets = [backend.get_subnet(subnet_id) for subnet_id in ids]
     for subnet in subnets:
         if subnet.vpc_id != vpc_id:  # the code is unknown: the plainest that the docs name
             text = f"The subnet '{subnet.id}' does not belong to the VPC '{vpc_id}'."
             raise EC2ClientError("InvalidParameter", text)
-    if len({each.availability_zone for each in subnets}) < len(subnets):
+    if len({found.availability_zone for found in subnets}) < len(subnets):
         text = "Found another VPC endpoint subnet in the availability zone of an existing one."
         raise EC2ClientError("DuplicateSubnetsInSameZone", text)
     if service is not None and service.ec2_backend.region_name == backend.region_name:
@@ -36,10 +36,10 @@ def check_subnets(
                 raise EC2ClientError("InvalidParameter", text)
     for subnet in subnets:
         if new is None or subnet.id in new:
-            require_room(subnet)
+            require_free_addresses(subnet)
 
 
-def check_private_dns(vpc: Any, service: Service | None) -> None:
+def check_private_dns(vpc: Any, service: EndpointService | None) -> None:
     """Refuse a private name that the service lacks or has not proved, and a VPC without both DNS attributes."""
     if service is not None and not service.has_verified_name:
         named = f"the service {service.service_name}"

@@ -11,10 +11,10 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.vpc_service_configuration import VPCServiceConfiguration
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.api.world import World, new_id
+from privatelink_lab.local.api.world import Fact, World, new_id
 
 
-class Service(VPCServiceConfiguration):
+class EndpointService(VPCServiceConfiguration):
     """An endpoint service. A private name has to be proved before consumers can use it."""
 
     def __init__(self, backend: Any, balancers: Sequence[Any], regions: Sequence[str], *, accept: bool) -> None:
@@ -23,7 +23,7 @@ class Service(VPCServiceConfiguration):
         self.service_name = f"com.amazonaws.vpce.{backend.region_name}.{self.id}"
         self.endpoint_dns_name = f"{self.id}.{backend.region_name}.vpce.amazonaws.com"
         self.domain: dict[str, str] = {}
-        self.read_zones(balancers)
+        self.set_zones(balancers)
 
     @property
     def private_dns_name_configuration(self) -> dict[str, str]:
@@ -35,11 +35,11 @@ class Service(VPCServiceConfiguration):
         """Whether consumers may use a private name."""
         return self.domain.get("State") == "verified"
 
-    def read_zones(self, balancers: Sequence[Any]) -> None:
+    def set_zones(self, balancers: Sequence[Any]) -> None:
         """The zones of a service are its balancers' ones."""
-        self.availability_zones = sorted({each.availability_zone for lb in balancers for each in lb.subnets})
+        self.availability_zones = sorted({subnet.availability_zone for lb in balancers for subnet in lb.subnets})
 
-    def name_privately(self, name: str) -> None:
+    def set_private_dns_name(self, name: str) -> None:
         """Ask for a private name; an empty one takes it away."""
         self.private_dns_name = name
         record = {"Type": "TXT", "Name": f"_{mock_random.get_random_string(20, lower_case=True)}"}
@@ -62,7 +62,7 @@ def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any
             raise EC2ClientError("InvalidParameter", f"The load balancer '{arn}' is not of type network.")
         if not _ARN.fullmatch(arn):
             raise EC2ClientError("InvalidNetworkLoadBalancerArn.Malformed", f"The ARN '{arn}' is malformed.")
-        if arn not in known or ("leaving", arn) in world.since:
+        if arn not in known or world.is_true(Fact.BALANCER_DELETED, arn):
             text = f"The network load balancer '{arn}' does not exist."
             raise EC2ClientError("InvalidNetworkLoadBalancerArn.NotFound", text)
         if known[arn].state != "active":
@@ -75,7 +75,7 @@ def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any
     return [known[arn] for arn in arns]
 
 
-def changed_regions(
+def regions_after(
     backend: Any, supported: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> list[str]:
     """The regions that a service supports after a change, beside its own, which is implied and cannot be removed."""
@@ -85,10 +85,10 @@ def changed_regions(
     for region in remove:
         if region not in supported:
             raise EC2ClientError("InvalidParameter", f"Cannot remove region {region}: it is not supported.")
-    return [each for each in dict.fromkeys([*supported, *add]) if each not in remove]
+    return [region for region in dict.fromkeys([*supported, *add]) if region not in remove]
 
 
-def zone_ids(service: Service) -> list[str]:
+def zone_ids(service: EndpointService) -> list[str]:
     """The ids of a service's zones, in the order of their names."""
     zones = service.ec2_backend.describe_availability_zones()
     ids = {zone.name: zone.zone_id for zone in zones}

@@ -11,11 +11,11 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import as_tag_set, passes, tag_fields, wanted
-from privatelink_lab.local.api.responses import refusal
-from privatelink_lab.local.api.world import World, once
-from privatelink_lab.local.privatelink.endpoint import BLOCKING, connections_of
-from privatelink_lab.local.privatelink.service import Service, changed_regions, check_balancers, zone_ids
+from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set
+from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.world import Fact, World, make_once
+from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, connections_of
+from privatelink_lab.local.privatelink.service import EndpointService, check_balancers, regions_after, zone_ids
 
 
 class Services(Ec2Call):
@@ -23,19 +23,19 @@ class Services(Ec2Call):
 
     def create_vpc_endpoint_service_configuration(self) -> ActionResult:
         """The new service, `Available` at once; a repeated ClientToken gives the same one."""
-        config = once(
+        config = make_once(
             self.world,
             self,
             lambda ids: self.ec2_backend.configurations.get(ids[0]),
             self._create_service,
         )
-        return ActionResult({"ServiceConfiguration": configuration(config)})
+        return ActionResult({"ServiceConfiguration": configuration_row(config)})
 
     def describe_vpc_endpoint_service_configurations(self) -> ActionResult:
         """The caller's own services; an unknown id is `InvalidVpcEndpointServiceId.NotFound`."""
         chosen = self.ec2_backend.describe_vpc_endpoint_service_configurations(self._get_param("ServiceIds", []))
-        filters = wanted(self)
-        found = [configuration(each) for each in chosen if passes(filters, fields_of(each))]
+        filters = requested_filters(self)
+        found = [configuration_row(service) for service in chosen if matches(filters, fields_of(service))]
         return ActionResult({"ServiceConfigurations": found})
 
     def modify_vpc_endpoint_service_configuration(self) -> ActionResult:
@@ -46,24 +46,24 @@ class Services(Ec2Call):
         service = service_of(self)
         add = self._get_param("AddNetworkLoadBalancerArns", [])
         gone = self._get_param("RemoveNetworkLoadBalancerArns", [])
-        arns = [each for each in [*service.network_load_balancer_arns, *add] if each not in gone]
+        arns = [arn for arn in [*service.network_load_balancer_arns, *add] if arn not in gone]
         check_balancers(self.world, self.ec2_backend, add)
         if not arns:
             raise EC2ClientError("InvalidParameter", "At least one load balancer must stay with the service.")
         if gone and self._is_held(service.id):
             raise EC2ClientError("ExistingVpcEndpointConnections", _HELD)
-        service._supported_region_names = changed_regions(
+        service._supported_region_names = regions_after(
             self.ec2_backend,
             service._supported_region_names,
             add=self._get_param("AddSupportedRegions", []),
             remove=self._get_param("RemoveSupportedRegions", []),
         )
         service.network_load_balancer_arns = arns
-        service.read_zones([self.ec2_backend.elbv2_backend.load_balancers[each] for each in arns])
+        service.set_zones([self.ec2_backend.elbv2_backend.load_balancers[arn] for arn in arns])
         accept = self._get_param("AcceptanceRequired")
         service.acceptance_required = service.acceptance_required if accept is None else accept
         if self._get_param("PrivateDnsName") or self._get_param("RemovePrivateDnsName"):
-            service.name_privately(self._get_param("PrivateDnsName", ""))
+            service.set_private_dns_name(self._get_param("PrivateDnsName", ""))
         return ActionResult({"Return": True})
 
     def start_vpc_endpoint_service_private_dns_verification(self) -> ActionResult:
@@ -73,15 +73,15 @@ class Services(Ec2Call):
             raise EC2ClientError("InvalidParameter", f"The service {service.id} has no private DNS name.")
         domain = service.domain
         domain["State"] = "pendingVerification"
-        self.world.agenda.after("domain_checked", lambda: domain.update(State="failed"))
+        self.world.scheduler.after("domain_checked", lambda: domain.update(State="failed"))
         return ActionResult({"ReturnValue": True})
 
     def delete_vpc_endpoint_service_configurations(self) -> ActionResult:
         """HTTP 200; what is refused or unknown is an item of `Unsuccessful`."""
-        refusals = [self._delete_service(each) for each in self._get_param("ServiceIds", [])]
-        return ActionResult({"Unsuccessful": [each for each in refusals if each]})
+        refusals = [self._delete_service(service_id) for service_id in self._get_param("ServiceIds", [])]
+        return ActionResult({"Unsuccessful": [refusal for refusal in refusals if refusal]})
 
-    def _create_service(self) -> tuple[Service, list[str]]:
+    def _create_service(self) -> tuple[EndpointService, list[str]]:
         backend, arns = self.ec2_backend, self._get_param("NetworkLoadBalancerArns", [])
         if bool(arns) == bool(self._get_param("GatewayLoadBalancerArns", [])):
             text = "Exactly one of network_load_balancer_arn or gateway_load_balancer_arn members must be specified."
@@ -89,40 +89,40 @@ class Services(Ec2Call):
         if not arns:
             raise EC2ClientError("UnsupportedOperation", "The local AWS has no Gateway Load Balancers.")
         balancers = check_balancers(self.world, backend, arns)
-        regions = changed_regions(backend, [], add=self._get_param("SupportedRegions", []))
-        service = Service(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
+        regions = regions_after(backend, [], add=self._get_param("SupportedRegions", []))
+        service = EndpointService(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
             backend, balancers, regions, accept=self._get_param("AcceptanceRequired", True)
         )
         if self._get_param("PrivateDnsName"):
-            service.name_privately(self._get_param("PrivateDnsName"))
+            service.set_private_dns_name(self._get_param("PrivateDnsName"))
         service.add_tags(add_tag_specification(self._get_param("TagSpecifications", [])))
         backend.configurations[service.id] = service
-        self.world.note("made", service.id)
+        self.world.record(Fact.SERVICE_CREATED, service.id)
         return service, [service.id]
 
     def _is_held(self, service_id: str) -> bool:
         rows = connections_of(self.current_account, self.region)
-        return any(each.state in BLOCKING for service, each in rows if service == service_id)
+        return any(endpoint.state in ATTACHED_STATES for service, endpoint in rows if service == service_id)
 
     def _delete_service(self, service_id: str) -> dict[str, Any] | None:
         config = self.ec2_backend.configurations.get(service_id)
-        if config is None or config.service_state == "Deleted" or not self.world.is_due(service_id):
-            return refusal(
+        if config is None or config.service_state == "Deleted" or not self.world.is_visible(service_id):
+            return unsuccessful_item(
                 service_id,
                 "InvalidVpcEndpointService.NotFound",
                 f"The VpcEndpointService Id '{service_id}' does not exist",
             )
         if self._is_held(service_id):
-            return refusal(service_id, "ExistingVpcEndpointConnections", _HELD)
+            return unsuccessful_item(service_id, "ExistingVpcEndpointConnections", _HELD)
         if config.service_state == "Available":
-            retire(self.world, self.ec2_backend, config)
+            start_deletion(self.world, self.ec2_backend, config)
         return None
 
 
 _HELD = "Service has existing active VPC Endpoint connections!"
 
 
-def retire(world: World, backend: Any, service: Service) -> None:
+def start_deletion(world: World, backend: Any, service: EndpointService) -> None:
     """Let a service go: Deleting, Deleted, not found."""
 
     def vanish() -> None:
@@ -131,29 +131,29 @@ def retire(world: World, backend: Any, service: Service) -> None:
 
     def deleted() -> None:
         service.service_state = "Deleted"
-        world.agenda.after("service_gone", vanish)
+        world.scheduler.after("service_gone", vanish)
 
     service.service_state = "Deleting"
-    world.agenda.after("service_deleted", deleted)
+    world.scheduler.after("service_deleted", deleted)
 
 
-def service_of(request: EC2Response) -> Service:
+def service_of(request: EC2Response) -> EndpointService:
     """The caller's service that ServiceId names.
 
     Raises `InvalidVpcEndpointServiceId.NotFound` for an unknown or foreign one.
     """
     ids = [request._get_param("ServiceId")]
     found = request.ec2_backend.describe_vpc_endpoint_service_configurations(ids)
-    service: Service = found[0]
+    service: EndpointService = found[0]
     return service
 
 
-def tags_of(service: Service) -> dict[str, str]:
+def tags_of(service: EndpointService) -> dict[str, str]:
     """The tags of a service."""
     return dict(service.ec2_backend.tags.get(service.id, {}))
 
 
-def fields_of(service: Service) -> Mapping[str, str | Sequence[str]]:
+def fields_of(service: EndpointService) -> Mapping[str, str | Sequence[str]]:
     """What DescribeVpcEndpointServiceConfigurations can filter by."""
     return {
         "service-id": service.id,
@@ -163,7 +163,7 @@ def fields_of(service: Service) -> Mapping[str, str | Sequence[str]]:
     } | tag_fields(tags_of(service))
 
 
-def configuration(service: Service) -> dict[str, Any]:
+def configuration_row(service: EndpointService) -> dict[str, Any]:
     """The owner's view of a service. ServiceState is PascalCase, unlike endpoint states."""
     return shared_view(service) | {
         "ServiceState": service.service_state,
@@ -174,7 +174,7 @@ def configuration(service: Service) -> dict[str, Any]:
     }
 
 
-def shared_view(service: Service) -> dict[str, Any]:
+def shared_view(service: EndpointService) -> dict[str, Any]:
     """What owner and consumers of a service see alike."""
     return {
         "ServiceId": service.id,
@@ -186,5 +186,5 @@ def shared_view(service: Service) -> dict[str, Any]:
         "ManagesVpcEndpoints": False,
         "BaseEndpointDnsNames": [service.endpoint_dns_name],
         "SupportedIpAddressTypes": ["ipv4"],
-        "Tags": as_tag_set(tags_of(service)),
+        "Tags": tag_set(tags_of(service)),
     }

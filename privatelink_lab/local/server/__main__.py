@@ -14,12 +14,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from privatelink_lab.local.api.clock import Clock
-from privatelink_lab.local.client import Pace, forget, server_path
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.client import ServerOptions, forget, server_path
 from privatelink_lab.local.network.link import Traffic
 from privatelink_lab.local.server.http import bind
 
-CHECK = 2.0  # seconds between looks whether local.json still is this server's, and the network there
+CHECK_INTERVAL = 2.0  # seconds between looks whether local.json still is this server's, and the network there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("--seed", type=int)
     options = parser.parse_args(arguments)
-    serve(options.folder, Pace(options.speed, options.slow, options.seed))
+    serve(options.folder, ServerOptions(options.speed, options.slow, options.seed))
     return 0
 
 
-def serve(folder: Path, pace: Pace) -> None:
+def serve(folder: Path, pace: ServerOptions) -> None:
     """Bind first, then load moto: importing it takes two seconds and may start threads."""
     ended = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,10 +44,10 @@ def serve(folder: Path, pace: Pace) -> None:
     from privatelink_lab.local.server.local_aws import LocalAws  # only after the bind
 
     path = server_path(folder)
-    clock = Clock(pace.speed, slow=pace.slow)
+    clock = AwsClock(pace.speed, slow=pace.slow)
     network = traffic.wait()
-    with LocalAws(clock, seed=pace.seed, listener=listener, log=say, traffic=network) as aws:
-        write(
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=log_line, traffic=network) as aws:
+        write_private(
             path,
             {
                 "url": aws.url,
@@ -59,16 +59,18 @@ def serve(folder: Path, pace: Pace) -> None:
                 "slow": pace.slow,
             },
         )
-        say(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
-        while not ended.wait(CHECK) and path.exists():
+        log_line(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
+        while not ended.wait(CHECK_INTERVAL) and path.exists():
             if network.has_ended():
-                say("the network has ended, and with it everything that ran here; start anew with `plab up --local`")
+                log_line(
+                    "the network has ended, and with it everything that ran here; start anew with `plab up --local`"
+                )
                 break
         forget(folder, aws.token)
-    say("ended")
+    log_line("ended")
 
 
-def write(path: Path, data: Mapping[str, object]) -> None:
+def write_private(path: Path, data: Mapping[str, object]) -> None:
     """Put the file there at once and whole, for its owner only."""
     draft = path.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -78,7 +80,7 @@ def write(path: Path, data: Mapping[str, object]) -> None:
     draft.replace(path)
 
 
-def say(line: str) -> None:
+def log_line(line: str) -> None:
     """One line for the log, now, and whole: print would write its end apart, with another thread's line between."""
     print(f"{line}\n", end="", flush=True)
 

@@ -35,7 +35,7 @@ def read_scope(headers: Mapping[str, str]) -> Scope | None:
     return Scope(**found.groupdict()) if found else None
 
 
-def refuse_stranger(headers: Mapping[str, str], port: int) -> Refusal | None:
+def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None:
     """403 for a browser, or for a Host that is not this machine's loopback; else None."""
     if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
         return Refusal(403, "AccessDenied", _BROWSER)
@@ -44,7 +44,7 @@ def refuse_stranger(headers: Mapping[str, str], port: int) -> Refusal | None:
     return None
 
 
-def refuse_key(scope: Scope, keys: Iterable[str]) -> Refusal | None:
+def refuse_unknown_key(scope: Scope, keys: Iterable[str]) -> Refusal | None:
     """403 with an empty scope or with a key that is none of `keys`, in the words of the service.
 
     Keys are compared in constant time.

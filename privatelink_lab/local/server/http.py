@@ -12,18 +12,18 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from privatelink_lab.local.api.responses import CUT, Answer, Refusal, error_answer
+from privatelink_lab.local.api.responses import CUT, Refusal, Response, error_response
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
-KNOCK = 10.0  # seconds until a connection is closed that has not asked anything
-IDLE = 300.0  # seconds until a silent one is closed that has
-OPEN = 512  # connections at once, a thread each; the next one is closed
-PARTING = 5.0  # seconds for answers on their way when the server ends
+FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection is closed that has not asked anything
+IDLE_TIMEOUT = 300.0  # seconds until a silent one is closed that has
+MAX_CONNECTIONS = 512  # connections at once, a thread each; the next one is closed
+SHUTDOWN_TIMEOUT = 5.0  # seconds for answers on their way when the server ends
 BACKLOG = 512  # clients that may knock at once
 BAD_LENGTH = Refusal(411, "MissingContentLength", "Say Content-Length, and how many bytes it is.")
 TOO_LARGE = Refusal(413, "RequestEntityTooLarge", f"A request may have {MAX_BODY} bytes.")
 
-Respond = Callable[[str, str, Mapping[str, str], bytes], Answer]
+Respond = Callable[[str, str, Mapping[str, str], bytes], Response]
 
 
 def bind(port: int = 0) -> socket.socket:
@@ -31,14 +31,14 @@ def bind(port: int = 0) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
 
 
-class Front(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
     """Serves a listening socket with `respond(method, path, headers, body)`."""
 
     daemon_threads = True  # an idle connection must not keep the process from ending
     allow_reuse_address = True
 
     def __init__(self, listener: socket.socket, respond: Respond) -> None:
-        super().__init__(listener.getsockname()[:2], Exchange, bind_and_activate=False)
+        super().__init__(listener.getsockname()[:2], HttpConnection, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.server_address = listener.getsockname()
@@ -49,7 +49,7 @@ class Front(ThreadingHTTPServer):
     def verify_request(self, _request: Any, _client_address: Any) -> bool:
         """Whether there is room for one more connection."""
         with self._closed:
-            return len(self._open) < OPEN
+            return len(self._open) < MAX_CONNECTIONS
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that `hang_up` can end it while it idles."""
@@ -67,7 +67,7 @@ class Front(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that went away is no error of the server."""
 
-    def hang_up(self) -> None:
+    def close_connections(self) -> None:
         """Stop serving and close every connection; answers on their way have PARTING seconds."""
         self.shutdown()
         self.server_close()
@@ -75,17 +75,17 @@ class Front(ThreadingHTTPServer):
             for connection in self._open:
                 with suppress(OSError):  # the client was faster
                     connection.shutdown(socket.SHUT_RD)
-            self._closed.wait_for(lambda: not self._open, timeout=PARTING)
+            self._closed.wait_for(lambda: not self._open, timeout=SHUTDOWN_TIMEOUT)
 
 
-class Exchange(BaseHTTPRequestHandler):
+class HttpConnection(BaseHTTPRequestHandler):
     """One connection: read a request, answer it, and again."""
 
-    server: Front
+    server: HttpServer
     protocol_version = "HTTP/1.1"
     server_version = "plab"
     sys_version = ""
-    timeout = KNOCK
+    timeout = FIRST_REQUEST_TIMEOUT
     wbufsize = -1  # headers and body leave together
     disable_nagle_algorithm = True
 
@@ -93,17 +93,17 @@ class Exchange(BaseHTTPRequestHandler):
         """Answer a request of any method; http.server itself answers 501 to those it lacks."""
         body = self._read()
         if isinstance(body, Refusal):
-            self._send(error_answer(body, "", close=True))
+            self._send(error_response(body, "", close=True))
             return
         self._send(self.server.respond(self.command, self.path, self._headers(), body))
-        self.connection.settimeout(IDLE)
+        self.connection.settimeout(IDLE_TIMEOUT)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server refuses by itself, in AWS's shape; the connection ends."""
         text = message or explain or "The request is no HTTP that this server speaks."
-        self._send(error_answer(Refusal(code, "MalformedRequest", text), "", close=True))
+        self._send(error_response(Refusal(code, "MalformedRequest", text), "", close=True))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
         """Nothing: `respond` writes the log."""
@@ -132,7 +132,7 @@ class Exchange(BaseHTTPRequestHandler):
         while left > 0 and (chunk := self.rfile.read(min(left, MAX_BODY))):
             left -= len(chunk)
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         if answer is CUT:
             self.close_connection = True
             return

@@ -1,4 +1,4 @@
-"""The local AWS: the guard, moto's services, the agenda and the HTTP front, put together."""
+"""One local AWS, and the path of its requests: `LocalAws.respond` is the list of all that a request passes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,26 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
-from moto.core.responses import BaseResponse
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
-from moto.ssm.responses import SimpleSystemManagerResponse
-from moto.sts.responses import TokenResponse
 
-from privatelink_lab.local.api.clock import Agenda, Clock
+from privatelink_lab.local.api.clock import AwsClock, Scheduler
 from privatelink_lab.local.api.faults import Faults
-from privatelink_lab.local.api.responses import Answer, Refusal, error_answer, json_answer
+from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
 from privatelink_lab.local.api.world import World
 from privatelink_lab.local.client import FAULTS_PATH, STATUS_PATH, VISIT_PATH
 from privatelink_lab.local.ec2.backend import install as install_backend
 from privatelink_lab.local.network.link import NoTraffic, Traffic
-from privatelink_lab.local.server.auth import Scope, read_scope, refuse_key, refuse_stranger
-from privatelink_lab.local.server.dispatch import call_service
-from privatelink_lab.local.server.http import Front, bind
-from privatelink_lab.local.server.services import LocalEc2, LocalElb
+from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
+from privatelink_lab.local.server.dispatch import SERVICES, call_service
+from privatelink_lab.local.server.http import HttpServer, bind
 from privatelink_lab.local.traffic.inventory import count_resources, take_inventory
-from privatelink_lab.local.traffic.sync import Ticker
+from privatelink_lab.local.traffic.sync import NetworkSync
 
 if TYPE_CHECKING:
     import socket
@@ -42,9 +38,22 @@ ACCOUNT = "123456789012"
 
 _KEY_LETTERS = string.ascii_uppercase + string.digits
 
-
 _STORES = threading.Lock()
-"""Held by the LocalAws that moto's stores belong to."""
+"""Held by the LocalAws that uses moto's stores."""
+
+
+class HttpRequest(NamedTuple):
+    """One HTTP request, and the scope of its signature; the empty scope without one."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    scope: Scope
+
+
+Handled = tuple[str, Response]
+"""The log's word for what was done, and the response."""
 
 
 class LocalAws:
@@ -55,7 +64,7 @@ class LocalAws:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: AwsClock,
         *,
         seed: int | None = None,
         listener: socket.socket | None = None,
@@ -67,22 +76,22 @@ class LocalAws:
         self.token = secrets.token_hex(16)
         self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
         self.secret_access_key = secrets.token_urlsafe(30)
-        agenda = Agenda(clock)
-        self._world = World(agenda, Faults(agenda.now, seed), traffic=traffic or NoTraffic())
+        scheduler = Scheduler(clock)
+        self._world = World(scheduler, Faults(scheduler.now, seed), traffic=traffic or NoTraffic())
         self._lock = threading.Lock()
-        self._ticker = Ticker(self._world, self._lock)
+        self._sync = NetworkSync(self._world, self._lock)
         self._log = log
-        self._front = Front(listener or bind(), self.respond)
+        self._http = HttpServer(listener or bind(), self.respond)
         self._thread = threading.Thread(target=self._serve, name="local-aws", daemon=True)
 
     @property
     def port(self) -> int:
         """The port on 127.0.0.1."""
-        return int(self._front.server_address[1])
+        return int(self._http.server_address[1])
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL wants."""
+        """The value for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
@@ -91,7 +100,7 @@ class LocalAws:
         Raises RuntimeError while another one lives in this process.
         """
         if not _STORES.acquire(blocking=False):
-            self._front.server_close()
+            self._http.server_close()
             raise RuntimeError("moto's stores are global: stop the other LocalAws first")
         BackendDict.reset()
         reset_model_data()
@@ -100,15 +109,15 @@ class LocalAws:
         self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
-        self._ticker.start()
+        self._sync.start()
         return self
 
     def stop(self) -> None:
         """Close every socket, end all traffic, and wait for every thread. A second call does nothing."""
         if self._thread.is_alive():
-            self._front.hang_up()
+            self._http.close_connections()
             self._thread.join()
-            self._ticker.stop()
+            self._sync.stop()
             _STORES.release()
 
     def __enter__(self) -> Self:
@@ -118,56 +127,109 @@ class LocalAws:
         self.stop()
 
     def warm_up(self) -> None:
-        """Call each service once, so that no user waits for its models and catalogues."""
+        """Call every service once, so that no user waits until its model is loaded."""
         for service, headers, body in _FIRST_CALLS:
             scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
             signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
             self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
 
     def inventory(self) -> dict[str, list[str]]:
-        """Kind -> everything that users have made and that exists now, each with its tags."""
+        """Kind -> the resources that users have made and that exist now, with their tags."""
         with self._lock:
-            self._ticker.settle()
+            self._sync.run_due()
             return take_inventory()
 
-    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """The answer to one HTTP request, and one line in the log."""
-        scope = read_scope(headers) or Scope()
-        refused = refuse_stranger(headers, self.port) or self._refuse_key(scope)
-        if refused is None and (method, path) == ("GET", STATUS_PATH):
-            action, answer = "status", json_answer(self._status())
-        elif refused is None and (method, path) == ("PUT", FAULTS_PATH):
-            action, answer = "faults", self._choose_faults(body)
-        elif refused is None and (method, path) == ("PUT", VISIT_PATH):
-            action, answer = "visit", self._visit(body)
-        elif refused is None and path == "/":
-            action, answer = self._call(scope, headers, body)
-        else:
-            action, answer = "refused", error_answer(refused or _NO_PAGE, scope.service)
-        self._log(f"{time.strftime('%H:%M:%S')} {scope.service or '-'} {action} {answer.status}")
-        return answer
+    def choose_faults(self, rows: object) -> None:
+        """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
+        with self._lock:
+            self._world.faults.choose(rows)
 
     def _serve(self) -> None:
-        self._front.serve_forever(poll_interval=0.05)
+        self._http.serve_forever(poll_interval=0.05)
 
-    def _visit(self, body: bytes) -> Answer:
-        """Let somebody into the subnet that a JSON string names."""
+    # The path of a request.
+
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """The response to one HTTP request, and one line in the log: the first handler with a response ends the path.
+
+        `http` reads the request before this path; `call_service` is the path inside a service.
+        """
+        request = HttpRequest(method, path, headers, body, read_scope(headers) or Scope())
+        handlers = (
+            self._refuse_other_origin,
+            self._refuse_unknown_key,
+            self._answer_status,
+            self._answer_faults,
+            self._answer_visit,
+            self._refuse_other_path,
+            self._refuse_unknown_service,
+            self._refuse_unknown_region,
+            self._call_service,
+        )
+        action, response = next(handled for handle in handlers if (handled := handle(request)))
+        self._log(f"{time.strftime('%H:%M:%S')} {request.scope.service or '-'} {action} {response.status}")
+        return response
+
+    def _refuse_other_origin(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, refuse_other_origin(request.headers, self.port))
+
+    def _refuse_unknown_key(self, request: HttpRequest) -> Handled | None:
+        with self._lock:
+            keys = [self.access_key_id, *_assumed_keys()]
+        return _refused(request, refuse_unknown_key(request.scope, keys))
+
+    def _answer_status(self, request: HttpRequest) -> Handled | None:
+        if (request.method, request.path) != ("GET", STATUS_PATH):
+            return None
+        return "status", json_response(self._status())
+
+    def _answer_faults(self, request: HttpRequest) -> Handled | None:
+        """Switch on the faults that a JSON list holds."""
+        if (request.method, request.path) != ("PUT", FAULTS_PATH):
+            return None
         try:
-            number = self._ticker.visit(str(json.loads(body)))
+            self.choose_faults(json.loads(request.body))
+        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
+            return "faults", error_response(Refusal(400, "InvalidFault", f"{error}"), "ssm")
+        return "faults", json_response(self._status())
+
+    def _answer_visit(self, request: HttpRequest) -> Handled | None:
+        """Start the visitors' machine in the subnet that a JSON string names."""
+        if (request.method, request.path) != ("PUT", VISIT_PATH):
+            return None
+        try:
+            number = self._sync.visit(str(json.loads(request.body)))
         except (LookupError, ValueError, RecursionError) as error:
-            return error_answer(Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}"), "ssm")
+            refusal = Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}")
+            return "visit", error_response(refusal, "ssm")
         if number is None:
             why = self._world.traffic.why_not or "The visitor's machine did not start"
-            return error_answer(Refusal(503, "Unavailable", why), "ssm")
-        return json_answer({"pid_namespace": number})
+            return "visit", error_response(Refusal(503, "Unavailable", why), "ssm")
+        return "visit", json_response({"pid_namespace": number})
 
-    def _refuse_key(self, scope: Scope) -> Refusal | None:
+    def _refuse_other_path(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, None if request.path == "/" else _NO_PAGE)
+
+    def _refuse_unknown_service(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, None if request.scope.service in SERVICES else _NO_SERVICE)
+
+    def _refuse_unknown_region(self, request: HttpRequest) -> Handled | None:
+        is_known = request.scope.region in ec2_backends[ACCOUNT].regions
+        return _refused(request, None if is_known else _NO_REGION)
+
+    def _call_service(self, request: HttpRequest) -> Handled:
         with self._lock:
-            return refuse_key(scope, [self.access_key_id, *_assumed_keys()])
+            self._sync.run_due()
+            reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
+            service = SERVICES[request.scope.service](self._world)
+            action, response = call_service(service, f"{self.url}/", request.headers, request.body, self._world.faults)
+            if not action.startswith(_READS):
+                self._sync.mark_changed()
+        return action, response
 
     def _status(self) -> dict[str, object]:
         with self._lock:
-            self._ticker.settle()
+            self._sync.run_due()
             resources = count_resources()
         return {
             "token": self.token,
@@ -175,46 +237,18 @@ class LocalAws:
             "speed": self.clock.speed,
             "slow": self.clock.slow,
             "resources": resources,
-            "faults": self._world.faults.said(),
+            "faults": self._world.faults.as_rows(),
             "traffic": not self._world.traffic.why_not,
             "why_not": self._world.traffic.why_not,
         }
 
-    def choose_faults(self, rows: object) -> None:
-        """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
-        with self._lock:
-            self._world.faults.choose(rows)
 
-    def _choose_faults(self, body: bytes) -> Answer:
-        try:
-            self.choose_faults(json.loads(body))
-        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
-            return error_answer(Refusal(400, "InvalidFault", f"{error}"), "ssm")
-        return json_answer(self._status())
+def _refused(request: HttpRequest, refusal: Refusal | None) -> Handled | None:
+    return ("refused", error_response(refusal, request.scope.service)) if refusal else None
 
-    def _call(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> tuple[str, Answer]:
-        make = _SERVICES.get(scope.service)
-        if make is None or scope.region not in ec2_backends[ACCOUNT].regions:
-            refused = _NO_REGION if make else _NO_SERVICE
-            return "refused", error_answer(refused, scope.service)
-        with self._lock:
-            self._ticker.settle()
-            reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
-            action, answer = call_service(make(self._world), f"{self.url}/", headers, body, self._world.faults)
-            if not action.startswith(_READS):
-                self._ticker.touch()
-        return action, answer
-
-
-_SERVICES: Mapping[str, Callable[[World], BaseResponse]] = {
-    "ec2": LocalEc2,
-    "elasticloadbalancing": LocalElb,
-    "sts": lambda _: TokenResponse(),
-    "ssm": lambda _: SimpleSystemManagerResponse(),
-}
 
 _READS = ("Describe", "Get")
-_NO_SERVICE = Refusal(400, "UnknownService", f"The local AWS has only: {', '.join(_SERVICES)}.")
+_NO_SERVICE = Refusal(400, "UnknownService", f"The local AWS has only: {', '.join(SERVICES)}.")
 _NO_REGION = Refusal(400, "InvalidRegion", "The request is not signed for a region of AWS.")
 _NO_PAGE = Refusal(404, "NotFound", "There is no such page.")
 

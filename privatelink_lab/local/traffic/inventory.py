@@ -13,23 +13,23 @@ COUNTED = frozenset({"vpc", "security-group", "instance", "load-balancer", "targ
 """The kinds that `/_plab/status` counts as resources."""
 
 EC2_KINDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
-    "vpc": lambda ec2: (each for each in ec2.vpcs.values() if not is_default(each)),
-    "subnet": lambda ec2: (each for each in all_subnets(ec2) if not each.default_for_az),
+    "vpc": lambda ec2: (vpc for vpc in ec2.vpcs.values() if not is_default(vpc)),
+    "subnet": lambda ec2: (subnet for subnet in all_subnets(ec2) if not subnet.default_for_az),
     "security-group": lambda ec2: (
         group for groups in ec2.groups.values() for group in groups.values() if not group.is_default
     ),
-    "route-table": lambda ec2: (each for each in ec2.route_tables.values() if not is_main(each)),
+    "route-table": lambda ec2: (table for table in ec2.route_tables.values() if not is_main(table)),
     "internet-gateway": lambda ec2: ec2.internet_gateways.values(),
     "network-interface": lambda ec2: ec2.enis.values(),
     "volume": lambda ec2: ec2.volumes.values(),
     "instance": lambda ec2: (
-        each
+        instance
         for reservation in ec2.reservations.values()
-        for each in reservation.instances
-        if each.state != "terminated"
+        for instance in reservation.instances
+        if instance.state != "terminated"
     ),
-    "service": lambda ec2: (each for each in ec2.configurations.values() if each.service_state != "Deleted"),
-    "endpoint": lambda ec2: (each for each in ec2.vpc_end_points.values() if is_alive(each)),
+    "service": lambda ec2: (service for service in ec2.configurations.values() if service.service_state != "Deleted"),
+    "endpoint": lambda ec2: (endpoint for endpoint in ec2.vpc_end_points.values() if is_alive(endpoint)),
 }
 
 
@@ -66,9 +66,9 @@ def _ec2_lines() -> Iterator[tuple[str, str]]:
     for ec2 in ec2_everywhere():
         place = f"{ec2.account_id}/{ec2.region_name}"
         for kind, things in EC2_KINDS.items():
-            for each in things(ec2):
-                tags = dict(sorted(ec2.tags.get(each.id, {}).items()))
-                yield kind, f"{place} {each.id} {tags}{_extra(kind, each)}"
+            for thing in things(ec2):
+                tags = dict(sorted(ec2.tags.get(thing.id, {}).items()))
+                yield kind, f"{place} {thing.id} {tags}{_extra(kind, thing)}"
 
 
 def _extra(kind: str, thing: Any) -> str:
@@ -79,8 +79,8 @@ def _extra(kind: str, thing: Any) -> str:
 
 
 def _elb_lines() -> Iterator[tuple[str, str]]:
-    for _, _, each in elbv2_backends.iter_backends():
-        elb: Any = each
+    for _, _, backend in elbv2_backends.iter_backends():
+        elb: Any = backend
         listeners = [arn for lb in elb.load_balancers.values() for arn in lb.listeners]
         kinds = {
             "load-balancer": elb.load_balancers,

@@ -8,14 +8,14 @@ from typing import Any
 
 from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.backend import all_subnets, ec2_everywhere
-from privatelink_lab.local.ec2.instance_states import boot_of
+from privatelink_lab.local.ec2.instance_states import boot_number
 from privatelink_lab.local.ec2.interfaces import interfaces_in, nodes_of
 from privatelink_lab.local.network.picture import Check, Door, Machine, Picture, Vpc
 from privatelink_lab.local.privatelink.endpoint import Endpoint
-from privatelink_lab.local.traffic.ports import checks, endpoint_doors, node_doors
+from privatelink_lab.local.traffic.ports import checks, endpoint_ports, node_ports
 
 
-def draw(world: World) -> Picture:
+def build_plan(world: World) -> Picture:
     """Everything that is to be there now; of the VPCs, those that something is in."""
     backends = list(ec2_everywhere())
     machines: dict[str, Machine] = {}
@@ -23,11 +23,11 @@ def draw(world: World) -> Picture:
     watched: dict[str, Check] = {}
     for backend in backends:
         machines |= dict(_machines(world, backend)) | dict(_visitors(world, backend))
-        doors |= dict(node_doors(world, backend)) | dict(endpoint_doors(world, backend))
+        doors |= dict(node_ports(world, backend)) | dict(endpoint_ports(world, backend))
         watched |= dict(checks(world, backend))
-    used = {each.vpc for each in machines.values()} | {each.vpc for each in doors.values()}
+    used = {machine.vpc for machine in machines.values()} | {door.vpc for door in doors.values()}
     names = _public_names(backends)
-    vpcs = {vpc.id: _vpc(each, vpc, names) for each in backends for vpc in each.vpcs.values() if vpc.id in used}
+    vpcs = {vpc.id: _vpc(owner, vpc, names) for owner in backends for vpc in owner.vpcs.values() if vpc.id in used}
     return Picture(vpcs, machines, doors, watched)
 
 
@@ -38,7 +38,7 @@ def visitor_name(subnet_id: str) -> str:
 
 def highest_free_address(subnet: Any) -> str:
     """The highest address of a subnet that nobody has; it is not reserved."""
-    taken = {str(each.private_ip_address) for each in interfaces_in(subnet.ec2_backend, subnet.id)}
+    taken = {str(interface.private_ip_address) for interface in interfaces_in(subnet.ec2_backend, subnet.id)}
     for number in range(int(subnet.cidr.broadcast_address) - 1, int(subnet.cidr.network_address) + 3, -1):
         if (address := str(IPv4Address(number))) not in taken:
             return address
@@ -49,7 +49,9 @@ def highest_free_address(subnet: Any) -> str:
 
 
 def _vpc(backend: Any, vpc: Any, public: dict[str, tuple[str, ...]]) -> Vpc:
-    routers = tuple(f"{_router(each)}/{each.cidr.prefixlen}" for each in all_subnets(backend) if each.vpc_id == vpc.id)
+    routers = tuple(
+        f"{_router(subnet)}/{subnet.cidr.prefixlen}" for subnet in all_subnets(backend) if subnet.vpc_id == vpc.id
+    )
     names = public | _own_names(backend, vpc) if vpc.enable_dns_support else {}
     return Vpc(routers, names)
 
@@ -67,7 +69,7 @@ def _public_names(backends: list[Any]) -> dict[str, tuple[str, ...]]:
                 names |= endpoint.addresses()
         for balancer in backend.elbv2_backend.load_balancers.values():
             nodes = nodes_of(backend, balancer)
-            names[balancer.dns_name] = tuple(str(each.private_ip_address) for each in nodes)
+            names[balancer.dns_name] = tuple(str(node.private_ip_address) for node in nodes)
     return {name: addresses for name, addresses in names.items() if addresses}
 
 
@@ -76,9 +78,9 @@ def _own_names(backend: Any, vpc: Any) -> dict[str, tuple[str, ...]]:
     region = backend.region_name
     suffix = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
     names: dict[str, tuple[str, ...]] = {
-        f"{_host_name(each.private_ip)}.{suffix}": (str(each.private_ip),)
-        for each in backend.all_instances()
-        if each.vpc_id == vpc.id and each.private_ip
+        f"{_host_name(instance.private_ip)}.{suffix}": (str(instance.private_ip),)
+        for instance in backend.all_instances()
+        if instance.vpc_id == vpc.id and instance.private_ip
     }
     for endpoint in backend.vpc_end_points.values():
         if isinstance(endpoint, Endpoint) and endpoint.vpc_id == vpc.id:
@@ -94,7 +96,7 @@ def _machines(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
         if instance.state != "terminated" and instance.subnet_id:
             subnet = backend.get_subnet(instance.subnet_id)
             script = str(instance.user_data or "")
-            yield instance.id, _machine(backend, subnet, instance.private_ip, boot_of(world, instance), script)
+            yield instance.id, _machine(backend, subnet, instance.private_ip, boot_number(world, instance), script)
 
 
 def _visitors(world: World, backend: Any) -> Iterator[tuple[str, Machine]]:
@@ -111,7 +113,7 @@ def _machine(backend: Any, subnet: Any, address: str, boot: int, script: str = "
         vpc=vpc.id,
         address=f"{address}/{subnet.cidr.prefixlen}",
         router=_router(subnet),
-        reaches=tuple(each["cidr_block"] for each in vpc.get_cidr_block_association_set()),
+        reaches=tuple(block["cidr_block"] for block in vpc.get_cidr_block_association_set()),
         host_name=_host_name(address),
         boot=boot,
         script=script,

@@ -10,33 +10,40 @@ from typing import Any
 from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.interfaces import nodes_of
 from privatelink_lab.local.ec2.security_groups import EVERYBODY, admitted, common
-from privatelink_lab.local.elbv2.forwarding import groups_of
-from privatelink_lab.local.elbv2.target_health import check_name, check_port, is_reached, serving, verdict, zone_of
+from privatelink_lab.local.elbv2.forwarding import target_groups_of
+from privatelink_lab.local.elbv2.target_health import (
+    check_name,
+    check_port,
+    lets_in,
+    serving_listeners,
+    target_health,
+    zone_of,
+)
 from privatelink_lab.local.network.picture import Check, Door, Target
 from privatelink_lab.local.privatelink.endpoint import Endpoint
 
-FASTEST = 0.1  # seconds between two health checks
-SHORTEST = 0.5  # seconds that one may take at least, however fast the clock is
+SHORTEST_INTERVAL = 0.1  # seconds between two health checks
+SHORTEST_TIMEOUT = 0.5  # seconds that one may take at least, however fast the clock is
 
 
-def node_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+def node_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
     """One door per TCP listener and node of each balancer that is up."""
     for balancer, listener in _listeners(backend):
         for node in nodes_of(backend, balancer):
             networks = _balancer_admits(backend, balancer, node, int(listener.port))
             targets = _targets(world, backend, balancer, listener, node)
-            yield _door(node, listener, networks, targets, connected=True)
+            yield _listening_port(node, listener, networks, targets, connected=True)
 
 
-def endpoint_doors(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
+def endpoint_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
     """The doors of all endpoints of a consumer."""
     for endpoint in backend.vpc_end_points.values():
         if isinstance(endpoint, Endpoint) and endpoint.service is not None:
             for interface in endpoint.interfaces():
-                yield from _interface_doors(world, backend, endpoint, interface)
+                yield from _interface_ports(world, backend, endpoint, interface)
 
 
-def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: Any) -> Iterator[tuple[str, Door]]:
+def _interface_ports(world: World, backend: Any, endpoint: Endpoint, interface: Any) -> Iterator[tuple[str, Door]]:
     """One door per listener of the service's balancers that have a node in the interface's zone.
 
     On PrivateLink traffic, a balancer's groups see the client's own address, unless that is switched off.
@@ -44,7 +51,7 @@ def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: 
     assert endpoint.service is not None  # noqa: S101  # the caller has looked
     provider, zone = endpoint.service.ec2_backend, interface.subnet.availability_zone_id
     for balancer, listener in _listeners(provider):
-        nodes = [each for each in nodes_of(provider, balancer) if each.subnet.availability_zone_id == zone]
+        nodes = [node for node in nodes_of(provider, balancer) if node.subnet.availability_zone_id == zone]
         if balancer.arn not in endpoint.service.network_load_balancer_arns or not nodes:
             continue
         port = int(listener.port)
@@ -52,10 +59,10 @@ def _interface_doors(world: World, backend: Any, endpoint: Endpoint, interface: 
         if balancer.enforcement == "on":
             networks = common(networks, _balancer_admits(provider, balancer, nodes[0], port))
         targets = _targets(world, provider, balancer, listener, nodes[0])
-        yield _door(interface, listener, networks, targets, connected=endpoint.connected)
+        yield _listening_port(interface, listener, networks, targets, connected=endpoint.connected)
 
 
-def _door(
+def _listening_port(
     interface: Any, listener: Any, networks: list[IPv4Network], targets: Iterable[Target], *, connected: bool
 ) -> tuple[str, Door]:
     """The port of a listener on a network interface, by its name."""
@@ -92,7 +99,7 @@ def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any
         crosses = is_cross_zone(balancer, group)
         for target in group.targets.values():
             instance = backend.get_instance_by_id(target["Id"])
-            if verdict(world, backend.elbv2_backend, backend, group, target["Id"])[0] in {"unused", "initial"}:
+            if target_health(world, backend.elbv2_backend, backend, group, target["Id"])[0] in {"unused", "initial"}:
                 continue
             if instance and not crosses and zone_of(backend, instance) != node.subnet.availability_zone:
                 continue
@@ -113,7 +120,9 @@ def _target(group: Any, target: Any, instance: Any, node: Any) -> Target:
 
 def _groups(backend: Any, listener: Any) -> list[Any]:
     known = backend.elbv2_backend.target_groups
-    return [known[arn] for arn in groups_of([each.data for each in listener.default_actions]) if arn in known]
+    return [
+        known[arn] for arn in target_groups_of([action.data for action in listener.default_actions]) if arn in known
+    ]
 
 
 def is_cross_zone(balancer: Any, group: Any) -> bool:
@@ -130,9 +139,9 @@ def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
             instance = backend.get_instance_by_id(target["Id"])
             if group.target_type == "instance" and (instance is None or instance.state != "running"):
                 continue
-            for balancer, _ in serving(elbv2, backend, group, instance):
+            for balancer, _ in serving_listeners(elbv2, backend, group, instance):
                 port = check_port(group, target)
-                nodes = [each for each in nodes_of(backend, balancer) if _is_let_in(backend, instance, port, each)]
+                nodes = [node for node in nodes_of(backend, balancer) if _is_let_in(backend, instance, port, node)]
                 if balancer.state == "active" and nodes:
                     yield (
                         check_name(group, target["Id"]),
@@ -143,16 +152,16 @@ def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
 
 def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
     """Whether a target's groups let a node in; one that is no instance has none here."""
-    return instance is None or is_reached(backend, instance, port, [str(node.private_ip_address)])
+    return instance is None or lets_in(backend, instance, port, [str(node.private_ip_address)])
 
 
 def _check(world: World, group: Any, target: Target) -> Check:
-    speed = world.agenda.clock.speed or float("inf")
+    speed = world.scheduler.clock.speed or float("inf")
     is_http = group.health_check_protocol in {"HTTP", "HTTPS"}
     return Check(
         target=target,
-        interval=max(FASTEST, group.health_check_interval_seconds / speed),
-        timeout=max(SHORTEST, group.health_check_timeout_seconds / speed),
+        interval=max(SHORTEST_INTERVAL, group.health_check_interval_seconds / speed),
+        timeout=max(SHORTEST_TIMEOUT, group.health_check_timeout_seconds / speed),
         healthy=int(group.healthy_threshold_count),
         unhealthy=int(group.unhealthy_threshold_count),
         path=(group.health_check_path or "/") if is_http else None,
