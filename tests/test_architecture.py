@@ -131,6 +131,13 @@ def test_the_rooms_of_local_know_only_the_rooms_below_them() -> None:
     assert list(TopologicalSorter(LOCAL_ROOMS).static_order())  # raises CycleError
 
 
+def test_no_test_imports_another_test() -> None:
+    """What several tests share stands in tests/support, or in a conftest."""
+    for path in Path(__file__).parent.glob("*/**/*.py"):
+        imported = {part for name in imports_of(path) for part in name.split(".")}
+        assert not {part for part in imported if part.startswith("test_")}, path
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
     """Nobody prints but `ui` and the server's log; nobody sleeps but `waits`, the launcher, a timed shutdown."""

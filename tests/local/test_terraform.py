@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.aws_resources import ServiceLab, network
+from support.contract_clouds import CONSUMER, ContractCloud, LocalCloud
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
-
-from .clouds import CONSUMER, Cloud, LocalCloud
-from .labs import Lab, network
 
 CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
 PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # read here: no test sees PLAB_ variables
@@ -107,7 +106,7 @@ def test_terraform_builds_and_removes_the_lab(terraform: Terraform, fast_cloud: 
     assert fast_cloud.aws.inventory() == before
 
 
-def test_a_permission_has_an_id(lab: Lab) -> None:
+def test_a_permission_has_an_id(lab: ServiceLab) -> None:
     """Adding a principal answers with the id of its permission, and describing it finds the same."""
     arns = {f"arn:aws:iam::{CONSUMER}:root": "Account", f"arn:aws:iam::{CONSUMER}:role/lab": "Role", "*": "All"}
     asked = {"ServiceId": lab.service["ServiceId"]}
@@ -120,7 +119,7 @@ def test_a_permission_has_an_id(lab: Lab) -> None:
     assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked, Filters=accounts)["AllowedPrincipals"] == rows[:1]
 
 
-def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
+def test_a_private_instance_has_no_public_address(cloud: ContractCloud) -> None:
     """Not even an empty association, and its volume is where its image has the root device."""
     ec2 = cloud.client("ec2")
     _, subnet = network(ec2, "10.0.0.0/16")
@@ -134,7 +133,7 @@ def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
         assert [mapping["DeviceName"] for mapping in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
 
 
-def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
+def test_an_instance_has_the_groups_of_its_interface(cloud: ContractCloud) -> None:
     """Given with either, by default the VPC's own, and changed through either."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2, "10.0.0.0/16")
@@ -165,7 +164,7 @@ def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
     assert groups(instance) == [["b"], ["b"]]
 
 
-def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
+def test_an_interface_of_a_launch_goes_with_its_instance(cloud: ContractCloud) -> None:
     """Also one that was described at the launch; one that was there before stays, and so does one that shall."""
     ec2 = cloud.client("ec2")
     _, subnet = network(ec2, "10.0.0.0/16")
@@ -186,7 +185,7 @@ def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
     assert len(left) == 2
 
 
-def test_groups_of_a_balancer_may_ignore_privatelink(lab: Lab) -> None:
+def test_groups_of_a_balancer_may_ignore_privatelink(lab: ServiceLab) -> None:
     """`on` with groups, `off` when told so, and nothing without groups."""
     elb = lab.cloud.client("elbv2")
     group = lab.ec2.create_security_group(GroupName="nlb", Description="d", VpcId=lab.vpc)["GroupId"]
@@ -204,7 +203,7 @@ def test_groups_of_a_balancer_may_ignore_privatelink(lab: Lab) -> None:
     assert (answer["SecurityGroupIds"], answer[field], word(arn)) == ([group], "off", "off")
 
 
-def test_a_tcp_listener_has_no_tls_policy(lab: Lab) -> None:
+def test_a_tcp_listener_has_no_tls_policy(lab: ServiceLab) -> None:
     """Only a TLS listener has one."""
     elb = lab.cloud.client("elbv2")
     group = elb.create_target_group(Name="t", Protocol="TCP", Port=80, VpcId=lab.vpc)["TargetGroups"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,7 @@ import pytest
 
 from privatelink_lab.local import launch
 
-from .test_story import PLAB
-
+PLAB = Path(sys.executable).with_name("plab")
 FORBIDDING = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
 
 

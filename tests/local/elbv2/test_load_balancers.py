@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from .clouds import Cloud
-from .labs import (
-    Lab,
+from support.aws_resources import (
+    ServiceLab,
     active_balancer,
     add_group,
     add_subnet,
+    balancer_state,
     code_of,
+    health,
     instance_state,
     launch,
     listen,
@@ -22,22 +22,7 @@ from .labs import (
     outcome,
     web_group,
 )
-
-
-def health(elb: Any, group: str) -> tuple[str, str | None]:
-    """State and reason of the group's only target."""
-    answer = elb.describe_target_health(TargetGroupArn=group)
-    found = answer["TargetHealthDescriptions"][0]["TargetHealth"]
-    return found["State"], found.get("Reason")
-
-
-def balancer_state(elb: Any, arn: str) -> str:
-    """The state of a balancer, or the error code of asking."""
-    code = outcome(elb.describe_load_balancers, LoadBalancerArns=[arn])
-    if code:
-        return code
-    answer = elb.describe_load_balancers(LoadBalancerArns=[arn])
-    return str(answer["LoadBalancers"][0]["State"]["Code"])
+from support.contract_clouds import ContractCloud
 
 
 def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:
@@ -50,7 +35,7 @@ def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.contract
-def test_a_balancer_provisions_before_it_is_active(cloud: Cloud) -> None:
+def test_a_balancer_provisions_before_it_is_active(cloud: ContractCloud) -> None:
     """Its ARN says net/, and looking at it does not activate it."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
@@ -59,7 +44,7 @@ def test_a_balancer_provisions_before_it_is_active(cloud: Cloud) -> None:
     cloud.until(lambda: balancer_state(elb, arn), "active")
 
 
-def test_a_balancer_is_active_after_its_time(cloud: Cloud) -> None:
+def test_a_balancer_is_active_after_its_time(cloud: ContractCloud) -> None:
     """130 seconds."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
@@ -70,7 +55,7 @@ def test_a_balancer_is_active_after_its_time(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_balancer_has_an_interface_per_zone(cloud: Cloud) -> None:
+def test_a_balancer_has_an_interface_per_zone(cloud: ContractCloud) -> None:
     """Described as AWS does, not to be touched, and there for a while after the balancer has gone."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
@@ -92,7 +77,7 @@ def test_a_balancer_has_an_interface_per_zone(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_creates_are_idempotent_by_name_and_settings(cloud: Cloud) -> None:
+def test_creates_are_idempotent_by_name_and_settings(cloud: ContractCloud) -> None:
     """The same request gives the same thing, another one under that name is a duplicate."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -112,7 +97,7 @@ def test_creates_are_idempotent_by_name_and_settings(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_target_group_serves_one_balancer(cloud: Cloud) -> None:
+def test_a_target_group_serves_one_balancer(cloud: ContractCloud) -> None:
     """TargetGroupAssociationLimit for a second; IncompatibleProtocols for one that does not fit."""
     elb = cloud.client("elbv2")
     vpc, subnet = network(cloud.client("ec2"))
@@ -138,7 +123,7 @@ def test_a_target_group_serves_one_balancer(cloud: Cloud) -> None:
     ],
     ids=["internal", "hyphen", "subnet", "group"],
 )
-def test_what_a_balancer_cannot_be(cloud: Cloud, settings: dict[str, Any], code: str) -> None:
+def test_what_a_balancer_cannot_be(cloud: ContractCloud, settings: dict[str, Any], code: str) -> None:
     """Names that AWS keeps for itself, subnets and groups that are not there."""
     subnet = network(cloud.client("ec2"))[1]
     asked = {"Name": "nlb", "Type": "network", "Scheme": "internal", "Subnets": [subnet]} | settings
@@ -146,7 +131,7 @@ def test_what_a_balancer_cannot_be(cloud: Cloud, settings: dict[str, Any], code:
 
 
 @pytest.mark.contract
-def test_a_balancer_takes_one_subnet_per_zone(cloud: Cloud) -> None:
+def test_a_balancer_takes_one_subnet_per_zone(cloud: ContractCloud) -> None:
     """Two in one zone are InvalidConfigurationRequest; a subnet of another zone can be added later."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
@@ -160,7 +145,7 @@ def test_a_balancer_takes_one_subnet_per_zone(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_groups_of_a_balancer(cloud: Cloud) -> None:
+def test_groups_of_a_balancer(cloud: ContractCloud) -> None:
     """One that was made without cannot get any; one that has some enforces them on PrivateLink, until told not to."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, subnet = network(ec2)
@@ -182,7 +167,7 @@ def test_groups_of_a_balancer(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_missing_names_are_named(cloud: Cloud) -> None:
+def test_missing_names_are_named(cloud: ContractCloud) -> None:
     """One missing name fails the whole describe, also beside one that exists."""
     elb = cloud.client("elbv2")
     make_balancer(elb, network(cloud.client("ec2"))[1])
@@ -190,7 +175,7 @@ def test_missing_names_are_named(cloud: Cloud) -> None:
     assert code_of(elb.describe_target_groups, Names=["none"]) == "TargetGroupNotFound"
 
 
-def running(cloud: Cloud, subnet: str) -> str:
+def running(cloud: ContractCloud, subnet: str) -> str:
     """The id of an instance that runs."""
     instance = launch(cloud, subnet)
     cloud.until(lambda: instance_state(cloud, instance), "running")
@@ -198,7 +183,7 @@ def running(cloud: Cloud, subnet: str) -> str:
 
 
 @pytest.mark.contract
-def test_health_needs_a_listener(cloud: Cloud) -> None:
+def test_health_needs_a_listener(cloud: ContractCloud) -> None:
     """A target is unused while nothing forwards to its group, and initial when something does."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -214,7 +199,7 @@ def test_health_needs_a_listener(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_what_cannot_be_registered(cloud: Cloud) -> None:
+def test_what_cannot_be_registered(cloud: ContractCloud) -> None:
     """An instance that is not running, an unknown one, and one of another VPC are InvalidTarget."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -232,7 +217,7 @@ def test_what_cannot_be_registered(cloud: Cloud) -> None:
     assert code(running(cloud, network(ec2, "10.8.0.0/16")[1])) == "InvalidTarget"
 
 
-def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
+def test_health_waits_for_listener_balancer_and_checks(cloud: ContractCloud) -> None:
     """Initial until a minute after all is there, then healthy."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -252,7 +237,7 @@ def test_health_waits_for_listener_balancer_and_checks(cloud: Cloud) -> None:
     assert group_now.get("LoadBalancerArns", []) == []
 
 
-def test_a_stopped_target_starts_over(cloud: Cloud) -> None:
+def test_a_stopped_target_starts_over(cloud: ContractCloud) -> None:
     """Target.InvalidState while it is not running, and new checks after it runs again."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -276,7 +261,7 @@ def test_a_stopped_target_starts_over(cloud: Cloud) -> None:
     assert health(elb, group) == ("unused", "Target.InvalidState")
 
 
-def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: Cloud) -> None:
+def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: ContractCloud) -> None:
     """Target.NotInUse: its zone is not enabled on the balancer."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -290,7 +275,7 @@ def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: Cloud) -> None
 
 
 @pytest.mark.contract
-def test_deregistering_twice_is_no_error(cloud: Cloud) -> None:
+def test_deregistering_twice_is_no_error(cloud: ContractCloud) -> None:
     """A target that is not registered is gone already."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
@@ -307,7 +292,7 @@ def test_deregistering_twice_is_no_error(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_service_holds_its_balancer(lab: Lab) -> None:
+def test_a_service_holds_its_balancer(lab: ServiceLab) -> None:
     """ResourceInUse until the service is really gone; deleting what is gone is no error."""
     elb = lab.cloud.client("elbv2")
     held = {"LoadBalancerArn": lab.balancer}
@@ -320,7 +305,7 @@ def test_a_service_holds_its_balancer(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_listener_holds_its_target_group(cloud: Cloud) -> None:
+def test_a_listener_holds_its_target_group(cloud: ContractCloud) -> None:
     """ResourceInUse while a listener forwards to it, and for a moment after the balancer has gone."""
     elb = cloud.client("elbv2")
     vpc, subnet = network(cloud.client("ec2"))
@@ -333,7 +318,7 @@ def test_a_listener_holds_its_target_group(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_listener_changes_its_target_group(cloud: Cloud) -> None:
+def test_a_listener_changes_its_target_group(cloud: ContractCloud) -> None:
     """ModifyListener frees the old group and takes the new one; one that is not there is refused."""
     elb = cloud.client("elbv2")
     vpc, subnet = network(cloud.client("ec2"))
@@ -352,7 +337,7 @@ def test_a_listener_changes_its_target_group(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_protected_balancer_stays(cloud: Cloud) -> None:
+def test_a_protected_balancer_stays(cloud: ContractCloud) -> None:
     """OperationNotPermitted while deletion protection is on."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
@@ -365,7 +350,7 @@ def test_a_protected_balancer_stays(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract(moto_too=True)
-def test_attributes_tags_and_pages(cloud: Cloud) -> None:
+def test_attributes_tags_and_pages(cloud: ContractCloud) -> None:
     """Cross-zone can be set and read, tags are told per ARN, and long lists come in pages."""
     elb = cloud.client("elbv2")
     subnet = network(cloud.client("ec2"))[1]

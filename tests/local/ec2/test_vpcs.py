@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-
-from .clouds import Cloud
-from .labs import Lab, add_group, code_of, network, outcome
+from support.aws_resources import ServiceLab, add_group, code_of, network, outcome
+from support.contract_clouds import ContractCloud
 
 UNKNOWN = "0123456789abcdef0"
 
 
 @pytest.mark.contract
-def test_an_endpoint_holds_its_subnet_and_groups(lab: Lab) -> None:
+def test_an_endpoint_holds_its_subnet_and_groups(lab: ServiceLab) -> None:
     """DependencyViolation for subnet, group and VPC, also while the endpoint is deleting; then they go."""
     ec2, request = lab.ec2, lab.request()
     group = add_group(ec2, request["VpcId"])
@@ -29,7 +28,7 @@ def test_an_endpoint_holds_its_subnet_and_groups(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_nobody_takes_an_endpoints_interface_away(lab: Lab) -> None:
+def test_nobody_takes_an_endpoints_interface_away(lab: ServiceLab) -> None:
     """It is the requester's: deleting it is refused."""
     ec2 = lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.connect()])["VpcEndpoints"][0]
@@ -38,7 +37,7 @@ def test_nobody_takes_an_endpoints_interface_away(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_groups_hold_each_other(cloud: Cloud) -> None:
+def test_groups_hold_each_other(cloud: ContractCloud) -> None:
     """A group that another one's rule names stays until the rule is revoked; the default one stays always."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
@@ -55,7 +54,7 @@ def test_groups_hold_each_other(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_names_of_groups(cloud: Cloud) -> None:
+def test_names_of_groups(cloud: ContractCloud) -> None:
     """A name is taken whatever its case; sg- and default are AWS's own."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
@@ -66,7 +65,7 @@ def test_names_of_groups(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_host_names_need_dns(cloud: Cloud) -> None:
+def test_host_names_need_dns(cloud: ContractCloud) -> None:
     """A new VPC has DNS and no host names; without DNS there are none."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
@@ -78,7 +77,7 @@ def test_host_names_need_dns(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract(moto_too=True)
-def test_what_is_not_there_and_what_does_not_fit(cloud: Cloud) -> None:
+def test_what_is_not_there_and_what_does_not_fit(cloud: ContractCloud) -> None:
     """A code per noun for what is not found; a subnet must lie in its VPC, and may not overlap another."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
@@ -91,7 +90,7 @@ def test_what_is_not_there_and_what_does_not_fit(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract(moto_too=True)
-def test_a_rule_that_is_there_and_one_that_is_not(cloud: Cloud) -> None:
+def test_a_rule_that_is_there_and_one_that_is_not(cloud: ContractCloud) -> None:
     """InvalidPermission.Duplicate and InvalidPermission.NotFound."""
     ec2 = cloud.client("ec2")
     group = add_group(ec2, network(ec2)[0])

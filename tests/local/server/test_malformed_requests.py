@@ -7,10 +7,9 @@ import socket
 from contextlib import ExitStack
 
 import pytest
+from support.contract_clouds import LocalCloud
 
 from privatelink_lab.local.server import http
-
-from .clouds import LocalCloud
 
 TIMES = 400
 BODY = b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from .labs import Lab, code_of
+from support.aws_resources import ServiceLab, code_of
 
 
 @pytest.mark.contract
-def test_accept_leads_through_pending(lab: Lab) -> None:
+def test_accept_leads_through_pending(lab: ServiceLab) -> None:
     """pendingAcceptance, then pending, then available; consumer and provider see the same words."""
     endpoint, seen = lab.connect(), ["pendingAcceptance"]
     assert lab.decide("accept", endpoint) == {}
@@ -22,7 +21,7 @@ def test_accept_leads_through_pending(lab: Lab) -> None:
     assert lab.rows(vpc_endpoint_id=endpoint)[0]["VpcEndpointState"] == "available"
 
 
-def test_the_seconds_of_an_acceptance(lab: Lab) -> None:
+def test_the_seconds_of_an_acceptance(lab: ServiceLab) -> None:
     """It is pendingAcceptance for a second and pending for a minute."""
     endpoint = lab.connect()
     lab.decide("accept", endpoint)
@@ -35,7 +34,7 @@ def test_the_seconds_of_an_acceptance(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_row_of_the_provider(lab: Lab) -> None:
+def test_a_row_of_the_provider(lab: ServiceLab) -> None:
     """Who asks, from where, since when, and under which names; only the service's owner sees and decides."""
     theirs = lab.admit()
     endpoint = lab.connect(theirs)
@@ -51,7 +50,7 @@ def test_a_row_of_the_provider(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_filters_of_connections(lab: Lab) -> None:
+def test_filters_of_connections(lab: ServiceLab) -> None:
     """The documented ones; service-name is not among them; an unknown service has no rows."""
     one, two = lab.connect(), lab.connect()
     lab.decide("reject", two)
@@ -67,14 +66,14 @@ def test_filters_of_connections(lab: Lab) -> None:
     assert code_of(call, Filters=bad) == "InvalidFilter"
 
 
-def test_a_connection_is_found_by_its_endpoint(lab: Lab) -> None:
+def test_a_connection_is_found_by_its_endpoint(lab: ServiceLab) -> None:
     """Whether AWS takes the filter vpc-endpoint-id is open; here it does."""
     one, _ = lab.connect(), lab.connect()
     assert [row["VpcEndpointId"] for row in lab.rows(vpc_endpoint_id=one)] == [one]
 
 
 @pytest.mark.contract
-def test_connections_come_in_pages(lab: Lab) -> None:
+def test_connections_come_in_pages(lab: ServiceLab) -> None:
     """MaxResults and NextToken cut the list, and nothing is lost or told twice."""
     ids = {lab.connect() for _ in range(6)}
     pages = lab.ec2.get_paginator("describe_vpc_endpoint_connections")
@@ -87,7 +86,7 @@ def test_connections_come_in_pages(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_what_cannot_be_accepted(lab: Lab) -> None:
+def test_what_cannot_be_accepted(lab: ServiceLab) -> None:
     """HTTP 200 with an item per id; the good ones of the same call go through."""
     good, unknown = lab.connect(), "vpce-0123456789abcdef0"
     (code,) = lab.decide("accept", good, unknown).values()
@@ -98,7 +97,7 @@ def test_what_cannot_be_accepted(lab: Lab) -> None:
     assert missing == "InvalidVpcEndpointServiceId.NotFound"
 
 
-def test_what_cannot_be_decided_any_more(lab: Lab) -> None:
+def test_what_cannot_be_decided_any_more(lab: ServiceLab) -> None:
     """What AWS says to it is unknown; here an item InvalidState, for accept and reject alike."""
     good, bad = lab.connect(), lab.connect()
     lab.decide("accept", good)
@@ -109,7 +108,7 @@ def test_what_cannot_be_decided_any_more(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_reject_from_every_state(lab: Lab) -> None:
+def test_reject_from_every_state(lab: ServiceLab) -> None:
     """What waits, what comes up and what is up; the endpoint stays with its consumer."""
     ids = [lab.connect() for _ in range(3)]
     lab.decide("accept", ids[0])
@@ -125,7 +124,7 @@ def test_reject_from_every_state(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_deleted_endpoint_holds_its_service_no_more(lab: Lab) -> None:
+def test_a_deleted_endpoint_holds_its_service_no_more(lab: ServiceLab) -> None:
     """The provider's row turns deleting too, stops blocking the service, and goes."""
     endpoint = lab.connect()
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
@@ -135,7 +134,7 @@ def test_a_deleted_endpoint_holds_its_service_no_more(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_who_is_removed_keeps_its_connection(lab: Lab) -> None:
+def test_who_is_removed_keeps_its_connection(lab: ServiceLab) -> None:
     """Removing a permission does not cut an accepted connection."""
     theirs = lab.admit()
     endpoint = lab.connect(theirs)

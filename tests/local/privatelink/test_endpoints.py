@@ -6,9 +6,8 @@ import ipaddress
 from typing import Any
 
 import pytest
-
-from .clouds import LocalCloud
-from .labs import Lab, add_group, add_subnet, code_of, create_endpoint, network
+from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, create_endpoint, network
+from support.contract_clouds import LocalCloud
 
 UNKNOWN = "0123456789abcdef0"
 
@@ -21,7 +20,7 @@ def find(ec2: Any, **filters: str) -> set[str]:
 
 
 @pytest.mark.contract
-def test_an_endpoint_waits_for_acceptance(lab: Lab) -> None:
+def test_an_endpoint_waits_for_acceptance(lab: ServiceLab) -> None:
     """Born pendingAcceptance in lower camelCase, and so it stays."""
     endpoint = lab.connect()
     assert len(endpoint) == len("vpce-") + 17
@@ -30,7 +29,7 @@ def test_an_endpoint_waits_for_acceptance(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_without_acceptance_it_comes_up_by_itself(lab: Lab) -> None:
+def test_without_acceptance_it_comes_up_by_itself(lab: ServiceLab) -> None:
     """First pending, and then available."""
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, AcceptanceRequired=False)
     endpoint = lab.connect()
@@ -39,7 +38,7 @@ def test_without_acceptance_it_comes_up_by_itself(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_what_an_endpoint_says_of_itself(lab: Lab) -> None:
+def test_what_an_endpoint_says_of_itself(lab: ServiceLab) -> None:
     """The Regional name first, then one per zone; one interface per subnet, inside it."""
     ec2 = lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.connect()])["VpcEndpoints"][0]
@@ -65,7 +64,7 @@ def test_what_an_endpoint_says_of_itself(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_repeated_token_gives_the_same_endpoint(lab: Lab) -> None:
+def test_a_repeated_token_gives_the_same_endpoint(lab: ServiceLab) -> None:
     """Same token, same endpoint; with other parameters IdempotentParameterMismatch."""
     request = lab.request(ClientToken="one")
     first = create_endpoint(lab.cloud, lab.ec2, **request)["VpcEndpointId"]
@@ -74,7 +73,7 @@ def test_a_repeated_token_gives_the_same_endpoint(lab: Lab) -> None:
     assert mismatch == "IdempotentParameterMismatch"
 
 
-def test_a_token_is_free_when_its_endpoint_is_not_found_any_more(lab: Lab) -> None:
+def test_a_token_is_free_when_its_endpoint_is_not_found_any_more(lab: ServiceLab) -> None:
     """How long AWS remembers a token is unknown; here it is as long as its endpoint is listed."""
     request = lab.request(ClientToken="one")
     first = create_endpoint(lab.cloud, lab.ec2, **request)["VpcEndpointId"]
@@ -86,7 +85,7 @@ def test_a_token_is_free_when_its_endpoint_is_not_found_any_more(lab: Lab) -> No
 
 
 @pytest.mark.contract
-def test_filters_of_endpoints(lab: Lab) -> None:
+def test_filters_of_endpoints(lab: ServiceLab) -> None:
     """By id, VPC, service, state, type and tag; a state is case-sensitive; what matches nothing returns nothing."""
     tags = [{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "plab:key", "Value": "a/endpoint"}]}]
     one, ec2 = lab.connect(TagSpecifications=tags), lab.ec2
@@ -103,7 +102,7 @@ def test_filters_of_endpoints(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_deleted_endpoint_goes_by_way_of_deleting(lab: Lab) -> None:
+def test_a_deleted_endpoint_goes_by_way_of_deleting(lab: ServiceLab) -> None:
     """Deleting twice is no error; its interface goes before it is not found any more."""
     endpoint, ec2 = lab.connect(), lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
@@ -116,7 +115,7 @@ def test_a_deleted_endpoint_goes_by_way_of_deleting(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_an_unknown_endpoint_has_a_code_per_verb(lab: Lab) -> None:
+def test_an_unknown_endpoint_has_a_code_per_verb(lab: ServiceLab) -> None:
     """InvalidVpcEndpointId.NotFound when described; inside Unsuccessful when deleted."""
     asked = {"VpcEndpointIds": [f"vpce-{UNKNOWN}"]}
     assert code_of(lab.ec2.describe_vpc_endpoints, **asked) == "InvalidVpcEndpointId.NotFound"
@@ -125,7 +124,7 @@ def test_an_unknown_endpoint_has_a_code_per_verb(lab: Lab) -> None:
     assert item["Error"]["Code"] in {"InvalidVpcEndpoint.NotFound", "InvalidVpcEndpointId.NotFound"}
 
 
-def test_an_endpoint_takes_its_time_to_go(lab: Lab) -> None:
+def test_an_endpoint_takes_its_time_to_go(lab: ServiceLab) -> None:
     """A minute deleting with its interface, a minute deleted without, and then not found."""
     endpoint, ec2 = lab.connect(), lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
@@ -141,7 +140,7 @@ def test_an_endpoint_takes_its_time_to_go(lab: Lab) -> None:
     assert lab.state(endpoint) == ""
 
 
-def test_an_address_is_used_again(lab: Lab) -> None:
+def test_an_address_is_used_again(lab: ServiceLab) -> None:
     """A small subnet does not run out of addresses by endpoints that came and went; a full one refuses."""
     ec2 = lab.ec2
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/24")["Vpc"]["VpcId"]
@@ -162,7 +161,7 @@ def test_an_address_is_used_again(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_service_of_another_region_or_without_permission_does_not_exist(lab: Lab) -> None:
+def test_a_service_of_another_region_or_without_permission_does_not_exist(lab: ServiceLab) -> None:
     """InvalidServiceName alike for unknown, not permitted and wrong region."""
     elsewhere = lab.cloud.client("ec2", region="eu-west-1")
     for ec2 in (elsewhere, lab.cloud.client("ec2", lab.cloud.consumer)):
@@ -171,7 +170,7 @@ def test_a_service_of_another_region_or_without_permission_does_not_exist(lab: L
             assert code_of(ec2.create_vpc_endpoint, ServiceName=name, **request) == "InvalidServiceName"
 
 
-def test_a_service_reaches_the_regions_it_supports(lab: Lab) -> None:
+def test_a_service_reaches_the_regions_it_supports(lab: ServiceLab) -> None:
     """With ServiceRegion and the provider's consent, and then without zonal names."""
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, AddSupportedRegions=["eu-west-1"])
     there = lab.cloud.client("ec2", region="eu-west-1")
@@ -196,7 +195,7 @@ def test_a_service_reaches_the_regions_it_supports(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_forgetting_the_type_makes_a_gateway(lab: Lab) -> None:
+def test_forgetting_the_type_makes_a_gateway(lab: ServiceLab) -> None:
     """Gateway is the default: it takes no subnets, and a shared service has none; AWS's own S3 has."""
     asked: dict[str, Any] = {"VpcId": lab.vpc, "ServiceName": lab.service["ServiceName"]}
     assert code_of(lab.ec2.create_vpc_endpoint, **asked) == "InvalidParameter"
@@ -209,7 +208,7 @@ def test_forgetting_the_type_makes_a_gateway(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_an_endpoint_to_a_service_of_aws(lab: Lab) -> None:
+def test_an_endpoint_to_a_service_of_aws(lab: ServiceLab) -> None:
     """It needs nobody's acceptance; its private name needs both DNS attributes of the VPC."""
     request = {
         "VpcEndpointType": "Interface",
@@ -228,7 +227,7 @@ def test_an_endpoint_to_a_service_of_aws(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_private_name_that_the_service_has_not(lab: Lab) -> None:
+def test_a_private_name_that_the_service_has_not(lab: ServiceLab) -> None:
     """PrivateDnsEnabled without a name of the service is refused, and nothing is left behind."""
     request = lab.request(PrivateDnsEnabled=True)
     lab.ec2.modify_vpc_attribute(VpcId=request["VpcId"], EnableDnsHostnames={"Value": True})
@@ -237,7 +236,7 @@ def test_a_private_name_that_the_service_has_not(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_zones_of_an_endpoint(lab: Lab) -> None:
+def test_zones_of_an_endpoint(lab: ServiceLab) -> None:
     """A zone that the service lacks is InvalidParameter, two subnets in one zone DuplicateSubnetsInSameZone."""
     ec2 = lab.ec2
     request = lab.request()
@@ -253,20 +252,20 @@ def test_zones_of_an_endpoint(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_an_endpoint_without_subnets(lab: Lab) -> None:
+def test_an_endpoint_without_subnets(lab: ServiceLab) -> None:
     """It is legal, and has no interface."""
     made = create_endpoint(lab.cloud, lab.ec2, **lab.request(SubnetIds=[]))
     assert (made["State"], made["NetworkInterfaceIds"]) == ("pendingAcceptance", [])
 
 
 @pytest.mark.contract(moto_too=True)
-def test_a_vpc_that_is_not_there(lab: Lab) -> None:
+def test_a_vpc_that_is_not_there(lab: ServiceLab) -> None:
     """InvalidVpcID.NotFound."""
     request = lab.request(VpcId=f"vpc-{UNKNOWN}")
     assert code_of(lab.ec2.create_vpc_endpoint, **request).startswith("InvalidVpcI")
 
 
-def test_subnets_and_groups_of_another_vpc(lab: Lab) -> None:
+def test_subnets_and_groups_of_another_vpc(lab: ServiceLab) -> None:
     """Their codes are unknown; here a foreign subnet is InvalidParameter and a foreign group not found."""
     request, call = lab.request(), lab.ec2.create_vpc_endpoint
     assert code_of(call, **(request | {"SubnetIds": [lab.subnet]})) == "InvalidParameter"
@@ -277,7 +276,7 @@ def test_subnets_and_groups_of_another_vpc(lab: Lab) -> None:
     assert find(lab.ec2) == set()
 
 
-def test_a_changed_endpoint_is_pending_again(lab: Lab) -> None:
+def test_a_changed_endpoint_is_pending_again(lab: ServiceLab) -> None:
     """ModifyVpcEndpoint moves groups and subnets; what was available comes up anew."""
     endpoint, ec2 = lab.connect(), lab.ec2
     lab.decide("accept", endpoint)
@@ -302,7 +301,7 @@ def test_a_changed_endpoint_is_pending_again(lab: Lab) -> None:
     assert code_of(ec2.modify_vpc_endpoint, VpcEndpointId=endpoint, AddSubnetIds=[]) == "IncorrectState"
 
 
-def test_both_views_have_one_hosted_zone(lab: Lab) -> None:
+def test_both_views_have_one_hosted_zone(lab: ServiceLab) -> None:
     """The DNS entries of the consumer's and the provider's view are the same."""
     assert isinstance(lab.cloud, LocalCloud)
     endpoint = lab.connect()

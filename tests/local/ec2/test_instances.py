@@ -5,31 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.aws_resources import add_group, code_of, instance_state, launch, network
+from support.contract_clouds import ContractCloud, LocalCloud
+from support.stand_in_traffic import StandInTraffic, follow, network_plan, stand_in
 
 from privatelink_lab.local.network.link import Ended
-
-from .clouds import Cloud, LocalCloud
-from .labs import add_group, code_of, instance_state, launch, network
-from .traffic import StandIn, follow, picture, stand_in
 
 UNKNOWN = "0123456789abcdef0"
 
 
-def interfaces(cloud: Cloud, subnet: str) -> int:
+def interfaces(cloud: ContractCloud, subnet: str) -> int:
     """How many network interfaces live in a subnet."""
     filters = [{"Name": "subnet-id", "Values": [subnet]}]
     return len(cloud.client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"])
 
 
 @pytest.mark.contract
-def test_an_instance_boots_before_it_runs(cloud: Cloud) -> None:
+def test_an_instance_boots_before_it_runs(cloud: ContractCloud) -> None:
     """It is pending first, also when looked at; then running."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     assert instance_state(cloud, instance) == "pending"
     cloud.until(lambda: instance_state(cloud, instance), "running")
 
 
-def test_an_instance_boots_stops_starts_and_ends(cloud: Cloud) -> None:
+def test_an_instance_boots_stops_starts_and_ends(cloud: ContractCloud) -> None:
     """Every state in between is seen, and lasts as long as on AWS."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
@@ -44,7 +43,7 @@ def test_an_instance_boots_stops_starts_and_ends(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_the_network_interface_stays_until_terminated(cloud: Cloud) -> None:
+def test_the_network_interface_stays_until_terminated(cloud: ContractCloud) -> None:
     """A subnet is not free while its instance is shutting down; a terminated instance stays in the list."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
@@ -59,7 +58,7 @@ def test_the_network_interface_stays_until_terminated(cloud: Cloud) -> None:
     ec2.terminate_instances(InstanceIds=[instance])
 
 
-def test_a_terminated_instance_is_forgotten_after_an_hour(cloud: Cloud) -> None:
+def test_a_terminated_instance_is_forgotten_after_an_hour(cloud: ContractCloud) -> None:
     """It is listed for about an hour, and not found then."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
@@ -70,7 +69,7 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(cloud: Cloud) -> None:
     assert code_of(ec2.describe_instances, InstanceIds=[instance]) == "InvalidInstanceID.NotFound"
 
 
-def test_an_instance_ended_while_booting_never_runs(cloud: Cloud) -> None:
+def test_an_instance_ended_while_booting_never_runs(cloud: ContractCloud) -> None:
     """The boot that was under way does not bring it back."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
@@ -80,7 +79,7 @@ def test_an_instance_ended_while_booting_never_runs(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_repeated_token_gives_the_same_instance(cloud: Cloud) -> None:
+def test_a_repeated_token_gives_the_same_instance(cloud: ContractCloud) -> None:
     """RunInstances is idempotent by its token; it says so when the rest differs, and when the instance has ended."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
@@ -100,7 +99,7 @@ def test_a_repeated_token_gives_the_same_instance(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_what_cannot_be_launched(cloud: Cloud) -> None:
+def test_what_cannot_be_launched(cloud: ContractCloud) -> None:
     """Groups of another VPC, an image of another architecture, an image and a group that are not there."""
     ec2 = cloud.client("ec2")
     subnet, foreign = network(ec2)[1], add_group(ec2, network(ec2, "10.8.0.0/16")[0])
@@ -116,7 +115,7 @@ def test_what_cannot_be_launched(cloud: Cloud) -> None:
     assert interfaces(cloud, subnet) == 0
 
 
-def test_a_type_that_the_zone_has_not(cloud: Cloud) -> None:
+def test_a_type_that_the_zone_has_not(cloud: ContractCloud) -> None:
     """Unsupported: us-east-1e has no t3."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2, zone="us-east-1e")[1]
@@ -125,7 +124,7 @@ def test_a_type_that_the_zone_has_not(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_refusals_of_instance_states(cloud: Cloud) -> None:
+def test_refusals_of_instance_states(cloud: ContractCloud) -> None:
     """A protected instance is not ended, one that boots is not stopped, an unknown one is named."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
@@ -146,7 +145,7 @@ def test_refusals_of_instance_states(cloud: Cloud) -> None:
 
 
 @pytest.fixture
-def traffic(cloud: LocalCloud) -> StandIn:
+def traffic(cloud: LocalCloud) -> StandInTraffic:
     """What the machines write, and how they end."""
     return stand_in(cloud.aws)
 
@@ -160,7 +159,7 @@ def booted(cloud: LocalCloud, **more: Any) -> str:
 
 def boot(cloud: LocalCloud, instance: str) -> int:
     """How often it has booted, as the network sees it."""
-    return picture(cloud.aws).machines[instance].boot
+    return network_plan(cloud.aws).machines[instance].boot
 
 
 def console(cloud: LocalCloud, instance: str, **asked: Any) -> str | None:
@@ -177,7 +176,7 @@ def test_a_console_without_output_has_none(cloud: LocalCloud) -> None:
     assert code_of(cloud.client("ec2").get_console_output, InstanceId=f"i-{UNKNOWN}") == "InvalidInstanceID.NotFound"
 
 
-def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, traffic: StandIn) -> None:
+def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """Latest shows what was written until now; without it, that comes some minutes after the start."""
     instance = booted(cloud)
     traffic.writes = lambda machine: f"{machine} says ä\n".encode()
@@ -194,7 +193,7 @@ def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, tr
 
 
 @pytest.mark.parametrize("call", ["stop_instances", "terminate_instances", "reboot_instances"])
-def test_a_console_is_posted_at_each_transition(cloud: LocalCloud, traffic: StandIn, call: str) -> None:
+def test_a_console_is_posted_at_each_transition(cloud: LocalCloud, traffic: StandInTraffic, call: str) -> None:
     """After a stop, a reboot and an end it holds what was written until then, also when the machine is no more."""
     instance = booted(cloud)
     traffic.writes = lambda _: b"last words"
@@ -206,7 +205,7 @@ def test_a_console_is_posted_at_each_transition(cloud: LocalCloud, traffic: Stan
 
 
 @pytest.mark.contract
-def test_only_nitro_shows_its_console_at_any_time(cloud: Cloud) -> None:
+def test_only_nitro_shows_its_console_at_any_time(cloud: ContractCloud) -> None:
     """Latest is UnsupportedOperation for a t2; without it, the call goes through."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1], InstanceType="t2.micro")
@@ -215,7 +214,7 @@ def test_only_nitro_shows_its_console_at_any_time(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_what_does_not_run_cannot_be_rebooted(cloud: Cloud) -> None:
+def test_what_does_not_run_cannot_be_rebooted(cloud: ContractCloud) -> None:
     """A reboot leaves an instance running; one that ends is IncorrectInstanceState."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
@@ -236,7 +235,7 @@ def test_what_does_not_run_cannot_be_rebooted(cloud: Cloud) -> None:
     ids=["default", "stop", "terminate"],
 )
 def test_an_instance_that_shuts_itself_down(
-    cloud: LocalCloud, traffic: StandIn, asked: dict[str, str], states: list[str]
+    cloud: LocalCloud, traffic: StandInTraffic, asked: dict[str, str], states: list[str]
 ) -> None:
     """`shutdown` inside stops or terminates it, as its InstanceInitiatedShutdownBehavior says."""
     instance = booted(cloud, **asked)
@@ -247,7 +246,7 @@ def test_an_instance_that_shuts_itself_down(
     assert [*seen, instance_state(cloud, instance)] == states
 
 
-def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic: StandIn) -> None:
+def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """It stays running, and its system is up again a while later, whatever a shutdown would do to it."""
     instance = booted(cloud, InstanceInitiatedShutdownBehavior="terminate")
     traffic.endings = [Ended(instance, boot(cloud, instance), "restart")]
@@ -257,7 +256,7 @@ def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
 
 
-def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffic: StandIn) -> None:
+def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """A crash, an ending of an earlier boot, of a stopped instance, and of one that nobody knows."""
     instance = booted(cloud)
     cloud.client("ec2").reboot_instances(InstanceIds=[instance])
@@ -279,7 +278,7 @@ def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffi
     assert instance_state(cloud, instance) == "stopped"
 
 
-def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandIn) -> None:
+def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """A picture goes out after a call and after what became due by itself, and none while all stays as it is."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     follow(cloud.aws)

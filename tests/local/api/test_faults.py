@@ -7,16 +7,27 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from support.aws_resources import (
+    ServiceLab,
+    balancer_state,
+    code_of,
+    health,
+    instance_state,
+    launch,
+    listen,
+    make_balancer,
+    make_group,
+    network,
+    outcome,
+    web_group,
+)
+from support.contract_clouds import LocalCloud
+from support.raw_requests import ask, signed
 
 from privatelink_lab.cli.local import local_faults
 from privatelink_lab.errors import UsageError
 from privatelink_lab.local.api.faults import KINDS, Fault, InvalidFault, read_fault
 from privatelink_lab.local.client import fault_text, parse_fault
-
-from .clouds import LocalCloud
-from .labs import Lab, code_of, instance_state, launch, listen, make_balancer, make_group, network, outcome, web_group
-from .test_balancers import balancer_state, health
-from .test_guard import ask, signed
 
 
 def switch_on(cloud: LocalCloud, *faults: str) -> None:
@@ -186,7 +197,7 @@ def test_new_ids_are_seen_late(cloud: LocalCloud) -> None:
     ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")
 
 
-def test_a_service_is_unavailable_for_longer(lab: Lab) -> None:
+def test_a_service_is_unavailable_for_longer(lab: ServiceLab) -> None:
     """A service that was made while the fault was on takes no endpoint so long."""
     switch_on(lab.cloud, "unavailable,seconds=100")
     lab.delete_service()
@@ -219,7 +230,7 @@ def test_a_balancer_that_fails(cloud: LocalCloud) -> None:
     assert balancer_state(elb, arn) == "failed"
 
 
-def test_an_endpoint_that_fails(lab: Lab) -> None:
+def test_an_endpoint_that_fails(lab: ServiceLab) -> None:
     """Failed instead of available, with AWS's LastError; it holds its service no more."""
     endpoint = lab.connect()
     switch_on(lab.cloud, "endpoint-fails")
@@ -230,7 +241,7 @@ def test_an_endpoint_that_fails(lab: Lab) -> None:
     assert lab.delete_service() == []
 
 
-def test_a_request_that_expires(lab: Lab) -> None:
+def test_a_request_that_expires(lab: ServiceLab) -> None:
     """Expired when nobody has accepted it for so long; it holds its service no more and cannot be accepted."""
     switch_on(lab.cloud, "endpoint-expires,seconds=100")
     late, accepted = lab.connect(), lab.connect()
@@ -261,7 +272,7 @@ def test_a_target_that_fails(cloud: LocalCloud) -> None:
     assert health(elb, group) == ("healthy", None)
 
 
-def test_faults_end_when_they_are_switched_off(lab: Lab) -> None:
+def test_faults_end_when_they_are_switched_off(lab: ServiceLab) -> None:
     """What was made while new ids were late is known as soon as they no longer are; a code must be a word."""
     cloud, ec2 = lab.cloud, lab.ec2
     switch_on(cloud, "not-found,seconds=80000", "unavailable,seconds=80000")

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.aws_leftovers import Leftovers
+from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, launch, make_balancer, network
+from support.contract_clouds import ContractCloud, LocalCloud
 
 from privatelink_lab.local.api.clock import DELAYS, AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
 
-from .clouds import Cloud, LocalCloud
-from .labs import Lab, add_group, add_subnet, code_of, launch, make_balancer, network
-from .leftovers import Leftovers
-
 
 @pytest.mark.contract
-def test_a_dry_run_changes_nothing(lab: Lab) -> None:
+def test_a_dry_run_changes_nothing(lab: ServiceLab) -> None:
     """DryRunOperation, also where moto would delete."""
     ec2 = lab.ec2
     vpc = {"VpcId": lab.vpc, "DryRun": True}
@@ -36,7 +35,7 @@ def test_a_dry_run_changes_nothing(lab: Lab) -> None:
     ("operation", "rows"),
     [("describe_vpcs", "Vpcs"), ("describe_subnets", "Subnets"), ("describe_security_groups", "SecurityGroups")],
 )
-def test_lists_come_in_pages(cloud: Cloud, operation: str, rows: str) -> None:
+def test_lists_come_in_pages(cloud: ContractCloud, operation: str, rows: str) -> None:
     """At most MaxResults in each, nothing lost or told twice; a token of nobody is refused."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
@@ -51,7 +50,7 @@ def test_lists_come_in_pages(cloud: Cloud, operation: str, rows: str) -> None:
 
 
 @pytest.mark.contract(moto_too=True)
-def test_instances_come_in_pages(cloud: Cloud) -> None:
+def test_instances_come_in_pages(cloud: ContractCloud) -> None:
     """As above; ids and MaxResults exclude each other."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
@@ -67,7 +66,7 @@ def test_instances_come_in_pages(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract(moto_too=True)
-def test_tags_on_create_and_their_filters(cloud: Cloud) -> None:
+def test_tags_on_create_and_their_filters(cloud: ContractCloud) -> None:
     """VPCs, subnets, groups and instances bear the tags of their create; what matches nothing returns nothing."""
     ec2 = cloud.client("ec2")
     tags = [{"Key": "plab:lab", "Value": "x"}]

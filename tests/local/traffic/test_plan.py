@@ -6,47 +6,46 @@ import base64
 from dataclasses import replace
 
 import pytest
+from support.aws_resources import ServiceLab, instance_state, launch, network, serve
+from support.contract_clouds import LocalCloud
+from support.stand_in_traffic import endpoint_port, follow, network_plan, node_ports, stand_in
 
 from privatelink_lab.local.network.link import Ended
 from privatelink_lab.local.network.picture import Machine, Picture
 from privatelink_lab.local.traffic.plan import visitor_name
 from privatelink_lab.local.traffic.sync import TICKS_PER_PLAN
 
-from .clouds import LocalCloud
-from .labs import Lab, instance_state, launch, network, serve
-from .traffic import door_of, follow, node_ports, picture, stand_in
-
 
 def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
     """VPCs in which nothing is need no network, not even the default ones."""
     network(cloud.client("ec2"))
-    assert picture(cloud.aws) == Picture()
+    assert network_plan(cloud.aws) == Picture()
 
 
-def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: Lab) -> None:
+def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: ServiceLab) -> None:
     """The endpoint's Regional and zonal names and the balancer's do in every VPC; private instance names at home."""
     instance, _ = serve(lab)
     endpoint = lab.connect()
     found = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
-    door = door_of(cloud, endpoint)
+    door = endpoint_port(cloud, endpoint)
     (node,) = node_ports(cloud, lab.vpc)
     balancer = cloud.client("elbv2").describe_load_balancers(LoadBalancerArns=[lab.balancer])["LoadBalancers"][0]
     public = {entry["DnsName"]: (door.address,) for entry in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
     assert len(public) == 3
     row = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-    vpcs = picture(cloud.aws).vpcs
+    vpcs = network_plan(cloud.aws).vpcs
     assert vpcs[found["VpcId"]].names == public
     assert vpcs[lab.vpc].names == public | {row["PrivateDnsName"]: (row["PrivateIpAddress"],)}
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     cloud.wait(60)
-    assert found["DnsEntries"][0]["DnsName"] not in picture(cloud.aws).vpcs[lab.vpc].names
+    assert found["DnsEntries"][0]["DnsName"] not in network_plan(cloud.aws).vpcs[lab.vpc].names
 
 
-def test_a_vpc_without_dns_support_knows_no_names(cloud: LocalCloud, lab: Lab) -> None:
+def test_a_vpc_without_dns_support_knows_no_names(cloud: LocalCloud, lab: ServiceLab) -> None:
     """With enableDnsSupport off: not even its own instances."""
     serve(lab)
     lab.ec2.modify_vpc_attribute(VpcId=lab.vpc, EnableDnsSupport={"Value": False})
-    assert picture(cloud.aws).vpcs[lab.vpc].names == {}
+    assert network_plan(cloud.aws).vpcs[lab.vpc].names == {}
 
 
 def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
@@ -55,7 +54,7 @@ def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
     instance = launch(cloud, network(ec2)[1])
 
     def boot() -> int:
-        return picture(cloud.aws).machines[instance].boot
+        return network_plan(cloud.aws).machines[instance].boot
 
     seen = [boot()]
     for call, seconds in (
@@ -76,7 +75,7 @@ def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
     assert boot() == 0
     cloud.wait(30)
     assert instance_state(cloud, instance) == "terminated"
-    assert picture(cloud.aws) == Picture()
+    assert network_plan(cloud.aws) == Picture()
 
 
 def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) -> None:
@@ -85,12 +84,12 @@ def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) 
     vpc, subnet = network(ec2)
     ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")
     instance = launch(cloud, subnet, PrivateIpAddress="10.0.0.77", UserData="#!/bin/bash\necho hello\n")
-    machine = picture(cloud.aws).machines[instance]
+    machine = network_plan(cloud.aws).machines[instance]
     assert base64.b64decode(machine.script) == b"#!/bin/bash\necho hello\n"
     assert replace(machine, script="") == Machine(
         vpc, "10.0.0.77/24", "10.0.0.1", ("10.0.0.0/16", "10.8.0.0/16"), "ip-10-0-0-77", 0
     )
-    assert picture(cloud.aws).vpcs[vpc].routers == ("10.0.0.1/24",)
+    assert network_plan(cloud.aws).vpcs[vpc].routers == ("10.0.0.1/24",)
 
 
 def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: LocalCloud) -> None:
@@ -103,7 +102,7 @@ def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: 
         follow(cloud.aws)
         if not ending:
             cloud.aws._sync.visit(subnet)
-        boots.append(picture(cloud.aws).machines[visitor_name(subnet)].boot)
+        boots.append(network_plan(cloud.aws).machines[visitor_name(subnet)].boot)
     assert boots == [1, 0, 2]
 
 
@@ -124,16 +123,16 @@ def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> 
     launch(cloud, subnet, PrivateIpAddress="10.0.0.254")
     for _ in range(2):
         assert cloud.aws._sync.visit(subnet) is None  # nothing carries it here
-    visitor = picture(cloud.aws).machines[visitor_name(subnet)]
+    visitor = network_plan(cloud.aws).machines[visitor_name(subnet)]
     assert visitor == Machine(vpc, "10.0.0.253/24", "10.0.0.1", ("10.0.0.0/16",), "ip-10-0-0-253", 1)
     with pytest.raises(LookupError):
         cloud.aws._sync.visit("subnet-0123456789abcdef0")
 
 
-def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: Lab) -> None:
+def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: ServiceLab) -> None:
     """What is drawn is the same after JSON, so that an unchanged picture is known as such."""
     serve(lab, HealthCheckProtocol="HTTP", HealthCheckPath="/")
     lab.connect()
-    drawn = picture(cloud.aws)
+    drawn = network_plan(cloud.aws)
     assert drawn.doors
-    assert Picture.read(drawn.as_json()) == drawn == picture(cloud.aws)
+    assert Picture.read(drawn.as_json()) == drawn == network_plan(cloud.aws)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .clouds import Cloud
+from support.contract_clouds import ContractCloud
 
 BLOCK = "10.0.0.0/16"
 
 
 @dataclass
-class Lab:
+class ServiceLab:
     """A VPC with a subnet, and a balancer with a service that asks for acceptance."""
 
     cloud: Any
@@ -115,7 +115,7 @@ def make_balancer(elb: Any, subnet: str, name: str = "nlb") -> str:
     return str(made["LoadBalancers"][0]["LoadBalancerArn"])
 
 
-def active_balancer(cloud: Cloud, subnet: str, name: str = "nlb") -> str:
+def active_balancer(cloud: ContractCloud, subnet: str, name: str = "nlb") -> str:
     """The ARN of an internal network load balancer that is active."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, subnet, name)
@@ -144,7 +144,7 @@ def listen(elb: Any, balancer: str, group: str, port: int = 80) -> str:
     return str(answer["Listeners"][0]["ListenerArn"])
 
 
-def launch(cloud: Cloud, subnet: str, **more: Any) -> str:
+def launch(cloud: ContractCloud, subnet: str, **more: Any) -> str:
     """The id of a new instance."""
     asked = {"InstanceType": "t3.micro", "SubnetId": subnet, "MinCount": 1, "MaxCount": 1} | more
     answer = cloud.client("ec2").run_instances(ImageId=cloud.ami, **asked)
@@ -152,7 +152,7 @@ def launch(cloud: Cloud, subnet: str, **more: Any) -> str:
     return str(answer["Instances"][0]["InstanceId"])
 
 
-def serve(lab: Lab, **more: Any) -> tuple[str, str]:
+def serve(lab: ServiceLab, **more: Any) -> tuple[str, str]:
     """A web server behind the lab's balancer, registered and in service; its id and its target group."""
     elb = lab.cloud.client("elbv2")
     group = make_group(elb, lab.vpc, **more)
@@ -164,13 +164,13 @@ def serve(lab: Lab, **more: Any) -> tuple[str, str]:
     return instance, group
 
 
-def instance_state(cloud: Cloud, instance: str) -> str:
+def instance_state(cloud: ContractCloud, instance: str) -> str:
     """The state of an instance."""
     answer = cloud.client("ec2").describe_instances(InstanceIds=[instance])
     return str(answer["Reservations"][0]["Instances"][0]["State"]["Name"])
 
 
-def create_endpoint(cloud: Cloud, ec2: Any, **request: Any) -> dict[str, Any]:
+def create_endpoint(cloud: ContractCloud, ec2: Any, **request: Any) -> dict[str, Any]:
     """A new endpoint; a service that is not ready yet is asked again."""
     made: list[dict[str, Any]] = []
 
@@ -203,3 +203,19 @@ def code_of(call: Callable[..., Any], **parameters: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return str(caught.value.response["Error"]["Code"])
+
+
+def health(elb: Any, group: str) -> tuple[str, str | None]:
+    """State and reason of the group's only target."""
+    answer = elb.describe_target_health(TargetGroupArn=group)
+    found = answer["TargetHealthDescriptions"][0]["TargetHealth"]
+    return found["State"], found.get("Reason")
+
+
+def balancer_state(elb: Any, arn: str) -> str:
+    """The state of a balancer, or the error code of asking."""
+    code = outcome(elb.describe_load_balancers, LoadBalancerArns=[arn])
+    if code:
+        return code
+    answer = elb.describe_load_balancers(LoadBalancerArns=[arn])
+    return str(answer["LoadBalancers"][0]["State"]["Code"])

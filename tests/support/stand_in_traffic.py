@@ -9,13 +9,12 @@ from privatelink_lab.local.network.link import Ended, NoTraffic
 from privatelink_lab.local.network.picture import Door, Picture
 from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.local.traffic.plan import build_plan
-
-from .clouds import LocalCloud
+from support.contract_clouds import LocalCloud
 
 SELF = "The test carries the packets itself."
 
 
-class StandIn(NoTraffic):
+class StandInTraffic(NoTraffic):
     """No packets, but consoles, verdicts and endings as a test wants them; `shown` is the last picture."""
 
     def __init__(self, why_not: str = SELF) -> None:
@@ -25,9 +24,9 @@ class StandIn(NoTraffic):
         self.endings: list[Ended] = []
         self.shown = Picture()
 
-    def show(self, picture: Picture) -> None:
+    def show(self, network_plan: Picture) -> None:
         """Kept for the test to look at."""
-        self.shown = picture
+        self.shown = network_plan
 
     def health(self, check: str) -> str:
         """Healthy, unless the test has said otherwise."""
@@ -43,9 +42,9 @@ class StandIn(NoTraffic):
         return endings
 
 
-def stand_in(aws: LocalAws) -> StandIn:
+def stand_in(aws: LocalAws) -> StandInTraffic:
     """The traffic of that AWS from now on; `follow` moves it, no thread does."""
-    made = StandIn()
+    made = StandInTraffic()
     aws._world.traffic = made
     return made
 
@@ -56,20 +55,20 @@ def follow(aws: LocalAws) -> None:
         aws._sync.sync_once()
 
 
-def picture(aws: LocalAws) -> Picture:
+def network_plan(aws: LocalAws) -> Picture:
     """What the network is asked to be now."""
     with aws._lock:
         aws._sync.run_due()
         return build_plan(aws._world)
 
 
-def door_of(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
+def endpoint_port(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
     """The only door of an endpoint."""
     (found,) = (ec2 or cloud.client("ec2")).describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     (interface,) = found["NetworkInterfaceIds"]
-    return picture(cloud.aws).doors[f"{interface} 80"]
+    return network_plan(cloud.aws).doors[f"{interface} 80"]
 
 
 def node_ports(cloud: LocalCloud, vpc: str) -> dict[str, Door]:
     """The doors of the balancers of a VPC, by address."""
-    return {port.address: port for port in picture(cloud.aws).doors.values() if port.vpc == vpc}
+    return {port.address: port for port in network_plan(cloud.aws).doors.values() if port.vpc == vpc}

@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from privatelink_lab.local.network.picture import Check, Target
-from privatelink_lab.local.server.local_aws import LocalAws
-
-from .clouds import LocalCloud
-from .conftest import Punctual
-from .labs import (
-    Lab,
+from support.aws_resources import (
+    ServiceLab,
     active_balancer,
     add_group,
     add_subnet,
+    health,
     launch,
     listen,
     make_balancer,
@@ -24,14 +19,17 @@ from .labs import (
     serve,
     web_group,
 )
-from .test_balancers import health
-from .traffic import StandIn, door_of, node_ports, picture, stand_in
+from support.contract_clouds import LocalCloud, PunctualClock
+from support.stand_in_traffic import StandInTraffic, endpoint_port, network_plan, node_ports, stand_in
+
+from privatelink_lab.local.network.picture import Check, Target
+from privatelink_lab.local.server.local_aws import LocalAws
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
 
 @pytest.fixture
-def traffic(cloud: LocalCloud) -> StandIn:
+def traffic(cloud: LocalCloud) -> StandInTraffic:
     """What the checks find."""
     return stand_in(cloud.aws)
 
@@ -44,20 +42,20 @@ def open_group(ec2: Any, vpc: str, cidr: str, name: str = "endpoint") -> str:
     return group
 
 
-def test_an_endpoint_lets_pass_only_while_it_is_available(cloud: LocalCloud, lab: Lab) -> None:
+def test_an_endpoint_lets_pass_only_while_it_is_available(cloud: LocalCloud, lab: ServiceLab) -> None:
     """Shut before acceptance and while it comes up, open from `available` on, cut by a reject."""
     serve(lab)
     endpoint = lab.connect()
-    seen = [(lab.state(endpoint), door_of(cloud, endpoint).connected)]
+    seen = [(lab.state(endpoint), endpoint_port(cloud, endpoint).connected)]
     for decision, seconds in (("accept", 1), ("", 60), ("reject", 1)):
         if decision:
             lab.decide(decision, endpoint)
         cloud.wait(seconds)
-        seen.append((lab.state(endpoint), door_of(cloud, endpoint).connected))
+        seen.append((lab.state(endpoint), endpoint_port(cloud, endpoint).connected))
     assert seen == [("pendingAcceptance", False), ("pending", False), ("available", True), ("rejected", False)]
 
 
-def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: LocalCloud, lab: Lab) -> None:
+def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: LocalCloud, lab: ServiceLab) -> None:
     """`pending` after ModifyVpcEndpoint still lets pass; `deleting` does not, and then the door is gone."""
     serve(lab)
     endpoint = lab.connect()
@@ -65,25 +63,25 @@ def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: Local
     cloud.wait(61)
     vpc = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["VpcId"]
     lab.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSecurityGroupIds=[add_group(lab.ec2, vpc)])
-    assert (lab.state(endpoint), door_of(cloud, endpoint).connected) == ("pending", True)
+    assert (lab.state(endpoint), endpoint_port(cloud, endpoint).connected) == ("pending", True)
     cloud.wait(60)
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
-    assert (lab.state(endpoint), door_of(cloud, endpoint).connected) == ("deleting", False)
+    assert (lab.state(endpoint), endpoint_port(cloud, endpoint).connected) == ("deleting", False)
     cloud.wait(60)
-    assert [port for port in picture(cloud.aws).doors.values() if port.vpc == vpc] == []
+    assert [port for port in network_plan(cloud.aws).doors.values() if port.vpc == vpc] == []
 
 
-def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: Lab) -> None:
+def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: ServiceLab) -> None:
     """Its own group decides, and a rule that is revoked shuts the door at once; a balancer without groups adds none."""
     serve(lab)
     ec2 = lab.admit()
     asked = lab.request(ec2)
     group = open_group(ec2, asked["VpcId"], "10.1.0.0/16")
     endpoint = lab.connect(ec2, **asked, SecurityGroupIds=[group])
-    door = door_of(cloud, endpoint, ec2)
+    door = endpoint_port(cloud, endpoint, ec2)
     assert (door.vpc, door.port, door.admits) == (asked["VpcId"], 80, ("10.1.0.0/16",))
     ec2.revoke_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.1.0.0/16")
-    assert door_of(cloud, endpoint, ec2).admits == ()
+    assert endpoint_port(cloud, endpoint, ec2).admits == ()
 
 
 def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: LocalCloud) -> None:
@@ -95,19 +93,19 @@ def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: Loc
     arn = elb.create_load_balancer(**asked, SecurityGroups=[group])["LoadBalancers"][0]["LoadBalancerArn"]
     cloud.wait(130)
     made = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[arn], AcceptanceRequired=False)
-    guarded = Lab(cloud, vpc, subnet, arn, made["ServiceConfiguration"])
+    guarded = ServiceLab(cloud, vpc, subnet, arn, made["ServiceConfiguration"])
     serve(guarded)
     given = guarded.request()
     endpoint = guarded.connect(**given, SecurityGroupIds=[open_group(ec2, given["VpcId"], "10.1.0.0/16")])
-    assert door_of(cloud, endpoint).admits == ("10.1.0.0/24",)
+    assert endpoint_port(cloud, endpoint).admits == ("10.1.0.0/24",)
     off: dict[str, Any] = {"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": "off"}
     elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[group], **off)
-    assert door_of(cloud, endpoint).admits == ("10.1.0.0/16",)
+    assert endpoint_port(cloud, endpoint).admits == ("10.1.0.0/16",)
     (door,) = node_ports(cloud, vpc).values()
     assert (door.admits, door.connected) == (("10.1.0.0/24",), True)
 
 
-def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Lab, traffic: StandIn) -> None:
+def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: ServiceLab, traffic: StandInTraffic) -> None:
     """None while `initial`; then it stays, also unhealthy, until it stops or lets the balancer no longer in."""
     instance, group = serve(lab)
     elb = cloud.client("elbv2")
@@ -137,12 +135,12 @@ def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Lab, 
     assert targets() == ()
 
 
-def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab: Lab) -> None:
+def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab: ServiceLab) -> None:
     """Its targets are reached from the balancer's node, whose address they see."""
     serve(lab)
     (node,) = node_ports(cloud, lab.vpc).values()
     endpoint = lab.connect()
-    assert door_of(cloud, endpoint).targets == node.targets
+    assert endpoint_port(cloud, endpoint).targets == node.targets
     assert [(target.vpc, target.source) for target in node.targets] == [(lab.vpc, node.address)]
 
 
@@ -182,58 +180,60 @@ def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> N
     ]
 
 
-def test_a_check_knocks_at_each_target_as_its_group_says(cloud: LocalCloud, lab: Lab) -> None:
+def test_a_check_knocks_at_each_target_as_its_group_says(cloud: LocalCloud, lab: ServiceLab) -> None:
     """From a balancer's node, with the group's interval, timeout and thresholds; none for what does not run."""
     pace = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 6}
     instance, group = serve(lab, **pace, HealthyThresholdCount=2, UnhealthyThresholdCount=4)
     (node,) = node_ports(cloud, lab.vpc).values()
-    ((name, check),) = picture(cloud.aws).checks.items()
+    ((name, check),) = network_plan(cloud.aws).checks.items()
     assert name == f"{group} {instance}" == check.target.check
     assert check == Check(node.targets[0], interval=10, timeout=6, healthy=2, unhealthy=4)
     lab.ec2.stop_instances(InstanceIds=[instance])
-    assert picture(cloud.aws).checks == {}
+    assert network_plan(cloud.aws).checks == {}
 
 
 @pytest.mark.parametrize(("speed", "interval", "timeout"), [(2, 5.0, 3.0), (200, 0.1, 0.5), (0, 0.1, 0.5)])
 def test_a_check_is_as_fast_as_the_clock(speed: float, interval: float, timeout: float) -> None:
     """Interval and timeout are seconds of AWS time, and never too short for real sockets."""
     seconds = [0.0]
-    clock = Punctual(speed, wall=lambda: seconds[0])
+    clock = PunctualClock(speed, wall=lambda: seconds[0])
     with LocalAws(clock) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
         ec2 = cloud.client("ec2")
         vpc, subnet = network(ec2)
         made = ec2.create_vpc_endpoint_service_configuration
         balancer = active_balancer(cloud, subnet)
-        lab = Lab(cloud, vpc, subnet, balancer, made(NetworkLoadBalancerArns=[balancer])["ServiceConfiguration"])
+        lab = ServiceLab(cloud, vpc, subnet, balancer, made(NetworkLoadBalancerArns=[balancer])["ServiceConfiguration"])
         serve(lab, HealthCheckIntervalSeconds=10, HealthCheckTimeoutSeconds=6)
-        (check,) = picture(aws).checks.values()
+        (check,) = network_plan(aws).checks.values()
         assert (check.interval, check.timeout) == (interval, timeout)
 
 
-def test_an_http_check_has_a_path_and_codes(cloud: LocalCloud, lab: Lab) -> None:
+def test_an_http_check_has_a_path_and_codes(cloud: LocalCloud, lab: ServiceLab) -> None:
     """What the target group says, at the port that it says."""
     asked = {"HealthCheckProtocol": "HTTP", "HealthCheckPath": "/well", "Matcher": {"HttpCode": "200,204"}}
     serve(lab, **asked, HealthCheckPort="80")
-    (check,) = picture(cloud.aws).checks.values()
+    (check,) = network_plan(cloud.aws).checks.values()
     assert (check.path, check.codes, check.target.port) == ("/well", "200,204", 80)
 
 
-def test_an_http_check_of_a_network_balancer_takes_redirects_too(cloud: LocalCloud, lab: Lab) -> None:
+def test_an_http_check_of_a_network_balancer_takes_redirects_too(cloud: LocalCloud, lab: ServiceLab) -> None:
     """Without a path it asks for /, and without a matcher 200-399 is well, as on AWS."""
     serve(lab, HealthCheckProtocol="HTTP")
-    (check,) = picture(cloud.aws).checks.values()
+    (check,) = network_plan(cloud.aws).checks.values()
     assert (check.path, check.codes) == ("/", "200-399")
 
 
-def test_a_check_at_another_port_needs_a_rule_for_that_port(cloud: LocalCloud, lab: Lab, traffic: StandIn) -> None:
+def test_a_check_at_another_port_needs_a_rule_for_that_port(
+    cloud: LocalCloud, lab: ServiceLab, traffic: StandInTraffic
+) -> None:
     """HealthCheckPort: a target whose groups let the node in at its own port only is not reached, and unhealthy."""
     instance, group = serve(lab, HealthCheckPort="81")
     assert health(cloud.client("elbv2"), group)[0] == "unhealthy"
-    assert picture(cloud.aws).checks == {}
+    assert network_plan(cloud.aws).checks == {}
     groups = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["SecurityGroups"]
     rule = {"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "CidrIp": "10.0.0.0/24"}
     lab.ec2.authorize_security_group_ingress(GroupId=groups[0]["GroupId"], **rule)
-    (check,) = picture(cloud.aws).checks.values()
+    (check,) = network_plan(cloud.aws).checks.values()
     (node,) = node_ports(cloud, lab.vpc).values()
     assert (check.target.port, node.targets[0].port) == (81, 80)
     assert health(cloud.client("elbv2"), group)[0] == "healthy"

@@ -6,12 +6,11 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
+from support.aws_resources import add_group, launch, network
+from support.contract_clouds import LocalCloud
 
 from privatelink_lab.local.ec2.backend import ec2_everywhere
 from privatelink_lab.local.ec2.security_groups import EVERYBODY, admits, admitted, common
-
-from .clouds import LocalCloud
-from .labs import add_group, launch, network
 
 
 class Group:

@@ -13,9 +13,9 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
-
-from .leftovers import Leftovers
+from support.aws_leftovers import Leftovers
 
 CONSUMER = "222233334444"
 REGION = "us-east-1"
@@ -24,7 +24,7 @@ AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 
 
 @dataclass
-class Cloud:
+class ContractCloud:
     """An AWS, and clients that are closed at the end of the test."""
 
     stack: ExitStack = field(default_factory=ExitStack)
@@ -109,7 +109,7 @@ class Cloud:
 
 
 @dataclass
-class LocalCloud(Cloud):
+class LocalCloud(ContractCloud):
     """Ours; its clock stands still until `wait`."""
 
     aws: LocalAws = field(kw_only=True)
@@ -138,7 +138,7 @@ class LocalCloud(Cloud):
 
 
 @dataclass
-class MotoCloud(Cloud):
+class MotoCloud(ContractCloud):
     """Plain moto: the contract tests must fail on it, or they would prove nothing."""
 
     def __enter__(self) -> Self:
@@ -147,7 +147,7 @@ class MotoCloud(Cloud):
 
 
 @dataclass
-class RealCloud(Cloud):
+class RealCloud(ContractCloud):
     """AWS, with the machine's credentials; PLAB_CONTRACT_ROLE_ARN is a role in a second account.
 
     What a test makes is deleted after it. Calls are slowed down, since new ids are not visible at
@@ -177,3 +177,11 @@ class RealCloud(Cloud):
         client = super()._connect(service, account, region)
         self.leftovers.watch(client)
         return client
+
+
+class PunctualClock(AwsClock):
+    """AWS's own pace, but for what tests of something else would only stumble over."""
+
+    def delay(self, name: str) -> float:
+        """As AWS's; new things are seen and ready at once."""
+        return 0.0 if name in {"id_visible", "service_ready", "connection_listed"} else super().delay(name)

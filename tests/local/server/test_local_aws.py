@@ -8,14 +8,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.aws_resources import ServiceLab, code_of, network
+from support.contract_clouds import CONSUMER, LocalCloud
+from support.raw_requests import ask, signed
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.dispatch import LocalEc2
 from privatelink_lab.local.server.local_aws import LocalAws
-
-from .clouds import CONSUMER, LocalCloud
-from .labs import Lab, code_of, network
-from .test_guard import ask, signed
 
 MIXED = (
     b"Action=CreateVpc&CidrBlock=10.%(n)d.0.0/16",
@@ -90,7 +89,7 @@ def test_only_one_lives_in_a_process(cloud: LocalCloud) -> None:
     assert cloud.client("ec2").describe_vpcs()["Vpcs"]
 
 
-def test_inventory_before_equals_after(lab: Lab) -> None:
+def test_inventory_before_equals_after(lab: ServiceLab) -> None:
     """What was made and deleted leaves no line, in whatever account it was."""
     before = lab.cloud.aws.inventory()
     theirs = lab.cloud.client("ec2", CONSUMER)
@@ -112,7 +111,7 @@ def test_inventory_before_equals_after(lab: Lab) -> None:
     assert lab.cloud.aws.inventory() == before
 
 
-def test_status_counts_what_users_made(lab: Lab) -> None:
+def test_status_counts_what_users_made(lab: ServiceLab) -> None:
     """Two VPCs, a balancer, a service and an endpoint; a default VPC is not theirs."""
     lab.connect()
     text = ask(lab.cloud, signed(lab.cloud), b"", "GET", "/_plab/status")[1]

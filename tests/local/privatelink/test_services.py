@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from .clouds import Cloud
-from .labs import Lab, active_balancer, add_subnet, code_of, make_balancer, network, outcome
+from support.aws_resources import ServiceLab, active_balancer, add_subnet, code_of, make_balancer, network, outcome
+from support.contract_clouds import ContractCloud
 
 UNKNOWN = "vpce-svc-0123456789abcdef0"
 
@@ -19,7 +18,7 @@ def find(ec2: Any, **filters: str) -> list[str]:
     return [row["ServiceId"] for row in answer["ServiceConfigurations"]]
 
 
-def state(lab: Lab) -> str:
+def state(lab: ServiceLab) -> str:
     """The state of the lab's service; "" when it is not found."""
     found = [found for found in find(lab.ec2) if found == lab.service_id]
     if not found:
@@ -29,7 +28,7 @@ def state(lab: Lab) -> str:
 
 
 @pytest.mark.contract
-def test_a_new_service_is_available_at_once(lab: Lab) -> None:
+def test_a_new_service_is_available_at_once(lab: ServiceLab) -> None:
     """Its name, its zones by name and by id, and an id as AWS makes them."""
     service = lab.service
     assert service["ServiceState"] == "Available"
@@ -41,7 +40,7 @@ def test_a_new_service_is_available_at_once(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_repeated_token_gives_the_same_service(cloud: Cloud) -> None:
+def test_a_repeated_token_gives_the_same_service(cloud: ContractCloud) -> None:
     """The token is honoured, a changed request under it is refused, and tags come with the create."""
     ec2 = cloud.client("ec2")
     request: dict[str, Any] = {
@@ -57,14 +56,14 @@ def test_a_repeated_token_gives_the_same_service(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_a_balancer_belongs_to_one_service_only(lab: Lab) -> None:
+def test_a_balancer_belongs_to_one_service_only(lab: ServiceLab) -> None:
     """A second service on the same balancer is InvalidParameter."""
     create = lab.ec2.create_vpc_endpoint_service_configuration
     assert code_of(create, NetworkLoadBalancerArns=[lab.balancer]) == "InvalidParameter"
 
 
 @pytest.mark.contract
-def test_what_a_service_cannot_be_made_of(cloud: Cloud) -> None:
+def test_what_a_service_cannot_be_made_of(cloud: ContractCloud) -> None:
     """No balancer, a malformed ARN, one that is not there, and one that is still provisioning."""
     ec2 = cloud.client("ec2")
     provisioning = make_balancer(cloud.client("elbv2"), network(ec2)[1])
@@ -76,7 +75,7 @@ def test_what_a_service_cannot_be_made_of(cloud: Cloud) -> None:
 
 
 @pytest.mark.contract
-def test_filters_of_services(lab: Lab) -> None:
+def test_filters_of_services(lab: ServiceLab) -> None:
     """By id, name, state and tag; tags can be added later; what matches nothing returns nothing."""
     ec2, mine = lab.ec2, lab.service_id
     assert find(ec2, service_id=mine) == [mine]
@@ -90,7 +89,7 @@ def test_filters_of_services(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_principals_are_added_once_and_removed(lab: Lab) -> None:
+def test_principals_are_added_once_and_removed(lab: ServiceLab) -> None:
     """No principal twice."""
     names = [f"arn:aws:iam::{number}:root" for number in (lab.cloud.account, lab.cloud.consumer)]
     lab.allow(names[0])
@@ -109,7 +108,7 @@ def test_principals_are_added_once_and_removed(lab: Lab) -> None:
     assert code_of(call, ServiceId=UNKNOWN, AddAllowedPrincipals=names) == "InvalidVpcEndpointServiceId.NotFound"
 
 
-def services_seen(ec2: Any, lab: Lab) -> str:
+def services_seen(ec2: Any, lab: ServiceLab) -> str:
     """The owner of the lab's service as another account sees it, or the error code."""
     asked = {"ServiceNames": [lab.service["ServiceName"]]}
     code = outcome(ec2.describe_vpc_endpoint_services, **asked)
@@ -123,7 +122,7 @@ def services_seen(ec2: Any, lab: Lab) -> str:
 
 @pytest.mark.contract
 @pytest.mark.parametrize("principal", ["root", "role", "*"])
-def test_another_account_needs_a_permission(lab: Lab, principal: str) -> None:
+def test_another_account_needs_a_permission(lab: ServiceLab, principal: str) -> None:
     """Without it the service does not exist; with it the consumer sees owner and zones."""
     theirs = lab.cloud.client("ec2", lab.cloud.consumer)
     assert services_seen(theirs, lab) == "InvalidServiceName"
@@ -136,7 +135,7 @@ def test_another_account_needs_a_permission(lab: Lab, principal: str) -> None:
 
 
 @pytest.mark.contract
-def test_the_catalogue_has_aws_services(lab: Lab) -> None:
+def test_the_catalogue_has_aws_services(lab: ServiceLab) -> None:
     """AWS's own services are there, in pages, and one unknown name fails a whole call."""
     ec2 = lab.ec2
     name = "com.amazonaws.us-east-1.ssm"
@@ -150,7 +149,7 @@ def test_the_catalogue_has_aws_services(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_connection_holds_its_service(lab: Lab) -> None:
+def test_a_connection_holds_its_service(lab: ServiceLab) -> None:
     """HTTP 200 with the refusal inside, until the connection is rejected; the endpoint stays with its consumer."""
     endpoint = lab.connect()
     asked = {"ServiceIds": [lab.service_id, UNKNOWN]}
@@ -166,7 +165,7 @@ def test_a_connection_holds_its_service(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_deleted_service_is_found_by_nobody(lab: Lab) -> None:
+def test_a_deleted_service_is_found_by_nobody(lab: ServiceLab) -> None:
     """Nobody can connect to it any more; asking twice is no error; in the end its id is unknown."""
     assert lab.delete_service() == []
     assert services_seen(lab.ec2, lab) == "InvalidServiceName"
@@ -175,7 +174,7 @@ def test_a_deleted_service_is_found_by_nobody(lab: Lab) -> None:
     assert code_of(call, ServiceIds=[lab.service_id]) == "InvalidVpcEndpointServiceId.NotFound"
 
 
-def test_a_deleted_service_lingers_and_goes(lab: Lab) -> None:
+def test_a_deleted_service_lingers_and_goes(lab: ServiceLab) -> None:
     """Ten seconds Deleting, five Deleted, and then not found."""
     lab.delete_service()
     assert state(lab) == "Deleting"
@@ -187,7 +186,7 @@ def test_a_deleted_service_lingers_and_goes(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_balancers_of_a_service_come_and_go(lab: Lab) -> None:
+def test_balancers_of_a_service_come_and_go(lab: ServiceLab) -> None:
     """A second balancer adds its zone; one goes only while nobody is connected, and never the last."""
     ec2 = lab.ec2
     second = active_balancer(lab.cloud, add_subnet(ec2, lab.vpc, "10.0.1.0/24", "us-east-1b"), "second")
@@ -204,7 +203,7 @@ def test_balancers_of_a_service_come_and_go(lab: Lab) -> None:
     assert code_of(change, **mine, RemoveNetworkLoadBalancerArns=[second]) == "ExistingVpcEndpointConnections"
 
 
-def test_the_last_balancer_stays(lab: Lab) -> None:
+def test_the_last_balancer_stays(lab: ServiceLab) -> None:
     """A service without a balancer is InvalidParameter."""
     change = lab.ec2.modify_vpc_endpoint_service_configuration
     code = code_of(change, ServiceId=lab.service_id, RemoveNetworkLoadBalancerArns=[lab.balancer])
@@ -212,7 +211,7 @@ def test_the_last_balancer_stays(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_a_private_name_has_to_be_proved(lab: Lab) -> None:
+def test_a_private_name_has_to_be_proved(lab: ServiceLab) -> None:
     """It is pendingVerification with a TXT record to publish, and consumers cannot use it yet."""
     ec2 = lab.ec2
     ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, PrivateDnsName="plab.example.com")
@@ -231,7 +230,7 @@ def test_a_private_name_has_to_be_proved(lab: Lab) -> None:
     assert not answer["ServiceConfigurations"][0].get("PrivateDnsName")
 
 
-def test_a_private_name_is_not_proved_here(lab: Lab) -> None:
+def test_a_private_name_is_not_proved_here(lab: ServiceLab) -> None:
     """There is no DNS to publish the record in: after a minute the check has failed."""
     start = lab.ec2.start_vpc_endpoint_service_private_dns_verification
     assert code_of(start, ServiceId=lab.service_id) == "InvalidParameter"
@@ -243,7 +242,7 @@ def test_a_private_name_is_not_proved_here(lab: Lab) -> None:
 
 
 @pytest.mark.contract
-def test_notifications_of_connections(lab: Lab) -> None:
+def test_notifications_of_connections(lab: ServiceLab) -> None:
     """They are Enabled, belong to a service or an endpoint, and have a code of their own when unknown."""
     ec2 = lab.ec2
     topic = f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
@@ -255,7 +254,7 @@ def test_notifications_of_connections(lab: Lab) -> None:
     assert code_of(call, **unknown) == "InvalidConnectionNotification"
 
 
-def test_a_notification_is_kept_as_it_was_asked_for(lab: Lab) -> None:
+def test_a_notification_is_kept_as_it_was_asked_for(lab: ServiceLab) -> None:
     """Made, listed, changed and deleted; nothing is sent from here."""
     ec2, topic = lab.ec2, f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
     create = ec2.create_vpc_endpoint_connection_notification
