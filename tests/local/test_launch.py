@@ -124,7 +124,7 @@ def test_a_file_that_others_can_touch_is_refused(folder: Path, mode: int) -> Non
     """Whoever can write it could send our calls anywhere."""
     pretend(folder)
     client.server_path(folder).chmod(mode)
-    with pytest.raises(PlabError, match="not yours alone") as caught:
+    with pytest.raises(PlabError, match="other users can read or write it") as caught:
         client.running(folder)
     assert caught.value.hint
     client.server_path(folder).unlink()
@@ -134,7 +134,7 @@ def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch:
     """Somebody else's local AWS, in his folder: the hint is to go elsewhere."""
     pretend(folder)
     monkeypatch.setattr("privatelink_lab.local.client.os.getuid", lambda: 4711)
-    with pytest.raises(PlabError, match="is another user's") as caught:
+    with pytest.raises(PlabError, match="belongs to another user") as caught:
         client.running(folder)
     assert caught.value.hint == "Work in a folder of your own."
     monkeypatch.undo()
@@ -162,7 +162,7 @@ def test_a_link_is_not_followed(folder: Path) -> None:
 
 
 def test_a_start_that_fails_says_why(folder: Path) -> None:
-    """The last words of the process are in the error."""
+    """The end of the log is in the error."""
     with pytest.raises(PlabError, match=r"could not convert|invalid float") as caught:
         launch.start(folder, ServerOptions("fast"))  # type: ignore[arg-type]  # to make the process fail
     assert str(client.log_path(folder)) in caught.value.hint

@@ -1,4 +1,4 @@
-"""What all calls of EC2 and ELBv2 have in common: new things are seen late, and lists come in pages."""
+"""What all calls of EC2 and ELBv2 share: new ids become visible late, and lists come in pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Call(BaseResponse):
     world: World
 
     def call_action(self) -> Any:
-        """The answer of the action; raises Refused for an id that is too new to be known everywhere."""
+        """The response of the action; raises CallRefused for an id that is not visible yet."""
         action = self._get_action()
         if action not in _BULK:
             for resource_id in named_ids(self.querystring):
@@ -32,7 +32,7 @@ class Call(BaseResponse):
         return super().call_action()
 
     def serialized(self, action_result: ActionResult) -> Any:
-        """The answer as HTTP; on its way, new ids are noted, and lists are cut to what may be seen."""
+        """The response as HTTP; new ids are hidden for a while, and lists hold visible rows of one page only."""
         result, action = action_result.result, self._get_action()
         if action.startswith(("Create", "Run")) and not isinstance(result, Exception):
             for resource_id in ids_made_by(result):
@@ -40,19 +40,19 @@ class Call(BaseResponse):
                     self.world.hide_new(resource_id)
         if action.startswith("Describe") and isinstance(result, dict):
             try:
-                action_result = ActionResult(self._seen(action, result))
-            except ServiceException as error:  # a page that is not there
+                action_result = ActionResult(self._visible_page(action, result))
+            except ServiceException as error:  # the token of no page
                 action_result = ActionResult(error)
         return super().serialized(action_result)
 
-    def _seen(self, action: str, result: dict[str, Any]) -> dict[str, Any]:
+    def _visible_page(self, action: str, result: dict[str, Any]) -> dict[str, Any]:
         model = get_service_model(self.boto3_service_name).operation_model(action)
-        seen = {name: self._visible(rows) if isinstance(rows, Sequence) else rows for name, rows in result.items()}
+        visible = {name: self._visible(rows) if isinstance(rows, Sequence) else rows for name, rows in result.items()}
         key = paged_member(model)
-        if self.service_name != "ec2" or not key or seen.get("NextToken"):
-            return seen  # moto pages ELBv2 itself
-        rows, token = page(self, seen.get(key) or [])
-        return seen | {key: rows, "NextToken": token}
+        if self.service_name != "ec2" or not key or visible.get("NextToken"):
+            return visible  # moto pages ELBv2 itself
+        rows, token = page(self, visible.get(key) or [])
+        return visible | {key: rows, "NextToken": token}
 
     def _visible(self, rows: Any) -> Any:
         if isinstance(rows, str):
@@ -68,7 +68,7 @@ class Ec2Call(Call, EC2Response):
         self.world = world
 
     def create_once(self, noun: str, create: Callable[[], ActionResult], kept: Mapping[str, Any]) -> ActionResult:
-        """What moto's `create` makes, or what it made for this token and still is `kept`."""
+        """The resource that moto's `create` makes, or made for this token before and that is still in `kept`."""
 
         def make() -> tuple[Any, list[str]]:
             made: Any = create().result
@@ -86,7 +86,7 @@ _BULK = frozenset(
         "DeleteLoadBalancer",
     }
 )
-"""These answer per id, inside `Unsuccessful`, or take what is not there for deleted."""
+"""These answer per id, inside `Unsuccessful`, or take an unknown id for deleted."""
 
 _NOT_FOUND: Mapping[str, tuple[str, str]] = {
     "vpc-": ("InvalidVpcID.NotFound", "vpc"),
@@ -112,14 +112,14 @@ _NOT_IDS = re.compile(r"Filters?\.|TagSpecification|Tags?\.")
 
 
 def named_ids(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The values of a request but for its tags, and its filters, which find nothing instead of failing."""
+    """All values of a request except tags and filters: a filter with an unknown id finds nothing, and does not fail."""
     for name, values in parameters.items():
         if not _NOT_IDS.match(name):
             yield from values
 
 
 def not_found(service: str, what: str) -> Refusal:
-    """How EC2 or ELBv2 says that it does not know an id or ARN."""
+    """The refusal of EC2 or ELBv2 for an unknown id or ARN."""
     if service != "ec2":
         code = next((code for word, code in _ELB_NOT_FOUND.items() if re.search(word, what)), "ValidationError")
         return Refusal(400, code, f"'{what}' was not found")
@@ -131,29 +131,28 @@ def not_found(service: str, what: str) -> Refusal:
 
 
 def ids_made_by(result: Any) -> Iterator[str]:
-    """The ids or ARNs of the things that the answer of a create holds."""
-    things = result.values() if isinstance(result, dict) else [result]
-    for thing in things:
-        for row in thing if isinstance(thing, list | tuple) else [thing]:
+    """The ids or ARNs of the resources in the response of a create."""
+    for member in result.values() if isinstance(result, dict) else [result]:
+        for row in member if isinstance(member, list | tuple) else [member]:
             yield from ids_of(row)
 
 
-def ids_of(thing: Any) -> Iterator[str]:
-    """The id or ARN of one row: the instances' for a reservation."""
-    if hasattr(thing, "instances"):
-        yield from (instance.id for instance in thing.instances)
-    elif isinstance(thing, dict):
-        yield from filter(None, (thing.get(name) for name in ("VpcEndpointId", "ServiceId")))
-    elif isinstance(thing, str):
-        yield thing
+def ids_of(row: Any) -> Iterator[str]:
+    """The id or ARN of one row; for a reservation those of its instances."""
+    if hasattr(row, "instances"):
+        yield from (instance.id for instance in row.instances)
+    elif isinstance(row, dict):
+        yield from filter(None, (row.get(name) for name in ("VpcEndpointId", "ServiceId")))
+    elif isinstance(row, str):
+        yield row
     else:
-        found = getattr(thing, "id", None) or getattr(thing, "arn", None)
+        found = getattr(row, "id", None) or getattr(row, "arn", None)
         if isinstance(found, str):
             yield found
 
 
 def paged_member(model: OperationModel) -> str | None:
-    """The member that NextToken cuts: the only list in the answer; None where there are no pages."""
+    """The name of the list that comes in pages, the only list of the response; None for a call without pages."""
     members = model.output_shape.members if model.output_shape else {}
     lists = [name for name, shape in members.items() if shape.type_name == "list"]
     return lists[0] if "NextToken" in members and len(lists) == 1 else None

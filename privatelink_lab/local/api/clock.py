@@ -1,7 +1,7 @@
-"""Time for the fake: how long AWS takes, and what is due.
+"""Time in the local AWS: how long AWS takes for a transition, and which transitions are due.
 
-There is no background thread. What is due runs before the next request, in order of due time, so
-a test that owns the wall clock owns every state.
+This module has no thread. Due transitions run before the next request, in order of due time, so a
+test that controls the wall clock controls every state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Delay(NamedTuple):
-    """How long a transition takes, in seconds of AWS time: as it mostly does, and on a bad day."""
+    """How long a transition takes, in seconds of AWS time: usually, and on a slow day."""
 
     usual: float
     slow: float
@@ -26,17 +26,19 @@ class Delay(NamedTuple):
 
 DELAYS: Mapping[str, Delay] = MappingProxyType(
     {
-        "id_visible": Delay(2, 30),  # at most: until then a new id is not found, and not in any list
+        "id_visible": Delay(2, 30),  # at most: until then a new id is not found, and is in no list
         "instance_running": Delay(15, 60),
         "instance_booted": Delay(45, 300),  # running -> its user data runs
-        "console_posted": Delay(180, 600),  # running -> GetConsoleOutput shows something without Latest
+        "console_posted": Delay(180, 600),  # running -> GetConsoleOutput without Latest has output
         "instance_stopped": Delay(30, 60),
         "instance_terminated": Delay(30, 600),
         "instance_gone": Delay(3600, 3600),  # a terminated instance stays in the list for about an hour
         "balancer_active": Delay(130, 480),
         "target_healthy": Delay(60, 240),  # after listener, active balancer, running target
-        "permission_spread": Delay(0, 180),  # until an account that may use a service finds it: Terraform needs no wait
-        "service_ready": Delay(10, 180),  # a new service is Available, and yet CreateVpcEndpoint says Unavailable
+        "permission_spread": Delay(
+            0, 180
+        ),  # a new permission -> the account finds the service; 0, so that Terraform needs no wait
+        "service_ready": Delay(10, 180),  # a new service is Available, but CreateVpcEndpoint still answers Unavailable
         "connection_listed": Delay(2, 60),  # CreateVpcEndpoint -> a row in DescribeVpcEndpointConnections
         "accept_pending": Delay(1, 10),  # pendingAcceptance -> pending
         "endpoint_available": Delay(60, 300),  # pending -> available
@@ -45,16 +47,16 @@ DELAYS: Mapping[str, Delay] = MappingProxyType(
         "endpoint_gone": Delay(60, 60),  # deleted -> not found
         "service_deleted": Delay(10, 120),  # Deleting -> Deleted
         "service_gone": Delay(5, 5),  # Deleted -> not found: the balancer is free from here on
-        "domain_checked": Delay(60, 600),  # pendingVerification -> failed: there is no DNS to look in
+        "domain_checked": Delay(60, 600),  # pendingVerification -> failed: the local AWS has no DNS to check
         "balancer_deleted": Delay(1, 30),  # DeleteLoadBalancer -> LoadBalancerNotFound
         "group_unlocked": Delay(5, 60),  # a balancer or listener gone -> its target groups can be deleted
         "interfaces_gone": Delay(90, 300),  # a balancer gone -> its network interfaces go
     }
 )
-"""The transitions that the fake makes (facts sheet section 13; instance_gone from the EC2 model)."""
+"""The transitions of the local AWS (facts sheet section 13; instance_gone from the EC2 model)."""
 
 LASTING = frozenset({"instance_gone"})
-"""Not waits but memories: they last also where everything else happens at once."""
+"""Delays that speed 0 keeps, since no command waits for them."""
 
 Action = Callable[[], None]
 
@@ -62,8 +64,8 @@ Action = Callable[[], None]
 class AwsClock:
     """Seconds of AWS time, `speed` times faster than `wall`.
 
-    Speed 0 means at once: every delay is 0, and `now` runs as the wall does. With `slow`,
-    everything takes as long as on AWS's bad days.
+    At speed 0 every delay is 0, and `now` runs as fast as the wall clock. With `slow`, the delays
+    are those of a slow day on AWS.
     """
 
     def __init__(self, speed: float = 1.0, wall: Callable[[], float] = time.monotonic, *, slow: bool = False) -> None:
@@ -84,7 +86,7 @@ class AwsClock:
 
 
 class Scheduler:
-    """What will happen, and when. Call it under the server's lock only."""
+    """Actions that will run, and when. Call it under the server's lock only."""
 
     def __init__(self, clock: AwsClock) -> None:
         self.clock = clock
@@ -95,23 +97,23 @@ class Scheduler:
     def now(self) -> float:
         """Seconds of AWS time; inside an action, the moment at which it was due.
 
-        Without that, a chain of transitions would stretch when nobody asks for a while.
+        Otherwise a chain of transitions would take longer when no request comes for a while.
         """
         return self.clock.now() if self._moment is None else self._moment
 
     def after(self, delay: str, action: Action) -> None:
-        """Run `action` once the transition `delay` has had its time."""
+        """Run `action` when the time of the transition `delay` has passed."""
         self.later(self.clock.delay(delay), action)
 
     def later(self, seconds: float, action: Action) -> None:
-        """Run `action` after so many seconds of AWS time."""
+        """Run `action` after that many seconds of AWS time."""
         due = self.now() + seconds
         heapq.heappush(self._due, (due, next(self._order), action))
 
     def run_due(self) -> bool:
-        """Run all that is due, earliest first, and what that makes due; whether there was any.
+        """Run all due actions, earliest first, and those that they make due; True if there was any.
 
-        One that fails is logged: it must not take the request along that happens to come next.
+        An action that fails is logged; the next request must not fail with it.
         """
         now, ran = self.clock.now(), False
         while self._due and self._due[0][0] <= now:

@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong on AWS, switched on to see how a tool behaves."""
+"""Faults on demand: failures of AWS, switched on to test how a tool behaves."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "buckets": frozenset(),  # AWS's own limits per account and region
         "throttle": _SOME_CALLS,
         "error": _SOME_CALLS | {"status", "code"},
-        "cut-before": _SOME_CALLS,  # the connection ends, and nothing has happened
-        "cut-after": _SOME_CALLS,  # the connection ends after the effect: a lost answer
-        "stale": frozenset({"action", "seconds"}),  # a describe is repeated so long
-        "not-found": frozenset({"seconds"}),  # a new id is not visible so long
-        "unavailable": frozenset({"seconds"}),  # a new endpoint service takes no endpoint so long
-        "endpoint-expires": frozenset({"seconds"}),  # a request that nobody accepts so long (AWS: unknown)
+        "cut-before": _SOME_CALLS,  # the connection ends before the call has an effect
+        "cut-after": _SOME_CALLS,  # the connection ends after the effect: a lost response
+        "stale": frozenset({"action", "seconds"}),  # the same response to a describe, for that long
+        "not-found": frozenset({"seconds"}),  # a new id is not visible for that long
+        "unavailable": frozenset({"seconds"}),  # a new endpoint service accepts no endpoint for that long
+        "endpoint-expires": frozenset({"seconds"}),  # a pending request expires after that time (AWS: unknown)
         "instance-fails": _SOME_TIMES,
         "balancer-fails": _SOME_TIMES,
         "endpoint-fails": _SOME_TIMES,
         "target-fails": _SOME_TIMES,
     }
 )
-"""Kind of fault -> what can be said about it."""
+"""Kind of fault -> the settings that it takes."""
 
-MAX_STALE = 1000  # answers kept for `stale`
+MAX_STALE = 1000  # responses kept for `stale`
 
 
 class InvalidFault(ValueError):
-    """A fault that this server does not have, or cannot understand; says what is wrong."""
+    """A fault that this server does not have or cannot read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong.
+    """One failure that was switched on.
 
-    `action` is a pattern of API actions; `share` the part of the chances that it takes; `times`
-    how often it happens at most (0: always); `seconds` are AWS time.
+    `action` is a pattern of API actions, `share` the probability that the fault happens, `times` how
+    often it happens at most (0: without limit). `seconds` are AWS time.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class Fault:
     code: str = "InternalError"
 
     def as_row(self) -> dict[str, Any]:
-        """The fault as it is given: its kind, and what belongs to that kind."""
+        """The fault as a JSON object: its kind, and the settings of that kind."""
         return {name: value for name, value in asdict(self).items() if name == "kind" or name in KINDS[self.kind]}
 
 
@@ -67,7 +67,7 @@ _LIMITS = {"share": (0.0, 1.0), "times": (0, 1_000_000), "seconds": (0.0, 86_400
 
 
 def read_fault(row: object) -> Fault:
-    """The fault that a JSON object means; raises InvalidFault."""
+    """The fault that a JSON object describes; raises InvalidFault."""
     if not isinstance(row, dict) or str(row.get("kind")) not in KINDS:
         raise InvalidFault(f"a fault is an object with a kind, one of: {', '.join(KINDS)}")
     kind = str(row["kind"])
@@ -77,8 +77,8 @@ def read_fault(row: object) -> Fault:
 
 def _read_value(kind: str, name: str, value: object) -> Any:
     if name not in KINDS[kind]:
-        can = ", ".join(sorted(KINDS[kind])) or "nothing"
-        raise InvalidFault(f"{kind} has no {name}; it takes {can}")
+        allowed = ", ".join(sorted(KINDS[kind])) or "nothing"
+        raise InvalidFault(f"{kind} has no {name}; it takes {allowed}")
     wanted = _TYPES[name]
     accepted = (int, float) if wanted is float else wanted
     if not isinstance(value, accepted) or isinstance(value, bool):
@@ -95,14 +95,14 @@ _WORDS = {str: "word", int: "whole number", float: "number"}
 
 
 class Faults:
-    """The faults that are switched on. Call it under the server's lock only."""
+    """The faults that are on. Call it under the server's lock only."""
 
     def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
         self._now = now
-        self._random = random.Random(seed)  # noqa: S311  # chance in a trial, no secret
+        self._random = random.Random(seed)  # noqa: S311  # chance in a test, no secret
         self._chosen: list[Fault] = []
         self._happened: dict[int, int] = {}
-        self._buckets = RateLimits(now)
+        self._rate_limits = RateLimits(now)
         self._stale: dict[tuple[str, ...], tuple[float, Response]] = {}
 
     def choose(self, rows: object) -> None:
@@ -111,14 +111,14 @@ class Faults:
             raise InvalidFault("faults are a list")
         chosen = [read_fault(row) for row in rows]
         self._chosen, self._happened, self._stale = chosen, {}, {}
-        self._buckets = RateLimits(self._now)
+        self._rate_limits = RateLimits(self._now)
 
     def as_rows(self) -> list[dict[str, Any]]:
         """The faults that are on, as `choose` takes them."""
         return [fault.as_row() for fault in self._chosen]
 
-    def happens(self, kind: str, action: str = "") -> Fault | None:
-        """The fault of that kind that happens now, if one does; counted as happened."""
+    def strike(self, kind: str, action: str = "") -> Fault | None:
+        """The fault of that kind that happens now, and count it; None if none happens."""
         for number, fault in enumerate(self._chosen):
             if fault.kind != kind or not fnmatchcase(action, fault.action):
                 continue
@@ -129,37 +129,37 @@ class Faults:
         return None
 
     def seconds(self, kind: str) -> float:
-        """How long a fault of that kind lasts, in seconds of AWS time; 0 when it is off."""
+        """How long faults of that kind last, in seconds of AWS time; 0 when none is on."""
         return max((fault.seconds for fault in self._chosen if fault.kind == kind), default=0.0)
 
     def random_delay(self, seconds: float) -> float:
-        """Some time between 0 and `seconds`; the same ones for the same seed."""
+        """A random time between 0 and `seconds`; the same seed gives the same times."""
         return self._random.uniform(0, seconds)
 
     def call(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Response]) -> Response:
-        """The answer to one call, or what goes wrong instead; raises Refused.
+        """The response to one call, or the fault in its place; raises CallRefused.
 
         `where` is account, region and service.
         """
         if not self._chosen:
             return call()
         self._refuse(where, action, body)
-        if self.happens("cut-before", action):
+        if self.strike("cut-before", action):
             return CUT
         answer = self._repeated(where, action, body, call)
-        return CUT if self.happens("cut-after", action) else answer
+        return CUT if self.strike("cut-after", action) else answer
 
     def _refuse(self, where: tuple[str, str, str], action: str, body: str) -> None:
-        has_bucket = any(fault.kind == "buckets" for fault in self._chosen)
-        full = has_bucket and not self._buckets.take(where, action, body)
-        if full or self.happens("throttle", action):
+        has_limits = any(fault.kind == "buckets" for fault in self._chosen)
+        is_over_limit = has_limits and not self._rate_limits.take(where, action, body)
+        if is_over_limit or self.strike("throttle", action):
             raise CallRefused(_THROTTLES.get(where[2], _THROTTLE))
-        error = self.happens("error", action)
+        error = self.strike("error", action)
         if error:
             raise CallRefused(Refusal(error.status, error.code, f"A fault that was asked for: {action}."))
 
     def _repeated(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Response]) -> Response:
-        stale = self.happens("stale", action) if action.startswith("Describe") else None
+        stale = self.strike("stale", action) if action.startswith("Describe") else None
         if stale is None:
             return call()
         key = (*where, action, body)

@@ -1,4 +1,4 @@
-"""The filters and pages that EC2's describe calls have in common."""
+"""The filters and pages of EC2's describe calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALLEST_PAGE, PAGE = 5, 1000
 
 
 def requested_filters(request: BaseResponse) -> dict[str, list[str]]:
-    """The filters of a request: name -> accepted values. EC2 says Filter or Filters."""
+    """The filters of a request: name -> accepted values. EC2 names the parameter Filter or Filters."""
     given = request._get_param("Filters", []) or request._get_param("Filter", [])
     return {row.get("Name", ""): list(row.get("Values", [])) for row in given}
 
@@ -23,7 +23,7 @@ def requested_filters(request: BaseResponse) -> dict[str, list[str]]:
 def matches(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
     """Whether every filter accepts one value of its field; `*` and `?` are wildcards.
 
-    Raises `InvalidFilter` for a name that `fields` lacks; a tag that is not there passes nothing.
+    Raises `InvalidFilter` for a name that `fields` lacks; a filter for a missing tag accepts nothing.
     """
     for name, patterns in filters.items():
         if name not in fields and not name.startswith("tag:"):
@@ -36,21 +36,21 @@ def matches(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
 
 
 def tag_fields(tags: Mapping[str, str]) -> dict[str, str | Sequence[str]]:
-    """The fields `tag:KEY`, `tag-key` and `tag-value` of a tagged thing."""
-    named: dict[str, str | Sequence[str]] = {f"tag:{key}": value for key, value in tags.items()}
-    return named | {"tag-key": list(tags), "tag-value": list(tags.values())}
+    """The fields `tag:KEY`, `tag-key` and `tag-value` of a tagged resource."""
+    by_name: dict[str, str | Sequence[str]] = {f"tag:{key}": value for key, value in tags.items()}
+    return by_name | {"tag-key": list(tags), "tag-value": list(tags.values())}
 
 
 def tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as an answer carries them."""
+    """Tags in the form of a response."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def page(request: BaseResponse, rows: Sequence[Row]) -> tuple[list[Row], str | None]:
-    """The rows that MaxResults and NextToken ask for, and the token of the next page.
+    """The rows that MaxResults and NextToken request, and the token of the next page.
 
-    Raises `InvalidNextToken` for a token that is not ours, `InvalidParameterValue` for a MaxResults
-    that EC2 does not take.
+    Raises `InvalidNextToken` for an unknown token, `InvalidParameterValue` for a MaxResults that EC2
+    does not accept.
     """
     token = request._get_param("NextToken") or "0"
     if not token.isdecimal() or int(token) > len(rows):

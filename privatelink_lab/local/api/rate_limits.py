@@ -1,4 +1,4 @@
-"""AWS's own limits: token buckets per account and region, as its throttling pages state them."""
+"""AWS's rate limits: token buckets per account and region, as AWS documents them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class TokenBucket(NamedTuple):
-    """How many calls may come at once, and how many more per second of AWS time."""
+    """`size` calls may come at once, and `refill` more per second of AWS time."""
 
     name: str
     service: str
@@ -48,21 +48,21 @@ BUCKETS = (
     TokenBucket("elb reads", "elasticloadbalancing", ("Describe*",), 40, 10),
     TokenBucket("elb changes", "elasticloadbalancing", ("*",), 20, 3),
 )
-"""Facts sheet section 7; the first that fits is the one that counts."""
+"""Facts sheet section 7; a call takes a token from the first bucket that fits."""
 
 ALL_OF_ELB = TokenBucket("elb", "elasticloadbalancing", ("*",), 40, 10)
 """ELBv2 counts all actions of an account together as well."""
 
 
 class RateLimits:
-    """How full each bucket is; a call that finds one empty must not go through."""
+    """The tokens left in every bucket; a call that finds one empty is throttled."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._left: dict[tuple[str, ...], tuple[float, float]] = {}
 
     def take(self, where: tuple[str, str, str], action: str, body: str) -> bool:
-        """Whether a call of that account, region and service may go through."""
+        """Take tokens for a call of that account, region and service; whether it may go through."""
         taken = [self._take(where, bucket) for bucket in buckets_of(where[2], action, body)]
         return all(taken)
 

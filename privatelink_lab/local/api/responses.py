@@ -1,4 +1,4 @@
-"""HTTP answers, and AWS's three ways to write an error."""
+"""HTTP responses, and the three formats of an AWS error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Response:
 
 
 CUT = Response(0, {}, b"", close=True)
-"""No answer at all: the connection ends."""
+"""No response: the connection ends."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Refusal:
 
 
 class CallRefused(Exception):
-    """A call that is answered with a refusal."""
+    """Raised to answer a call with a refusal."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -42,7 +42,7 @@ class CallRefused(Exception):
 
 
 def error_response(refusal: Refusal, service: str, *, close: bool = False) -> Response:
-    """A refusal in the protocol of a service, with a request id of its own."""
+    """A refusal in the protocol of a service, with a new request id."""
     request_id = str(uuid.uuid4())
     code, message = escape(refusal.code), escape(refusal.message)
     kind = "text/xml;charset=UTF-8"

@@ -1,6 +1,6 @@
-"""moto's EC2 backend without its two slow habits, and with what instances lack there.
+"""moto's EC2 backend without two slow functions of it, and with corrected instances and network interfaces.
 
-moto reads `InstanceId` and `NetworkInterfaceId` off the names of the classes, so ours have the same.
+moto derives `InstanceId` and `NetworkInterfaceId` from the class names, so these classes keep moto's names.
 """
 
 from __future__ import annotations
@@ -13,54 +13,54 @@ from moto.ec2.models.amis import Ami
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 _ROOT = "/dev/sda1"
-"""Where moto attaches the volume of every instance that was not given one."""
+"""The device name that moto gives the root volume of an instance launched without block device mappings."""
 
 
 class NetworkInterface(elastic_network_interfaces.NetworkInterface):
-    """A network interface that says nothing of a public address while it has none."""
+    """A network interface whose answer has no public address while it has none."""
 
     @property
     def association(self) -> Any:
-        """None without one. moto answers an empty element, and Terraform takes that for an address."""
+        """The public address; None without one. moto answers an empty element, which Terraform takes for an address."""
         return super().association or None
 
 
 class Instance(instances.Instance):
     """An instance that has the security groups of its first network interface.
 
-    moto keeps a list for each. Given with the interface, they are missing on the instance; changed
-    on the instance, the old ones stay on the interface.
+    moto keeps two lists: groups given with the interface are missing on the instance, and a change
+    on the instance leaves the old groups on the interface.
     """
 
     @property
     def security_groups(self) -> list[Any]:
-        """The interface's own list."""
+        """The list of the first network interface."""
         return self.nics[0]._group_set if self.nics else []
 
     @security_groups.setter
     def security_groups(self, groups: list[Any]) -> None:
         self.nics[0]._group_set = groups
 
-    def name_root(self) -> None:
-        """Attach the volume that moto made by itself where the image has its root device."""
+    def set_root_device_name(self) -> None:
+        """Attach the root volume under the device name that the image gives."""
         mapping, name = self.block_device_mapping, self.root_device_name
         if list(mapping) == [_ROOT]:
             mapping[name] = mapping.pop(_ROOT)
             self.ec2_backend.volumes[mapping[name].volume_id].attachment.device = name
 
 
-class QuickBackend(EC2Backend):
-    """Tags are looked up instead of searched, and images are made when somebody asks.
+class FastBackend(EC2Backend):
+    """A backend that looks tags up instead of searching them, and makes images at the first request.
 
     moto compares every tag of every resource with a pattern, once per described resource:
-    describing 300 tagged VPCs took two seconds. And it makes 1,300 images for each account and
-    region that is touched, which took as long as fifty calls.
+    describing 300 tagged VPCs took two seconds. It also makes 1,300 images for every account and
+    region in use, which took as long as fifty calls.
     """
 
     _has_images = False
 
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
-        """As moto's; at once for the question that it asks itself most, the tags of given ids."""
+        """As moto's; fast for the tags of given ids, which moto asks for most."""
         ids = (filters or {}).get("resource-id", [])
         if list(filters or {}) != ["resource-id"] or any(
             "*" in resource_id or "?" in resource_id for resource_id in ids
@@ -78,29 +78,29 @@ class QuickBackend(EC2Backend):
         ]
 
     def describe_images(self, *args: Any, **kwargs: Any) -> list[Ami]:
-        """As moto's; RunInstances comes by here too."""
+        """As moto's; RunInstances calls this too."""
         if not self._has_images:
             self._has_images = True
             super()._load_amis()
         return super().describe_images(*args, **kwargs)
 
     def run_instances(self, *args: Any, **kwargs: Any) -> Any:
-        """As moto's, with instances of ours."""
+        """As moto's, with instances of the class above."""
         reservation: Any = super().run_instances(*args, **kwargs)
         for instance in reservation.instances:
             instance.__class__ = Instance
             if "block_device_mappings" not in kwargs:
-                instance.name_root()
+                instance.set_root_device_name()
         return reservation
 
     def create_network_interface(self, *args: Any, **kwargs: Any) -> Any:
-        """As moto's, with an interface of ours; RunInstances comes by here too."""
+        """As moto's, with an interface of the class above; RunInstances calls this too."""
         made: Any = super().create_network_interface(*args, **kwargs)
         made.__class__ = NetworkInterface
         return made
 
     def create_security_group(self, *args: Any, **kwargs: Any) -> Any:
-        """As moto's; a VPC's default group lets its own members in."""
+        """As moto's; a VPC's default security group lets its own members in."""
         group: Any = super().create_security_group(*args, **kwargs)
         if group.is_default:
             own: Any = [{"GroupId": group.id}]
@@ -108,28 +108,28 @@ class QuickBackend(EC2Backend):
         return group
 
     def _load_amis(self) -> None:
-        """Called by moto when a backend is made; `describe_images` does it."""
+        """Do nothing: moto calls this for every new backend, and `describe_images` loads the images later."""
         self._has_images = False
 
 
 def install() -> None:
-    """Let moto make such backends from now on; those that exist stay as they are."""
-    ec2_backends.backend = QuickBackend
+    """Let moto make FastBackends from now on; existing backends stay as they are."""
+    ec2_backends.backend = FastBackend
 
 
 def is_alive(endpoint: Any) -> bool:
-    """Whether the endpoint is still one; `deleted` rows stay for a while."""
+    """Whether the endpoint is not deleted; rows in the state `deleted` stay for a while."""
     return bool(endpoint.state != "deleted")
 
 
 def all_subnets(ec2: Any) -> Iterator[Any]:
-    """The subnets of a backend, which moto keeps by zone."""
+    """All subnets of a backend; moto keeps them by zone."""
     for subnets in ec2.subnets.values():
         yield from subnets.values()
 
 
 def ec2_everywhere() -> Iterator[Any]:
-    """The EC2 backend of every account and region that somebody has used."""
+    """The EC2 backends of all accounts and regions in use."""
     for _, _, backend in ec2_backends.iter_backends():
         yield backend
 

@@ -1,4 +1,4 @@
-"""How an instance goes from state to state, and when it has booted."""
+"""The states of an instance, from launch to termination, and when it has booted."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ TRANSITIONS = {
     "pending": ("running", "instance_running"),
     "stopping": ("stopped", "instance_stopped"),
 }
-"""A state on the way -> where it leads, and how long it takes."""
+"""A transitional state -> the state it leads to, and the delay."""
 
 
 def launch(world: World, instance: Instance) -> None:
-    """A new instance is `pending`; a fault may let it fail."""
+    """Make a new instance `pending`; with the fault `instance-fails` it terminates."""
     _enter(instance, "pending")
-    if world.faults.happens("instance-fails"):
+    if world.faults.strike("instance-fails"):
         world.scheduler.after("instance_running", lambda: _fail(world, instance))
     else:
         _arrive_later(world, instance, "pending")
 
 
-def start_or_stop(world: World, instance: Instance, between: str) -> None:
-    """On to `pending` or `stopping`, and from there to where that leads."""
-    _enter(instance, between)
-    if between == "stopping":
+def start_or_stop(world: World, instance: Instance, transitional: str) -> None:
+    """Make an instance `pending` or `stopping`, and later `running` or `stopped`."""
+    _enter(instance, transitional)
+    if transitional == "stopping":
         _post_console(world, instance)
-    _arrive_later(world, instance, between)
+    _arrive_later(world, instance, transitional)
 
 
 def reboot(world: World, instance: Instance) -> None:
-    """It stays `running`, and boots anew."""
+    """Reboot an instance; it stays `running`."""
     _post_console(world, instance)
     _boot(world, instance)
 
 
 def terminate(world: World, instance: Instance) -> None:
-    """On to `shutting-down`, unless it is there already, and from there to `terminated`."""
+    """Make an instance `shutting-down`, and later `terminated`; a second call does nothing."""
     if instance.state in {"shutting-down", "terminated"}:
         return
     _post_console(world, instance)
@@ -57,7 +57,10 @@ def terminate(world: World, instance: Instance) -> None:
 
 
 def shut_down_from_inside(world: World, instance: Instance, ended: Ended) -> None:
-    """Somebody inside has shut it down, or rebooted it: what its InstanceInitiatedShutdownBehavior asks for."""
+    """Stop, terminate or reboot an instance that was shut down from inside.
+
+    InstanceInitiatedShutdownBehavior decides between stop and terminate.
+    """
     if ended.boot != world.boots.get(instance.id) or instance.state != "running" or ended.how == "crash":
         return
     if ended.how == "restart":
@@ -69,13 +72,13 @@ def shut_down_from_inside(world: World, instance: Instance, ended: Ended) -> Non
 
 
 def boot_number(world: World, instance: Instance) -> int:
-    """How often it has booted; 0 while it does not run or its system is not up yet."""
+    """How often the instance has booted; 0 while it does not run or has not booted yet."""
     is_up = instance.state == "running" and world.is_due(Wait.BOOTED, instance.id)
     return world.boots.get(instance.id, 0) if is_up else 0
 
 
 def console_output(world: World, instance: Instance, *, latest: bool) -> bytes:
-    """What it wrote to its console: until now, or until the last post, which comes a while after each transition."""
+    """The console output of an instance: as of the last post, or with `latest` as of now."""
     posted = world.posted.get(instance.id, b"")
     return world.traffic.console(instance.id) or posted if latest else posted
 
@@ -84,7 +87,7 @@ def _boot(world: World, instance: Instance) -> None:
     clock = world.scheduler.clock
     world.boots[instance.id] = world.boots.get(instance.id, 0) + 1
     world.put_off(clock.delay("instance_booted"), Wait.BOOTED, instance.id)
-    world.scheduler.after("instance_booted", lambda: None)  # the picture changes then
+    world.scheduler.after("instance_booted", lambda: None)  # the network plan changes then
     boot = world.boots[instance.id]
 
     def post() -> None:
@@ -98,11 +101,11 @@ def _post_console(world: World, instance: Instance) -> None:
     world.posted[instance.id] = world.traffic.console(instance.id)
 
 
-def _arrive_later(world: World, instance: Instance, between: str) -> None:
-    target, delay = TRANSITIONS[between]
+def _arrive_later(world: World, instance: Instance, transitional: str) -> None:
+    target, delay = TRANSITIONS[transitional]
 
     def arrive() -> None:
-        if instance.state != between:  # ended meanwhile
+        if instance.state != transitional:  # it was terminated before
             return
         if target == "stopped":
             instance.stop()
@@ -116,7 +119,7 @@ def _arrive_later(world: World, instance: Instance, between: str) -> None:
 
 
 def _terminated(world: World, instance: Instance) -> None:
-    """Its interface is gone with it, and after an hour nobody remembers it."""
+    """Terminate an instance with its network interface; after an hour it is not found."""
     backend = instance.ec2_backend
 
     def vanish() -> None:
@@ -133,7 +136,7 @@ def _terminated(world: World, instance: Instance) -> None:
 
 
 def _fail(world: World, instance: Instance) -> None:
-    """What a launch looks like that AWS could not carry out."""
+    """Terminate a pending instance as AWS does after a failed launch."""
     if instance.state != "pending":
         return
     _terminated(world, instance)

@@ -1,4 +1,4 @@
-"""EC2 instances that take their time to boot, to stop and to end."""
+"""The calls for EC2 instances, which take time to boot, stop and terminate."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from privatelink_lab.local.ec2.security_groups import find_group
 
 
 class Instances(Ec2Call):
-    """RunInstances, StartInstances, StopInstances and TerminateInstances with states between."""
+    """Run, describe, start, stop, reboot and terminate instances; and their console."""
 
     def describe_instances(self) -> ActionResult:
-        """The reservations of the caller; a list of ids does not come in pages."""
+        """The caller's reservations; a list of ids cannot be combined with MaxResults."""
         ids, filters = self._get_param("InstanceIds", []), self._filters_from_querystring()
         if ids and self._get_param("MaxResults"):
             text = "The parameter instancesSet cannot be used with the parameter maxResults"
@@ -47,7 +47,7 @@ class Instances(Ec2Call):
         return ActionResult(make_once(self.world, self, self._reservation_of, self._run))
 
     def start_instances(self) -> ActionResult:
-        """Stopped instances become `pending`; the others stay as they are."""
+        """Stopped instances become `pending`; running instances stay as they are."""
         return ActionResult({"StartingInstances": self._change("stopped", "pending")})
 
     def stop_instances(self) -> ActionResult:
@@ -55,7 +55,7 @@ class Instances(Ec2Call):
         return ActionResult({"StoppingInstances": self._change("running", "stopping")})
 
     def reboot_instances(self) -> ActionResult:
-        """Boot running instances anew, and answer nothing; one that does not run is `IncorrectInstanceState`."""
+        """Reboot running instances; one that does not run is `IncorrectInstanceState`."""
         chosen = self._chosen()
         refuse_states(chosen, {"running", "pending"})
         for instance in chosen:
@@ -64,7 +64,7 @@ class Instances(Ec2Call):
         return ActionResult({})
 
     def terminate_instances(self) -> ActionResult:
-        """Every instance becomes `shutting-down`; one that is protected refuses the whole call."""
+        """All instances become `shutting-down`; one instance with termination protection fails the whole call."""
         chosen = self._chosen()
         for instance in chosen:
             if instance.disable_api_termination:
@@ -73,14 +73,14 @@ class Instances(Ec2Call):
         for instance in chosen:
             before = instance.state
             instance_states.terminate(self.world, instance)
-            rows.append(change(instance, before))
+            rows.append(state_change(instance, before))
         return ActionResult({"TerminatingInstances": rows})
 
     def get_console_output(self) -> ActionResult:
-        """The last 64 KiB of the serial console, as of the last post, or of now with Latest.
+        """The last 64 KiB of the serial console, as of the last post; with Latest, as of now.
 
-        The post comes a while after each start, and at each stop, reboot and termination. Latest
-        works on Nitro types only, and says `UnsupportedOperation` on others.
+        AWS posts some time after a start, and at a stop, a reboot and a termination. Latest works on
+        Nitro types only; on others it is `UnsupportedOperation`.
         """
         instance, latest = self.ec2_backend.get_instance(self._get_param("InstanceId")), self._get_param("Latest")
         if latest and INSTANCE_TYPES[instance.instance_type].get("Hypervisor") != "nitro":
@@ -94,12 +94,12 @@ class Instances(Ec2Call):
         self._check_launch()
         reservation: Any = super().run_instances().result
         for instance in reservation.instances:
-            own_interfaces(instance, self._get_param("NetworkInterfaces", []))
+            delete_interfaces_on_termination(instance, self._get_param("NetworkInterfaces", []))
             instance_states.launch(self.world, instance)
         return reservation, [instance.id for instance in reservation.instances]
 
     def _check_launch(self) -> None:
-        """Refuse what AWS refuses and moto takes: groups of another VPC, a type without its image or zone."""
+        """Refuse what moto accepts: groups of another VPC, and a type that does not fit the image or the zone."""
         backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
         kind = self._get_param("InstanceType") or "m1.small"
         if not self._get_param("ImageId"):
@@ -122,7 +122,7 @@ class Instances(Ec2Call):
             if find_group(backend, group_id).vpc_id != subnet.vpc_id:
                 text = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
                 raise EC2ClientError("InvalidParameter", text)
-        if not self._get_param("PrivateIpAddress"):  # or the launch would fail half-way
+        if not self._get_param("PrivateIpAddress"):  # otherwise the launch would fail half-way
             require_free_addresses(subnet, int(self._get_param("MaxCount", 1)))
 
     def _reservation_of(self, ids: list[str]) -> Reservation | None:
@@ -142,20 +142,20 @@ class Instances(Ec2Call):
         chosen: list[Instance] = self.ec2_backend.get_multi_instances_by_id(ids)
         return chosen
 
-    def _change(self, source: str, between: str) -> list[dict[str, Any]]:
-        """Rows for all chosen instances, or a refusal of the whole call."""
+    def _change(self, source: str, transitional: str) -> list[dict[str, Any]]:
+        """Start or stop the chosen instances; one in another state fails the whole call."""
         chosen, rows = self._chosen(), []
-        refuse_states(chosen, {source, between, instance_states.TRANSITIONS[between][0]})
+        refuse_states(chosen, {source, transitional, instance_states.TRANSITIONS[transitional][0]})
         for instance in chosen:
             before = instance.state
             if before == source:
-                instance_states.start_or_stop(self.world, instance, between)
-            rows.append(change(instance, before))
+                instance_states.start_or_stop(self.world, instance, transitional)
+            rows.append(state_change(instance, before))
         return rows
 
 
-def own_interfaces(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
-    """Let the interfaces that the launch made go with the instance, unless it said no; moto keeps them."""
+def delete_interfaces_on_termination(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
+    """Delete interfaces made by the launch with the instance, unless the request says otherwise; moto keeps them."""
     given = {int(interface["DeviceIndex"]): interface for interface in asked}
     for index, interface in instance.nics.items():
         wish = given.get(index, {})
@@ -170,8 +170,8 @@ def refuse_states(instances: Iterable[Instance], states: AbstractSet[str]) -> No
             raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance.id}' is {instance.state}.")
 
 
-def change(instance: Instance, before: str) -> dict[str, Any]:
-    """One row of a state-changing answer: from `before` to what the instance is now."""
+def state_change(instance: Instance, before: str) -> dict[str, Any]:
+    """One row of the response: from the state `before` to the state of now."""
     return {
         "InstanceId": instance.id,
         "PreviousState": {"Code": instance_states.CODES[before], "Name": before},

@@ -1,4 +1,4 @@
-"""Security groups: what they let in, by addresses and by other groups, and which of them exist in a VPC."""
+"""Security groups: their calls, and the traffic that they let in, by addresses and by other groups."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from moto.ec2.exceptions import EC2ClientError, InvalidSecurityGroupNotFoundErro
 
 from privatelink_lab.local.api.call import Ec2Call
 
-EVERYBODY = IPv4Network("0.0.0.0/0")
+ANY_ADDRESS = IPv4Network("0.0.0.0/0")
 
 
 class SecurityGroups(Ec2Call):
     """CreateSecurityGroup and DeleteSecurityGroup: names that are refused, and what holds a group."""
 
     def create_security_group(self) -> ActionResult:
-        """The new group; its name must be new in the VPC, whatever its case."""
+        """The new group; its name must be new in the VPC, and case does not count."""
         name, vpc_id = self._get_param("GroupName"), self._get_param("VpcId")
         if name.startswith("sg-"):
             text = f"Invalid value '{name}' for groupName. Group names cannot start with sg-."
@@ -32,7 +32,7 @@ class SecurityGroups(Ec2Call):
         return super().create_security_group()
 
     def delete_security_group(self) -> ActionResult:
-        """Nothing; an interface that has the group refuses, and so does a rule of another one that names it."""
+        """Delete a group; `DependencyViolation` while an interface has it, or a rule of another group names it."""
         group = self.ec2_backend.get_security_group_from_id(self._get_param("GroupId") or "")
         if group is None:
             return super().delete_security_group()
@@ -54,9 +54,9 @@ class SecurityGroups(Ec2Call):
 
 
 def admitted(backend: Any, groups: Iterable[Any], port: int) -> list[IPv4Network]:
-    """The networks from which the groups together let TCP in to a port.
+    """The networks from which the groups together let TCP traffic in to a port.
 
-    A rule that names a group means the private addresses of the interfaces that have it now.
+    A rule that names a group means the private addresses of the interfaces that have this group now.
     """
     return [
         network
@@ -73,13 +73,13 @@ def admits(networks: Iterable[IPv4Network], address: str) -> bool:
 
 
 def common(some: Sequence[IPv4Network], others: Sequence[IPv4Network]) -> list[IPv4Network]:
-    """What is in a network of both lists."""
-    found = [one if one.subnet_of(other) else other for one in some for other in others if one.overlaps(other)]
+    """The networks that both lists have in common."""
+    found = [left if left.subnet_of(right) else right for left in some for right in others if left.overlaps(right)]
     return list(dict.fromkeys(found))
 
 
 def check_groups(backend: Any, vpc_id: str, ids: Sequence[str]) -> None:
-    """Refuse groups that do not exist in that VPC: `InvalidGroup.NotFound`. moto would make them."""
+    """Raise `InvalidGroup.NotFound` for a group that does not exist in that VPC; moto would create it."""
     for group_id in ids:
         if find_group(backend, group_id).vpc_id != vpc_id:
             raise InvalidSecurityGroupNotFoundError(group_id)

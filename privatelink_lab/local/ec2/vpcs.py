@@ -1,4 +1,4 @@
-"""VPCs, subnets and security groups: what cannot go while something lives in it."""
+"""VPCs, subnets and route tables: what cannot be deleted while something is in it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from privatelink_lab.local.ec2.interfaces import interfaces_in
 
 
 class Vpcs(Ec2Call):
-    """The deletes that AWS refuses with `DependencyViolation`, and the names that it does not take."""
+    """DeleteVpc, DeleteSubnet, CreateRouteTable and ModifyVpcAttribute."""
 
     def delete_vpc(self) -> ActionResult:
-        """Nothing; subnets, own groups, interfaces and endpoints hold a VPC. moto knows of subnets only."""
+        """Delete a VPC; `DependencyViolation` while it has security groups, endpoints, interfaces or a gateway.
+
+        moto itself checks subnets only.
+        """
         backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
         holders = [
             *(group.id for group in backend.groups.get(vpc_id, {}).values() if not group.is_default),
@@ -31,7 +34,7 @@ class Vpcs(Ec2Call):
         return super().delete_vpc()
 
     def delete_subnet(self) -> ActionResult:
-        """Nothing; any network interface in it refuses, also one of an endpoint that is `deleting`."""
+        """Delete a subnet; `DependencyViolation` while a network interface is in it, also of a `deleting` endpoint."""
         backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
         if any(interfaces_in(backend, subnet_id)):
             raise dependency_violation("subnet", subnet_id)
@@ -42,7 +45,7 @@ class Vpcs(Ec2Call):
         return self.create_once("RouteTable", super().create_route_table, self.ec2_backend.route_tables)
 
     def modify_vpc_attribute(self) -> ActionResult:
-        """Nothing; host names need DNS support."""
+        """Change an attribute; host names need DNS support."""
         vpc = self.ec2_backend.get_vpc(self._get_param("VpcId"))
         if self._get_param("EnableDnsHostnames.Value") is True and not vpc.enable_dns_support:
             text = "The enableDnsHostnames attribute needs enableDnsSupport."
@@ -51,5 +54,5 @@ class Vpcs(Ec2Call):
 
 
 def dependency_violation(noun: str, what: str) -> EC2ClientError:
-    """EC2's word for something that is still in use."""
+    """EC2's error for a resource that is still in use."""
     return EC2ClientError("DependencyViolation", f"The {noun} '{what}' has dependencies and cannot be deleted.")

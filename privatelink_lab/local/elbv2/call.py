@@ -26,20 +26,20 @@ class ElbCall(Call, ELBV2Response):
         """The EC2 backend of the caller's account and region."""
         return ec2_backends[self.current_account][self.region]
 
-    def find_named(self, things: Iterable[Any]) -> Any:
-        """The one of them that has the name in the request; None without one."""
+    def find_named(self, resources: Iterable[Any]) -> Any:
+        """The resource that has the name in the request; None without one."""
         name = self._get_param("Name")
-        return next((thing for thing in things if thing.name == name), None)
+        return next((found for found in resources if found.name == name), None)
 
     def balancer(self) -> Any:
-        """The balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
+        """The load balancer that LoadBalancerArn names; raises `LoadBalancerNotFound`."""
         balancer = self.elbv2_backend.load_balancers.get(self._get_param("LoadBalancerArn"))
         if balancer is None or is_deleted(self.world, balancer):
             raise LoadBalancerNotFoundError
         return balancer
 
     def release_target_groups(self) -> None:
-        """Take gone listeners' balancers out of the target groups, which stay locked for a moment; moto never does."""
+        """Free the target groups that no listener uses any more; they stay locked for a moment. moto keeps them."""
         for group in self.elbv2_backend.target_groups.values():
             serving = balancers_of(self.elbv2_backend, group.arn)
             if serving != group.load_balancer_arns:

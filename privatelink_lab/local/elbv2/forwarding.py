@@ -1,4 +1,4 @@
-"""Which balancer sends traffic to which target group."""
+"""Which load balancer forwards to which target group."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from privatelink_lab.local.api.world import Fact, World
 
 
 def is_deleted(world: World, balancer: Any) -> bool:
-    """Whether a balancer was deleted and is still listed."""
+    """Whether a load balancer was deleted; it is listed for a moment more."""
     return world.is_true(Fact.BALANCER_DELETED, balancer.arn)
 
 
 def balancers_of(backend: Any, group_arn: str) -> list[str]:
-    """The ARNs of the balancers that send traffic to a target group."""
+    """The ARNs of the load balancers that forward to a target group."""
     return [
         balancer.arn
         for balancer in backend.load_balancers.values()
@@ -23,7 +23,7 @@ def balancers_of(backend: Any, group_arn: str) -> list[str]:
 
 
 def forwards(listener: Any, group_arn: str) -> bool:
-    """Whether a listener's default action sends traffic to a target group."""
+    """Whether a listener forwards to a target group by its default action."""
     return group_arn in target_groups_of([action.data for action in listener.default_actions])
 
 

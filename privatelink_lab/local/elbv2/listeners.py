@@ -1,4 +1,4 @@
-"""Listeners: one per port, and a target group serves one balancer only."""
+"""Listeners: one per port; and a target group serves one load balancer only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.elbv2.forwarding import balancers_of, target_groups_of
 
 _FITS = {"TCP": {"TCP", "TCP_UDP"}, "UDP": {"UDP", "TCP_UDP"}, "TCP_UDP": {"TCP_UDP"}, "TLS": {"TCP", "TLS"}}
-"""Protocol of an NLB's listener -> those that its target groups may have."""
+"""Protocol of an NLB's listener -> the protocols that its target groups may have."""
 
 MAX_LISTENERS = 50
 
@@ -21,7 +21,7 @@ class Listeners(ElbCall):
     """CreateListener, ModifyListener and DeleteListener."""
 
     def create_listener(self) -> ActionResult:
-        """The listener; the same settings give the same one, others `DuplicateListener`."""
+        """The listener; the same settings give the same one, other settings are `DuplicateListener`."""
         balancer = self.balancer()
         port = self._get_param("Port")
         listener = next((found for found in balancer.listeners.values() if found.port == port), None)
@@ -38,7 +38,7 @@ class Listeners(ElbCall):
         return ActionResult({"Listeners": [listener]})
 
     def modify_listener(self) -> ActionResult:
-        """The listener; what it forwards to must fit as for a new one."""
+        """The listener; its target groups must fit, as for a new one."""
         arn = self._get_param("ListenerArn")
         for balancer in self.elbv2_backend.load_balancers.values():
             if arn in balancer.listeners:
@@ -48,7 +48,7 @@ class Listeners(ElbCall):
         return answer
 
     def delete_listener(self) -> ActionResult:
-        """Nothing; its target group is free soon, and its targets are no longer in use."""
+        """Delete a listener; its targets are unused at once, its target group can be deleted soon."""
         answer = super().delete_listener()
         self.release_target_groups()
         return answer

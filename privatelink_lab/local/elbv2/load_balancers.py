@@ -1,4 +1,4 @@
-"""Load balancers as NLBs are: slow to become active, held by their services, and outlived by their interfaces."""
+"""Load balancers: slow to become active, in use by endpoint services, and outlived by their interfaces."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _ENFORCE = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"
 
 
 class LoadBalancer(FakeLoadBalancer):
-    """A load balancer that is not activated by a look at it, and whose groups may ignore PrivateLink."""
+    """A load balancer that time activates, not a describe; its security groups may ignore PrivateLink traffic."""
 
     enforcement = "on"
 
     @property
     def enforce_security_group_inbound_rules_on_private_link_traffic(self) -> str | None:
-        """`on` or `off`: whether the groups' rules hold for PrivateLink traffic; None without groups."""
+        """`on` or `off`: whether the groups' rules apply to PrivateLink traffic; None without groups."""
         return self.enforcement if self.security_groups else None
 
     def activate(self) -> None:
-        """Called by moto in every describe. Here time does it."""
+        """Do nothing: moto calls this in every describe; here a transition activates."""
 
     @property
     def arn_suffix(self) -> str:
-        """`net/NAME/NUMBER`: the end of its ARN, and what its interfaces are described by."""
+        """`net/NAME/NUMBER`: the end of its ARN; the description of its interfaces ends with it."""
         return str(self.arn.partition(":loadbalancer/")[2])
 
 
@@ -54,7 +54,7 @@ class LoadBalancers(ElbCall):
     """Create, describe, change and delete load balancers."""
 
     def create_load_balancer(self) -> ActionResult:
-        """The balancer, `provisioning`; the same name and settings give the same one again.
+        """The load balancer, `provisioning`; the same name and settings give the same one again.
 
         ELBv2 has no client token: other settings under a name in use are
         `DuplicateLoadBalancerName`.
@@ -70,33 +70,33 @@ class LoadBalancers(ElbCall):
         return ActionResult({"LoadBalancers": [found]})
 
     def describe_load_balancers(self) -> ActionResult:
-        """Those that were asked for; one missing name or ARN is `LoadBalancerNotFound` for the whole."""
+        """The requested load balancers; one unknown name or ARN makes the whole call `LoadBalancerNotFound`."""
         known = [
             balancer for balancer in self.elbv2_backend.load_balancers.values() if self.world.is_visible(balancer.arn)
         ]
         names = {balancer.name for balancer in known} | {balancer.arn for balancer in known}
-        asked = {*self._get_param("Names", []), *self._get_param("LoadBalancerArns", [])}
-        if asked - names:  # moto forgives all missing ones but the first
+        requested = {*self._get_param("Names", []), *self._get_param("LoadBalancerArns", [])}
+        if requested - names:  # moto checks only the first one
             raise LoadBalancerNotFoundError
         return super().describe_load_balancers()
 
     def set_subnets(self) -> ActionResult:
-        """The zones; an NLB takes more subnets, and gives none back."""
+        """The zones; subnets can be added to an NLB, not removed."""
         balancer = self.balancer()
         if balancer.type != "network":
             return super().set_subnets()
-        wanted = self._subnets()
+        subnets = self._subnets()
         before = {subnet.id for subnet in balancer.subnets}
-        if not before <= {subnet.id for subnet in wanted}:
+        if not before <= {subnet.id for subnet in subnets}:
             raise ELBClientError(
                 "InvalidConfigurationRequest", "A subnet cannot be removed from a Network Load Balancer"
             )
-        self._place(balancer, [subnet for subnet in wanted if subnet.id not in before])
-        balancer.subnets = wanted
+        self._place(balancer, [subnet for subnet in subnets if subnet.id not in before])
+        balancer.subnets = subnets
         return ActionResult({"AvailabilityZones": balancer.availability_zones})
 
     def set_security_groups(self) -> ActionResult:
-        """The groups; an NLB that was made without any cannot get some."""
+        """The security groups; an NLB that was created without groups cannot get any."""
         balancer = self.balancer()
         if balancer.type == "network" and not balancer.security_groups:
             text = "You cannot set security groups on a Network Load Balancer that was created without them"
@@ -109,7 +109,7 @@ class LoadBalancers(ElbCall):
         return ActionResult({"SecurityGroupIds": balancer.security_groups, _ENFORCE: balancer.enforcement})
 
     def delete_load_balancer(self) -> ActionResult:
-        """Nothing; `ResourceInUse` while an endpoint service holds the balancer. It is listed for a moment more."""
+        """Delete a load balancer; `ResourceInUse` while an endpoint service uses it. It is listed for a moment more."""
         arn = self._get_param("LoadBalancerArn")
         balancer = self.elbv2_backend.load_balancers.get(arn)
         if balancer is None or is_deleted(self.world, balancer):
@@ -119,7 +119,7 @@ class LoadBalancers(ElbCall):
         if any(arn in service.network_load_balancer_arns for service in self.ec2.configurations.values()):
             raise ResourceInUseError(f"Load balancer '{arn}' is currently associated with another service")
         self.world.record(Fact.BALANCER_DELETED, arn)
-        self.world.scheduler.after("balancer_deleted", lambda: self._vanish(balancer))
+        self.world.scheduler.after("balancer_deleted", lambda: self._remove(balancer))
         return ActionResult({})
 
     def _make(self) -> FakeLoadBalancer:
@@ -154,7 +154,7 @@ class LoadBalancers(ElbCall):
         backend.tagging_service.delete_all_tags_for_resource(old)
 
     def _subnets(self) -> list[Any]:
-        """The subnets of the request; each must exist, have its own zone, and have a free address."""
+        """The subnets of the request; every one must exist, be in a zone of its own, and have a free address."""
         mappings = [mapping["SubnetId"] for mapping in self._get_param("SubnetMappings", [])]
         ids = [*self._get_param("Subnets", []), *mappings]
         try:
@@ -180,19 +180,19 @@ class LoadBalancers(ElbCall):
             )
 
     def _activate(self, balancer: Any) -> None:
-        failed = self.world.faults.happens("balancer-fails")
+        failed = self.world.faults.strike("balancer-fails")
         balancer.state = "failed" if failed else "active"
         if not failed:
             self.world.record(Fact.BALANCER_ACTIVE, balancer.arn)
 
-    def _vanish(self, balancer: Any) -> None:
-        """It is not found from now on; its target groups and its interfaces need a little longer."""
+    def _remove(self, balancer: Any) -> None:
+        """Remove a load balancer; its target groups and interfaces are free a little later."""
         ec2, interfaces = self.ec2, [node.id for node in nodes_of(self.ec2, balancer)]
 
-        def leave() -> None:
+        def remove_interfaces() -> None:
             for interface_id in interfaces:
                 delete_managed_interface(ec2, interface_id)
 
         self.elbv2_backend.delete_load_balancer(balancer.arn)
         self.release_target_groups()
-        self.world.scheduler.after("interfaces_gone", leave)
+        self.world.scheduler.after("interfaces_gone", remove_interfaces)

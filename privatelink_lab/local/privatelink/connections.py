@@ -1,4 +1,4 @@
-"""Endpoint connections: what the provider sees of its consumers, and accept and reject."""
+"""Endpoint connections: the provider's view of endpoints, and how to accept and reject them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from privatelink_lab.local.privatelink.services import service_of
 
 
 class Connections(Ec2Call):
-    """DescribeVpcEndpointConnections and its two verbs, all for the service's owner only."""
+    """Describe, accept and reject endpoint connections, for the service's owner only."""
 
     def describe_vpc_endpoint_connections(self) -> ActionResult:
         """The connections of the caller's services; an unknown filter name is `InvalidFilter`."""
@@ -24,11 +24,11 @@ class Connections(Ec2Call):
         return ActionResult({"VpcEndpointConnections": [connection_row(*row) for row in rows]})
 
     def accept_vpc_endpoint_connections(self) -> ActionResult:
-        """HTTP 200; only `pendingAcceptance` can be accepted, the rest is `Unsuccessful`."""
+        """HTTP 200; an endpoint that is not `pendingAcceptance` is an item of `Unsuccessful`."""
         return self._decide(Endpoint.accept, {"pendingAcceptance"})
 
     def reject_vpc_endpoint_connections(self) -> ActionResult:
-        """HTTP 200; what waits, comes up or is up can be rejected, the rest is `Unsuccessful`."""
+        """HTTP 200; an endpoint that is not in one of ATTACHED_STATES is an item of `Unsuccessful`."""
         return self._decide(Endpoint.reject, ATTACHED_STATES)
 
     def _decide(self, verb: Callable[[Endpoint], None], states: Iterable[str]) -> ActionResult:
@@ -44,7 +44,7 @@ class Connections(Ec2Call):
         return ActionResult({"Unsuccessful": unsuccessful})
 
     def _rows(self) -> Iterator[tuple[str, Endpoint]]:
-        """The connections to the caller's services; a fresh endpoint is missing for a moment."""
+        """The connections to the caller's services; a new endpoint is missing for a moment."""
         for service_id, endpoint in connections_of(self.current_account, self.region):
             if self.world.is_visible(endpoint.connection_id):
                 yield service_id, endpoint
@@ -59,7 +59,7 @@ def _refuse(endpoint_id: str, endpoint: Endpoint | None) -> dict[str, Any]:
 
 
 def connection_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
-    """What DescribeVpcEndpointConnections can filter by; service-name is not among it."""
+    """What DescribeVpcEndpointConnections can filter by; not by service-name."""
     return {
         "service-id": service_id,
         "vpc-endpoint-id": endpoint.id,
@@ -71,7 +71,7 @@ def connection_fields(service_id: str, endpoint: Endpoint) -> Mapping[str, str]:
 
 
 def connection_row(service_id: str, endpoint: Endpoint) -> dict[str, Any]:
-    """The provider's view of the same endpoint. A rejected row can outlive its service."""
+    """The provider's view of an endpoint. The row of a rejected endpoint can outlive its service."""
     balancers = endpoint.service.network_load_balancer_arns if endpoint.service else []
     return {
         "ServiceId": service_id,

@@ -1,4 +1,4 @@
-"""Which endpoint services a consumer finds: AWS's own, and those that admit its account."""
+"""The endpoint services that a consumer finds: AWS's own, and those whose permissions name its account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Discovery(Ec2Call):
     def describe_vpc_endpoint_services(self) -> ActionResult:
         """AWS's own services and those that the caller's account may use.
 
-        One unknown name, or one without permission, fails the whole call: `InvalidServiceName`.
+        A name that is unknown or not permitted fails the whole call: `InvalidServiceName`.
         """
         regions = self._get_param("ServiceRegions", []) or [self.region]
         offers = (
@@ -50,10 +50,10 @@ class Discovery(Ec2Call):
 
 
 def find_service(request: Ec2Call, name: str, region: str) -> EndpointService | None:
-    """The service that an endpoint may be made to; None for one of AWS's own.
+    """The service that an endpoint may be created for; None for one of AWS's own.
 
-    Raises `InvalidServiceName` for one that is unknown, not permitted, or of another region than
-    the one asked for, and Refused with 503 `Unavailable` while a new one is not ready.
+    Raises `InvalidServiceName` for a service that is unknown, not permitted, or of another region
+    than the requested one; CallRefused with 503 `Unavailable` while a new service is not ready.
     """
     if not name.startswith(SHARED_SERVICES):
         require_aws_service(request, name)
@@ -67,7 +67,7 @@ def find_service(request: Ec2Call, name: str, region: str) -> EndpointService | 
 
 
 def is_ready(world: World, service: EndpointService) -> bool:
-    """Whether a service takes endpoints: a new one does so after a while, or as a fault says."""
+    """Whether a service accepts endpoints: a new one does after a delay, or after the fault `unavailable`."""
     wait = max(world.scheduler.clock.delay("service_ready"), world.faults.seconds("unavailable"))
     return world.scheduler.now() >= world.since(Fact.SERVICE_CREATED, service.id) + wait
 
@@ -82,7 +82,7 @@ def require_aws_service(request: Ec2Call, name: str) -> None:
 
 
 def all_services() -> Iterator[EndpointService]:
-    """Every endpoint service of every account and region."""
+    """The endpoint services of all accounts and regions."""
     for backend in ec2_everywhere():
         yield from backend.configurations.values()
 
@@ -101,22 +101,22 @@ def visible_services(request: Ec2Call, region: str) -> list[EndpointService]:
 
 
 def serves_region(service: EndpointService, region: str) -> bool:
-    """Whether consumers of that region can use the service: its own, or one it supports."""
+    """Whether consumers of that region can use the service: its own region, or a supported one."""
     return region in {service.ec2_backend.region_name, *service._supported_region_names}
 
 
 def allows_caller(service: EndpointService, request: Ec2Call) -> bool:
-    """Whether a principal of the service stands for the caller, and AWS has spread the word.
+    """Whether the service's permissions allow the caller, and have taken effect.
 
-    The owner needs none. An account is allowed by its `:root` ARN, a role by its own ARN, and
-    everybody by `*`.
+    The owner needs no permission. An account is allowed by its `:root` ARN, a role by its own ARN,
+    and all principals by `*`.
     """
     account = request.current_account
     if account == service.ec2_backend.account_id:
         return True
     root = f"arn:{request.partition}:iam::{account}:root"
-    stand_for_caller = {"*", root, _role_of(request)}.intersection(service.principals)
-    return any(request.world.is_due(Wait.ALLOWED, service.id, principal) for principal in stand_for_caller)
+    principals = {"*", root, _role_of(request)}.intersection(service.principals)
+    return any(request.world.is_due(Wait.ALLOWED, service.id, principal) for principal in principals)
 
 
 def _role_of(request: BaseResponse) -> str:
@@ -125,7 +125,7 @@ def _role_of(request: BaseResponse) -> str:
 
 
 def offer(service: EndpointService, region: str) -> dict[str, Any]:
-    """The consumer's view of a service, from a region; zones are told in the service's own only."""
+    """The consumer's view of a service from a region; the zones are listed in the service's own region only."""
     view = shared_view(service) | {
         "Owner": service.ec2_backend.account_id,
         "ServiceRegion": service.ec2_backend.region_name,
@@ -156,7 +156,7 @@ def offer_fields(details: Mapping[str, Any]) -> Mapping[str, str | Sequence[str]
 def aws_services(region: str) -> tuple[dict[str, Any], ...]:
     """The endpoint services that AWS itself runs in a region, in the consumer's view.
 
-    moto's own list loads every service that moto knows, and with it dozens of packages.
+    moto's own list would load every service of moto, and dozens of packages.
     """
     backend = next(iter(ec2_backends.values()))[region]
     zones = sorted(zone.name for zone in backend.describe_availability_zones())

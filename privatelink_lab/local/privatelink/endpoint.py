@@ -1,4 +1,4 @@
-"""Interface endpoints: the consumer's side of PrivateLink."""
+"""One interface endpoint: its states, its network interfaces and its DNS names."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from privatelink_lab.local.ec2.interfaces import create_managed_interface, delet
 from privatelink_lab.local.privatelink.service import EndpointService
 
 ATTACHED_STATES = frozenset({"pendingAcceptance", "pending", "available"})
-"""States in which an endpoint holds its service; the wire says lower camelCase."""
+"""States in which an endpoint keeps its service from being deleted; the API writes them in lower camelCase."""
 
 HOSTED_ZONE_ID = "Z7HUB22UULQXV"
 
 
 class Endpoint(VPCEndPoint):
-    """An interface endpoint, and at the same time its row in the provider's view.
+    """An interface endpoint, for the consumer's calls and for the provider's.
 
     `service` is None for a service of AWS itself.
     """
@@ -43,19 +43,19 @@ class Endpoint(VPCEndPoint):
         self.last_error: dict[str, str] | None = None
         needs_acceptance = service is not None and service.acceptance_required
         self.state = "pendingAcceptance" if needs_acceptance else "pending"
-        self.connected = False  # whether packets pass: from the first `available` on, also while it is modified
+        self.connected = False  # whether packets pass: from the first `available` on, also during a modification
         for subnet_id in self.subnet_ids or []:
             self._place(subnet_id)
         self._suffix = mock_random.get_random_string(8, lower_case=True)
-        self.dns_entries = self._names()
+        self.dns_entries = self._dns_entries()
         world.put_off(world.scheduler.clock.delay("connection_listed"), Wait.VISIBLE, self.connection_id)
-        patience = world.faults.seconds("endpoint-expires")
+        expires_after = world.faults.seconds("endpoint-expires")
         if self.state == "pending":
-            self._come_up()
-        elif patience:
-            world.scheduler.later(patience, self._expire)
+            self._become_available()
+        elif expires_after:
+            world.scheduler.later(expires_after, self._expire)
 
-    def become(
+    def enter_after(
         self,
         state: str,
         delay: str,
@@ -63,46 +63,46 @@ class Endpoint(VPCEndPoint):
         only_from: AbstractSet[str],
         then: Callable[[], None] = lambda: None,
     ) -> None:
-        """Enter `state` once `delay` has passed, if the state is one of `only_from` by then."""
+        """Enter `state` after the transition `delay`, if the state is one of `only_from` then."""
 
-        def arrive() -> None:
+        def enter() -> None:
             if self.state in only_from:
                 self.state = state
                 then()
 
-        self.world.scheduler.after(delay, arrive)
+        self.world.scheduler.after(delay, enter)
 
     def accept(self) -> None:
-        """Go from pendingAcceptance by way of pending, which is no error, to available."""
-        self.become(
+        """Go from pendingAcceptance to pending, then to available."""
+        self.enter_after(
             "pending",
             "accept_pending",
             only_from={"pendingAcceptance"},
-            then=self._come_up,
+            then=self._become_available,
         )
 
     def reject(self) -> None:
-        """The object and its bill stay with the consumer until the consumer deletes it."""
-        self.become("rejected", "reject", only_from=ATTACHED_STATES, then=self._disconnect)
+        """Reject the endpoint; it exists, and costs the consumer money, until the consumer deletes it."""
+        self.enter_after("rejected", "reject", only_from=ATTACHED_STATES, then=self._disconnect)
 
     def delete(self) -> None:
-        """Go from deleting to deleted, when the network interfaces go, and then away."""
+        """Go to deleting, then to deleted, which removes the network interfaces; later the endpoint is not found."""
         if self.state in {"deleting", "deleted"}:
             return
         self.state = "deleting"
         self._disconnect()
 
-        def vanish() -> None:
+        def remove() -> None:
             self.ec2_backend.vpc_end_points.pop(self.id, None)
             self.ec2_backend.tags.pop(self.id, None)
 
-        def deleted() -> None:
+        def finish() -> None:
             for interface_id in self.network_interface_ids:
                 delete_managed_interface(self.ec2_backend, interface_id)
             self.network_interface_ids = []
-            self.world.scheduler.after("endpoint_gone", vanish)
+            self.world.scheduler.after("endpoint_gone", remove)
 
-        self.become("deleted", "endpoint_deleted", only_from={"deleting"}, then=deleted)
+        self.enter_after("deleted", "endpoint_deleted", only_from={"deleting"}, then=finish)
 
     def change(
         self,
@@ -113,7 +113,7 @@ class Endpoint(VPCEndPoint):
         remove_groups: Sequence[str] = (),
         private_dns: bool | None = None,
     ) -> None:
-        """What ModifyVpcEndpoint does; an endpoint that is up is `pending` again for a while."""
+        """Apply a ModifyVpcEndpoint; an endpoint that is available is `pending` again for a while."""
         for interface in [gone for gone in self.interfaces() if gone.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
             delete_managed_interface(self.ec2_backend, interface.id)
@@ -127,10 +127,10 @@ class Endpoint(VPCEndPoint):
             self._place(subnet_id)
         self.subnet_ids = [placed.subnet.id for placed in self.interfaces()]
         self.private_dns_enabled = self.private_dns_enabled if private_dns is None else private_dns
-        self.dns_entries = self._names()
+        self.dns_entries = self._dns_entries()
         if self.state == "available":
             self.state = "pending"
-            self._come_up()
+            self._become_available()
 
     def _connect(self) -> None:
         self.connected = True
@@ -142,14 +142,14 @@ class Endpoint(VPCEndPoint):
         if self.state == "pendingAcceptance":
             self.state = "expired"
 
-    def _come_up(self) -> None:
+    def _become_available(self) -> None:
         def fail() -> None:
-            text = "The endpoint could not be set up: a fault that was asked for."
+            text = "The endpoint could not be set up: a fault that was switched on."
             self.last_error = {"Code": "InternalError", "Message": text}
 
-        fails = self.world.faults.happens("endpoint-fails")
+        fails = self.world.faults.strike("endpoint-fails")
         state, then = ("failed", fail) if fails else ("available", self._connect)
-        self.become(state, "endpoint_available", only_from={"pending"}, then=then)
+        self.enter_after(state, "endpoint_available", only_from={"pending"}, then=then)
 
     def interfaces(self) -> list[Any]:
         """Its network interfaces, one per subnet."""
@@ -166,7 +166,7 @@ class Endpoint(VPCEndPoint):
         self.network_interface_ids.append(interface.id)
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
-        """What its public names resolve to: the Regional one to all its interfaces, one per zone to the one there."""
+        """Public name -> addresses: the Regional name has those of all interfaces, a zonal name that of its zone."""
         zones = {
             interface.subnet.availability_zone: str(interface.private_ip_address) for interface in self.interfaces()
         }
@@ -174,7 +174,7 @@ class Endpoint(VPCEndPoint):
         return {self._name(): tuple(zones.values())} | zonal
 
     def private_addresses(self) -> dict[str, tuple[str, ...]]:
-        """What its private name resolves to, in its own VPC only; empty without one."""
+        """Private name -> addresses, in its own VPC only; empty without a private name."""
         name = self._private_name()
         return {name: self.addresses()[self._name()]} if name else {}
 
@@ -191,8 +191,8 @@ class Endpoint(VPCEndPoint):
             return ""
         return str(self.service.private_dns_name if self.service else self._aws_name.replace(".vpce.", "."))
 
-    def _names(self) -> list[dict[str, str]]:
-        """The Regional name, one per zone, and the private one; the first two carry the service's region."""
+    def _dns_entries(self) -> list[dict[str, str]]:
+        """The Regional name, the zonal names, and the private name; the first two contain the service's region."""
         subnets = [self.ec2_backend.get_subnet(subnet_id) for subnet_id in self.subnet_ids or []]
         zones = sorted(subnet.availability_zone for subnet in subnets) if self.service_region == self.region else []
         names = [self._name(), *map(self._name, zones), self._private_name()]

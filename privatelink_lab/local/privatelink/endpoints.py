@@ -27,7 +27,7 @@ class Endpoints(Ec2Call):
     """CreateVpcEndpoint, DescribeVpcEndpoints, ModifyVpcEndpoint and DeleteVpcEndpoints."""
 
     def create_vpc_endpoint(self) -> ActionResult:
-        """The new endpoint; a repeated ClientToken gives the same one, in its state of now.
+        """The new endpoint; a repeated ClientToken gives the same one, in its current state.
 
         Without VpcEndpointType it is a gateway endpoint, which moto makes. A service that is
         unknown, not permitted or of another region is `InvalidServiceName`.
@@ -46,11 +46,11 @@ class Endpoints(Ec2Call):
         return ActionResult({"VpcEndpoints": [endpoint_row(endpoint) for endpoint in kept]})
 
     def modify_vpc_endpoint(self) -> ActionResult:
-        """Nothing; subnets, groups and the private name of an endpoint change, by the rules of a new one."""
+        """Change subnets, security groups and the private name of an endpoint, by the rules of a new one."""
         (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
         if not isinstance(endpoint, Endpoint):
             return super().modify_vpc_endpoint()
-        if endpoint.state not in ATTACHED_STATES:  # unknown on AWS: the stricter reading
+        if endpoint.state not in ATTACHED_STATES:  # AWS does not document it: the stricter reading
             raise EC2ClientError("IncorrectState", f"The Vpc Endpoint '{endpoint.id}' is {endpoint.state}.")
         self._modify(endpoint)
         return ActionResult({"Return": True})
@@ -70,7 +70,7 @@ class Endpoints(Ec2Call):
             raise EC2ClientError("InvalidParameter", text)
         require_aws_service(self, self._get_param("ServiceName"))
         made: Any = super().create_vpc_endpoint().result
-        made["VpcEndpoint"].vpc_endpoint_type = "Gateway"  # moto leaves None, and then stumbles
+        made["VpcEndpoint"].vpc_endpoint_type = "Gateway"  # moto leaves None, and fails on it later
         return ActionResult(made)
 
     def _create(self) -> tuple[VPCEndPoint, list[str]]:
@@ -135,7 +135,7 @@ class Endpoints(Ec2Call):
         if isinstance(endpoint, Endpoint):
             endpoint.delete()
         else:
-            with suppress(EC2ClientError):  # of a route table that has gone before
+            with suppress(EC2ClientError):  # its route table is already deleted
                 self.ec2_backend.delete_vpc_endpoints([endpoint_id])
             del self.ec2_backend.vpc_end_points[endpoint_id]
             self.ec2_backend.tags.pop(endpoint_id, None)
@@ -172,7 +172,7 @@ def endpoint_row(endpoint: VPCEndPoint) -> Any:
         "PolicyDocument": endpoint.policy_document,
         "RouteTableIds": [],
         "SubnetIds": endpoint.subnet_ids,
-        "Groups": [] if endpoint.state == "deleted" else endpoint.groups,  # they may be gone before the row is
+        "Groups": [] if endpoint.state == "deleted" else endpoint.groups,  # they may be deleted before the row
         "IpAddressType": "ipv4",
         "DnsOptions": {"DnsRecordIpType": "ipv4"},
         "PrivateDnsEnabled": endpoint.private_dns_enabled,

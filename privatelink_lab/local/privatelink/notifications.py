@@ -1,4 +1,4 @@
-"""Connection notifications: they are kept as AWS keeps them; nothing is sent, since there is no SNS here."""
+"""Connection notifications: they are stored as on AWS; none is sent, since the local AWS has no SNS."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ _TOPIC = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 
 
 class Notifications(Ec2Call):
-    """Create, describe, modify and delete what an SNS topic would be told."""
+    """Create, describe, modify and delete connection notifications."""
 
     def create_vpc_endpoint_connection_notification(self) -> ActionResult:
         """The notification of a service or an endpoint, `Enabled`; a repeated ClientToken gives the same one."""
-        made = make_once(self.world, self, lambda ids: self._mine().get(ids[0]), self._create_notification)
+        made = make_once(self.world, self, lambda ids: self._own().get(ids[0]), self._create_notification)
         return ActionResult({"ConnectionNotification": made, "ClientToken": self._get_param("ClientToken")})
 
     def describe_vpc_endpoint_connection_notifications(self) -> ActionResult:
-        """The caller's; an unknown id is `InvalidConnectionNotification`."""
-        asked, mine, filters = self._get_param("ConnectionNotificationId"), self._mine(), requested_filters(self)
-        chosen = [self._notification(asked)] if asked else list(mine.values())
+        """The caller's notifications; an unknown id is `InvalidConnectionNotification`."""
+        notification_id, own, filters = (
+            self._get_param("ConnectionNotificationId"),
+            self._own(),
+            requested_filters(self),
+        )
+        chosen = [self._notification(notification_id)] if notification_id else list(own.values())
         return ActionResult({"ConnectionNotificationSet": [row for row in chosen if matches(filters, fields_of(row))]})
 
     def modify_vpc_endpoint_connection_notification(self) -> ActionResult:
-        """Nothing; another topic or other events."""
+        """Change the topic or the events."""
         row = self._notification(self._get_param("ConnectionNotificationId"))
         changed = {"ConnectionNotificationArn": self._topic(), "ConnectionEvents": self._events()}
         row.update({name: value for name, value in changed.items() if value})
@@ -41,18 +45,18 @@ class Notifications(Ec2Call):
 
     def delete_vpc_endpoint_connection_notifications(self) -> ActionResult:
         """HTTP 200; an unknown id is an item of `Unsuccessful`."""
-        mine, unsuccessful = self._mine(), []
+        own, unsuccessful = self._own(), []
         for notification_id in self._get_param("ConnectionNotificationIds", []):
-            if mine.pop(notification_id, None) is None:
+            if own.pop(notification_id, None) is None:
                 text = f"The connection notification '{notification_id}' does not exist"
                 unsuccessful.append(unsuccessful_item(notification_id, "InvalidConnectionNotification", text))
         return ActionResult({"Unsuccessful": unsuccessful})
 
-    def _mine(self) -> dict[str, dict[str, Any]]:
+    def _own(self) -> dict[str, dict[str, Any]]:
         return self.world.notifications.setdefault((self.current_account, self.region), {})
 
     def _notification(self, notification_id: str) -> dict[str, Any]:
-        row = self._mine().get(notification_id)
+        row = self._own().get(notification_id)
         if row is None:
             text = f"The connection notification '{notification_id}' does not exist"
             raise EC2ClientError("InvalidConnectionNotification", text)
@@ -75,7 +79,7 @@ class Notifications(Ec2Call):
             "ConnectionEvents": self._events(),
             "ConnectionNotificationState": "Enabled",
         }
-        self._mine()[row["ConnectionNotificationId"]] = row
+        self._own()[row["ConnectionNotificationId"]] = row
         return row, [row["ConnectionNotificationId"]]
 
     def _topic(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The permissions of an endpoint service: one for each principal that may find it."""
+"""The permissions of an endpoint service: one per principal that may find it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Permissions(Ec2Call):
     """ModifyVpcEndpointServicePermissions and DescribeVpcEndpointServicePermissions."""
 
     def modify_vpc_endpoint_service_permissions(self) -> ActionResult:
-        """Add, then remove principals; the list keeps its order and holds none twice.
+        """Add principals, then remove principals; the list keeps its order and has no duplicates.
 
-        A new one finds the service only after a while. Who is removed keeps its connections. The
-        answer has the permission of each principal that was asked for and is in the list now.
+        A new principal finds the service only after a delay. A removed one keeps its connections.
+        The response has the permissions of the requested principals that are in the list now.
         """
         service = service_of(self)
         for principal in self._get_param("AddAllowedPrincipals", []):
@@ -33,19 +33,19 @@ class Permissions(Ec2Call):
                 )
         removed = set(self._get_param("RemoveAllowedPrincipals", []))
         service.principals = [principal for principal in service.principals if principal not in removed]
-        asked = set(self._get_param("AddAllowedPrincipals", []))
-        rows = [permission(service.id, principal) for principal in service.principals if principal in asked]
+        added = set(self._get_param("AddAllowedPrincipals", []))
+        rows = [permission(service.id, principal) for principal in service.principals if principal in added]
         return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
 
     def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
-        """The principals of the caller's service, each with the id of its permission."""
+        """The principals of the caller's service, with the ids of their permissions."""
         service, filters = service_of(self), requested_filters(self)
         rows = [permission(service.id, principal) for principal in service.principals]
         return ActionResult({"AllowedPrincipals": [row for row in rows if matches(filters, permission_fields(row))]})
 
 
 def permission(service_id: str, principal: str) -> dict[str, str]:
-    """A principal of a service; its id is the same for the same two, where AWS makes a new one each time."""
+    """The permission of a principal; its id depends on both only, while AWS makes a new id every time."""
     number = hashlib.sha256(f"{service_id} {principal}".encode()).hexdigest()[:17]
     return {
         "ServiceId": service_id,

@@ -1,4 +1,4 @@
-"""Where an interface endpoint may be put: subnets, zones, security groups, private names."""
+"""Where an interface endpoint may be placed: subnets and zones; and when it may have a private name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from privatelink_lab.local.privatelink.service import EndpointService, zone_ids
 def check_subnets(
     backend: Any, vpc_id: str, ids: Sequence[str], service: EndpointService | None, new: Sequence[str] | None = None
 ) -> None:
-    """Refuse subnets of other VPCs, two in one zone, zones that the service lacks, and full ones.
+    """Refuse subnets of other VPCs, two in one zone, zones that the service lacks, and full subnets.
 
     `new` are those of `ids` that still need an address, by default all. A service of another region
-    is reached from any zone; AWS's own ones are in all.
+    is reached from any zone; AWS's own services are in all zones.
     """
     subnets = [backend.get_subnet(subnet_id) for subnet_id in ids]
     for subnet in subnets:
-        if subnet.vpc_id != vpc_id:  # the code is unknown: the plainest that the docs name
+        if subnet.vpc_id != vpc_id:  # AWS does not document the code: the most general one
             text = f"The subnet '{subnet.id}' does not belong to the VPC '{vpc_id}'."
             raise EC2ClientError("InvalidParameter", text)
     if len({found.availability_zone for found in subnets}) < len(subnets):
@@ -40,7 +40,7 @@ def check_subnets(
 
 
 def check_private_dns(vpc: Any, service: EndpointService | None) -> None:
-    """Refuse a private name that the service lacks or has not proved, and a VPC without both DNS attributes."""
+    """Refuse a private name that the service lacks or has not verified, and a VPC without both DNS attributes."""
     if service is not None and not service.has_verified_name:
         named = f"the service {service.service_name}"
         text = f"Private DNS can't be enabled because {named} does not provide a private DNS name."

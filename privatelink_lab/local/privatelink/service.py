@@ -1,4 +1,4 @@
-"""An endpoint service, and what it can be made of: balancers that are active and free, regions that exist."""
+"""One endpoint service, and the rules for its load balancers and regions."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from privatelink_lab.local.api.world import Fact, World, new_id
 
 
 class EndpointService(VPCServiceConfiguration):
-    """An endpoint service. A private name has to be proved before consumers can use it."""
+    """An endpoint service. Its private name has to be verified before consumers can use it."""
 
     def __init__(self, backend: Any, balancers: Sequence[Any], regions: Sequence[str], *, accept: bool) -> None:
         super().__init__(list(balancers), backend.region_name, accept, "", list(regions), backend)
         self.id = new_id("vpce-svc")  # moto's has 8 digits, AWS's has 17
         self.service_name = f"com.amazonaws.vpce.{backend.region_name}.{self.id}"
         self.endpoint_dns_name = f"{self.id}.{backend.region_name}.vpce.amazonaws.com"
-        self.domain: dict[str, str] = {}
+        self.verification: dict[str, str] = {}
         self.set_zones(balancers)
 
     @property
     def private_dns_name_configuration(self) -> dict[str, str]:
-        """The TXT record that proves the private name, and whether it was found."""
-        return self.domain
+        """The TXT record that verifies the private name, and the state of the verification."""
+        return self.verification
 
     @property
     def has_verified_name(self) -> bool:
         """Whether consumers may use a private name."""
-        return self.domain.get("State") == "verified"
+        return self.verification.get("State") == "verified"
 
     def set_zones(self, balancers: Sequence[Any]) -> None:
-        """The zones of a service are its balancers' ones."""
+        """Take the zones of these load balancers."""
         self.availability_zones = sorted({subnet.availability_zone for lb in balancers for subnet in lb.subnets})
 
     def set_private_dns_name(self, name: str) -> None:
-        """Ask for a private name; an empty one takes it away."""
+        """Set the private name, which has to be verified; an empty name removes it."""
         self.private_dns_name = name
         record = {"Type": "TXT", "Name": f"_{mock_random.get_random_string(20, lower_case=True)}"}
         value = f"vpce:{mock_random.get_random_string(20)}"
-        self.domain = {"State": "pendingVerification", **record, "Value": value} if name else {}
+        self.verification = {"State": "pendingVerification", **record, "Value": value} if name else {}
 
 
 _ARN = re.compile(r"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer/net/[A-Za-z0-9-]+/[0-9a-f]+")
 
 
 def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any]:
-    """The caller's balancers; each must be a network load balancer, active, and with no other service.
+    """The caller's load balancers: they must be of type network, active, and of no other service.
 
-    The code for one that is still provisioning is not documented: `InvalidParameter`, the strict
-    reading.
+    AWS does not document the code for one that is still provisioning; `InvalidParameter` is the
+    strict reading.
     """
     known = backend.elbv2_backend.load_balancers
     for arn in arns:
@@ -78,7 +78,7 @@ def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any
 def regions_after(
     backend: Any, supported: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> list[str]:
-    """The regions that a service supports after a change, beside its own, which is implied and cannot be removed."""
+    """The supported regions after a change, without the service's own, which cannot be removed."""
     for region in add:
         if region not in ec2_backends[backend.account_id].regions:
             raise EC2ClientError("InvalidParameter", f"The region {region} does not exist.")
@@ -89,7 +89,7 @@ def regions_after(
 
 
 def zone_ids(service: EndpointService) -> list[str]:
-    """The ids of a service's zones, in the order of their names."""
+    """The ids of a service's zones, in the order of the zone names."""
     zones = service.ec2_backend.describe_availability_zones()
     ids = {zone.name: zone.zone_id for zone in zones}
     return [ids[name] for name in service.availability_zones]

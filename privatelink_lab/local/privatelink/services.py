@@ -1,4 +1,4 @@
-"""Endpoint services: the provider's side of PrivateLink."""
+"""The provider's calls: create, describe, modify and delete endpoint services."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Services(Ec2Call):
         return ActionResult({"ServiceConfigurations": found})
 
     def modify_vpc_endpoint_service_configuration(self) -> ActionResult:
-        """Nothing; a service changes as asked, and reads its zones from its balancers anew.
+        """Change a service; its zones are those of its load balancers again.
 
-        `ExistingVpcEndpointConnections` for a balancer that goes while endpoints are connected.
+        `ExistingVpcEndpointConnections` when a load balancer is removed while endpoints are connected.
         """
         service = service_of(self)
         add = self._get_param("AddNetworkLoadBalancerArns", [])
@@ -67,17 +67,17 @@ class Services(Ec2Call):
         return ActionResult({"Return": True})
 
     def start_vpc_endpoint_service_private_dns_verification(self) -> ActionResult:
-        """Nothing; the check ends as `failed`: there is no DNS here to publish a record in."""
+        """Verify the private name; it ends as `failed`, since the local AWS has no DNS for the record."""
         service = service_of(self)
         if not service.private_dns_name:
             raise EC2ClientError("InvalidParameter", f"The service {service.id} has no private DNS name.")
-        domain = service.domain
-        domain["State"] = "pendingVerification"
-        self.world.scheduler.after("domain_checked", lambda: domain.update(State="failed"))
+        verification = service.verification
+        verification["State"] = "pendingVerification"
+        self.world.scheduler.after("domain_checked", lambda: verification.update(State="failed"))
         return ActionResult({"ReturnValue": True})
 
     def delete_vpc_endpoint_service_configurations(self) -> ActionResult:
-        """HTTP 200; what is refused or unknown is an item of `Unsuccessful`."""
+        """HTTP 200; a service that is unknown or in use is an item of `Unsuccessful`."""
         refusals = [self._delete_service(service_id) for service_id in self._get_param("ServiceIds", [])]
         return ActionResult({"Unsuccessful": [refusal for refusal in refusals if refusal]})
 
@@ -123,18 +123,18 @@ _HELD = "Service has existing active VPC Endpoint connections!"
 
 
 def start_deletion(world: World, backend: Any, service: EndpointService) -> None:
-    """Let a service go: Deleting, Deleted, not found."""
+    """Delete a service: Deleting, then Deleted, then not found."""
 
-    def vanish() -> None:
+    def remove() -> None:
         backend.configurations.pop(service.id, None)
         backend.tags.pop(service.id, None)
 
-    def deleted() -> None:
+    def finish() -> None:
         service.service_state = "Deleted"
-        world.scheduler.after("service_gone", vanish)
+        world.scheduler.after("service_gone", remove)
 
     service.service_state = "Deleting"
-    world.scheduler.after("service_deleted", deleted)
+    world.scheduler.after("service_deleted", finish)
 
 
 def service_of(request: EC2Response) -> EndpointService:
@@ -164,18 +164,18 @@ def fields_of(service: EndpointService) -> Mapping[str, str | Sequence[str]]:
 
 
 def configuration_row(service: EndpointService) -> dict[str, Any]:
-    """The owner's view of a service. ServiceState is PascalCase, unlike endpoint states."""
+    """The owner's view of a service. ServiceState is PascalCase, unlike the states of endpoints."""
     return shared_view(service) | {
         "ServiceState": service.service_state,
         "NetworkLoadBalancerArns": service.network_load_balancer_arns,
         "PrivateDnsName": service.private_dns_name or None,
-        "PrivateDnsNameConfiguration": service.domain or None,
+        "PrivateDnsNameConfiguration": service.verification or None,
         "SupportedRegions": service.supported_regions,
     }
 
 
 def shared_view(service: EndpointService) -> dict[str, Any]:
-    """What owner and consumers of a service see alike."""
+    """The part of the response that the owner and the consumers of a service see."""
     return {
         "ServiceId": service.id,
         "ServiceName": service.service_name,

@@ -1,7 +1,7 @@
 """The server process: `python -m privatelink_lab.local.server FOLDER --speed N`.
 
-FOLDER/local.json says where it is and with which keys, from when it is ready until it ends.
-stdout is the log. SIGTERM ends it; SIGINT does not, since it must outlive a Ctrl-C of plab.
+FOLDER/local.json holds its address and its keys while it is ready. stdout is the log. SIGTERM ends
+it; SIGINT does not, since it must outlive a Ctrl-C of plab.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from privatelink_lab.local.client import ServerOptions, forget, server_path
 from privatelink_lab.local.network.link import Traffic
 from privatelink_lab.local.server.http import bind
 
-CHECK_INTERVAL = 2.0  # seconds between looks whether local.json still is this server's, and the network there
+CHECK_INTERVAL = 2.0  # seconds between two checks that local.json exists and the network runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM, until local.json is gone and nobody can find this server, or until the network ends."""
+    """Serve until SIGTERM, until local.json is deleted (no command finds the server then), or the network ends."""
     parser = argparse.ArgumentParser(prog="privatelink_lab.local.server", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--speed", type=float, default=20.0)
@@ -35,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(folder: Path, pace: ServerOptions) -> None:
-    """Bind first, then load moto: importing it takes two seconds and may start threads."""
+    """Bind first, then load moto: its import takes two seconds and may start threads."""
     ended = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     listener = bind()
-    traffic = Traffic()  # it gets ready while moto is loaded
+    traffic = Traffic()  # it starts while moto is loaded
     from privatelink_lab.local.server.local_aws import LocalAws  # only after the bind
 
     path = server_path(folder)
@@ -63,7 +63,7 @@ def serve(folder: Path, pace: ServerOptions) -> None:
         while not ended.wait(CHECK_INTERVAL) and path.exists():
             if network.has_ended():
                 log_line(
-                    "the network has ended, and with it everything that ran here; start anew with `plab up --local`"
+                    "the network has ended, and with it everything that ran here; start again with `plab up --local`"
                 )
                 break
         forget(folder, aws.token)
@@ -71,7 +71,7 @@ def serve(folder: Path, pace: ServerOptions) -> None:
 
 
 def write_private(path: Path, data: Mapping[str, object]) -> None:
-    """Put the file there at once and whole, for its owner only."""
+    """Write the file in one step, readable by its owner only."""
     draft = path.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(data, file)
@@ -81,10 +81,10 @@ def write_private(path: Path, data: Mapping[str, object]) -> None:
 
 
 def log_line(line: str) -> None:
-    """One line for the log, now, and whole: print would write its end apart, with another thread's line between."""
+    """Write one line to the log at once; `print` alone would write the line end apart, after another thread's text."""
     print(f"{line}\n", end="", flush=True)
 
 
 if __name__ == "__main__":
-    # Taking moto's stores apart would take another second, and `stop` waits for the end.
+    # Freeing moto's stores would take another second, and `stop` waits for the end.
     os._exit(main())

@@ -1,7 +1,7 @@
-"""Who may talk to the local AWS. It runs people's user data, so: its own user, and nobody else.
+"""Which requests the local AWS accepts. It runs user data, so only the user who started it may call it.
 
-A web page can POST a form to 127.0.0.1, and EC2's protocol is a form. Hence a random key in
-every request, no browser, and no name for this machine but its own (against DNS rebinding).
+A web page can POST a form to 127.0.0.1, and EC2's protocol is a form. Therefore every request needs
+a random key, requests of browsers are refused, and so are other host names (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BROWSER = "Requests of web pages are refused."
 
 @dataclass(frozen=True)
 class Scope:
-    """What a SigV4 Authorization header says: the access key id, the region, the service."""
+    """The scope in a SigV4 Authorization header: access key id, region, service."""
 
     key: str = ""
     region: str = ""
@@ -36,7 +36,7 @@ def read_scope(headers: Mapping[str, str]) -> Scope | None:
 
 
 def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None:
-    """403 for a browser, or for a Host that is not this machine's loopback; else None."""
+    """403 for a browser, or for a Host that is not the loopback interface of this machine; else None."""
     if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
         return Refusal(403, "AccessDenied", _BROWSER)
     if headers.get("Host", "") not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
@@ -45,7 +45,7 @@ def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None
 
 
 def refuse_unknown_key(scope: Scope, keys: Iterable[str]) -> Refusal | None:
-    """403 with an empty scope or with a key that is none of `keys`, in the words of the service.
+    """403 for an empty scope, or for a key that is not in `keys`, with the error code of the service; else None.
 
     Keys are compared in constant time.
     """

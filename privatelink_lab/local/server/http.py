@@ -1,6 +1,6 @@
 """The HTTP server: HTTP/1.1 with keep-alive, one thread per connection, bounded bodies.
 
-Not werkzeug's: that closes every connection after one answer, and waits 10 ms before it does.
+werkzeug's server is not used: it closes every connection after one response, and waits 10 ms before that.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from privatelink_lab.local.api.responses import CUT, Refusal, Response, error_response
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
-FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection is closed that has not asked anything
-IDLE_TIMEOUT = 300.0  # seconds until a silent one is closed that has
-MAX_CONNECTIONS = 512  # connections at once, a thread each; the next one is closed
-SHUTDOWN_TIMEOUT = 5.0  # seconds for answers on their way when the server ends
-BACKLOG = 512  # clients that may knock at once
-BAD_LENGTH = Refusal(411, "MissingContentLength", "Say Content-Length, and how many bytes it is.")
+FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection without a request is closed
+IDLE_TIMEOUT = 300.0  # seconds until a connection is closed after its last request
+MAX_CONNECTIONS = 512  # open connections, one thread per connection; the next one is closed
+SHUTDOWN_TIMEOUT = 5.0  # seconds for open requests when the server ends
+BACKLOG = 512  # clients that may wait for a connection
+BAD_LENGTH = Refusal(411, "MissingContentLength", "The request needs a Content-Length header that matches its body.")
 TOO_LARGE = Refusal(413, "RequestEntityTooLarge", f"A request may have {MAX_BODY} bytes.")
 
 Respond = Callable[[str, str, Mapping[str, str], bytes], Response]
@@ -34,7 +34,7 @@ def bind(port: int = 0) -> socket.socket:
 class HttpServer(ThreadingHTTPServer):
     """Serves a listening socket with `respond(method, path, headers, body)`."""
 
-    daemon_threads = True  # an idle connection must not keep the process from ending
+    daemon_threads = True  # the process can end while connections are idle
     allow_reuse_address = True
 
     def __init__(self, listener: socket.socket, respond: Respond) -> None:
@@ -52,7 +52,7 @@ class HttpServer(ThreadingHTTPServer):
             return len(self._open) < MAX_CONNECTIONS
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, so that `hang_up` can end it while it idles."""
+        """Remember the connection, so that `close_connections` can end it while it is idle."""
         with self._closed:
             self._open.add(request)
         super().process_request(request, client_address)
@@ -65,10 +65,10 @@ class HttpServer(ThreadingHTTPServer):
             self._closed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that went away is no error of the server."""
+        """Do nothing: a client that closes its connection is no error of the server."""
 
     def close_connections(self) -> None:
-        """Stop serving and close every connection; answers on their way have PARTING seconds."""
+        """Stop serving and close every connection; open requests have SHUTDOWN_TIMEOUT seconds."""
         self.shutdown()
         self.server_close()
         with self._closed:
@@ -79,14 +79,14 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class HttpConnection(BaseHTTPRequestHandler):
-    """One connection: read a request, answer it, and again."""
+    """One connection: read requests and send responses, one after the other."""
 
     server: HttpServer
     protocol_version = "HTTP/1.1"
     server_version = "plab"
     sys_version = ""
     timeout = FIRST_REQUEST_TIMEOUT
-    wbufsize = -1  # headers and body leave together
+    wbufsize = -1  # headers and body are sent together
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
@@ -101,15 +101,15 @@ class HttpConnection(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server refuses by itself, in AWS's shape; the connection ends."""
-        text = message or explain or "The request is no HTTP that this server speaks."
+        """Send a refusal of http.server in AWS's format, and close the connection."""
+        text = message or explain or "The request is not valid HTTP/1.1."
         self._send(error_response(Refusal(code, "MalformedRequest", text), "", close=True))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
-        """Nothing: `respond` writes the log."""
+        """Do nothing: `respond` writes the log."""
 
     def _headers(self) -> dict[str, str]:
-        """The headers under Title-Case names; what was sent twice is joined, and so fits nothing."""
+        """The headers under Title-Case names; a header that was sent twice is joined, so no check accepts it."""
         joined: dict[str, str] = {}
         for name, value in self.headers.items():
             key = name.title()
@@ -121,13 +121,13 @@ class HttpConnection(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or not length.isdecimal():
             return BAD_LENGTH
         if int(length) > MAX_BODY:
-            self._swallow(int(length))
+            self._discard(int(length))
             return TOO_LARGE
         body = self.rfile.read(int(length))
         return body if len(body) == int(length) else BAD_LENGTH
 
-    def _swallow(self, length: int) -> None:
-        """Read on for a while: closed upon unread bytes, TCP would reset and lose the answer."""
+    def _discard(self, length: int) -> None:
+        """Read on for a while: closing with unread bytes would reset the connection, and lose the response."""
         left = min(length, 16 * MAX_BODY)
         while left > 0 and (chunk := self.rfile.read(min(left, MAX_BODY))):
             left -= len(chunk)

@@ -1,4 +1,4 @@
-"""One local AWS, and the path of its requests: `LocalAws.respond` is the list of all that a request passes."""
+"""One local AWS, and the path of its requests: `LocalAws.respond` has the list of handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that users have made in the local AWS, of all accounts and regions."""
+"""The resources that users have made in the local AWS, in all accounts and regions."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ EC2_KINDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
 
 
 def take_inventory() -> dict[str, list[str]]:
-    """Kind -> what exists, each as `account/region id {tags}`, sorted.
+    """Kind -> the existing resources, as sorted lines `account/region id {tags}`.
 
-    What AWS makes by itself (default VPCs and what belongs to a VPC), terminated instances and
-    deleted endpoints and services are left out. Groups carry their rules, services their
-    principals, so that before and after can be compared.
+    Resources that AWS makes itself (default VPCs and what belongs to a VPC), terminated instances,
+    and deleted endpoints and services are left out. The lines of security groups have their rules,
+    those of services their principals, so that two inventories can be compared.
     """
     found: dict[str, list[str]] = {}
     for kind, line in [*_ec2_lines(), *_elb_lines()]:
@@ -47,13 +47,13 @@ def take_inventory() -> dict[str, list[str]]:
 
 
 def count_resources() -> int:
-    """How many things of the COUNTED kinds exist."""
+    """How many resources of the COUNTED kinds exist."""
     found = take_inventory()
     return sum(len(found.get(kind, [])) for kind in COUNTED)
 
 
 def is_default(vpc: Any) -> bool:
-    """Whether AWS made the VPC itself."""
+    """Whether the VPC is a default VPC, which AWS made."""
     return str(vpc.is_default).lower() == "true"
 
 

@@ -1,4 +1,4 @@
-"""The picture of the network that the local AWS asks for: who has which address, and who may reach whom."""
+"""Builds the plan of the network from the objects of the services: addresses, names, machines, ports, checks."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from privatelink_lab.local.traffic.ports import checks, endpoint_ports, node_por
 
 
 def build_plan(world: World) -> Picture:
-    """Everything that is to be there now; of the VPCs, those that something is in."""
+    """The network that should exist now; VPCs without a machine or a port are left out."""
     backends = list(ec2_everywhere())
     machines: dict[str, Machine] = {}
-    doors: dict[str, Door] = {}
+    ports: dict[str, Door] = {}
     watched: dict[str, Check] = {}
     for backend in backends:
         machines |= dict(_machines(world, backend)) | dict(_visitors(world, backend))
-        doors |= dict(node_ports(world, backend)) | dict(endpoint_ports(world, backend))
+        ports |= dict(node_ports(world, backend)) | dict(endpoint_ports(world, backend))
         watched |= dict(checks(world, backend))
-    used = {machine.vpc for machine in machines.values()} | {door.vpc for door in doors.values()}
+    used = {machine.vpc for machine in machines.values()} | {port.vpc for port in ports.values()}
     names = _public_names(backends)
     vpcs = {vpc.id: _vpc(owner, vpc, names) for owner in backends for vpc in owner.vpcs.values() if vpc.id in used}
-    return Picture(vpcs, machines, doors, watched)
+    return Picture(vpcs, machines, ports, watched)
 
 
 def visitor_name(subnet_id: str) -> str:
-    """What a visitor's machine is known by."""
+    """The name of the visitors' machine of a subnet."""
     return f"visitor of {subnet_id}"
 
 
 def highest_free_address(subnet: Any) -> str:
-    """The highest address of a subnet that nobody has; it is not reserved."""
+    """The highest free address of a subnet; it is not reserved."""
     taken = {str(interface.private_ip_address) for interface in interfaces_in(subnet.ec2_backend, subnet.id)}
     for number in range(int(subnet.cidr.broadcast_address) - 1, int(subnet.cidr.network_address) + 3, -1):
         if (address := str(IPv4Address(number))) not in taken:
@@ -61,7 +61,7 @@ def _router(subnet: Any) -> str:
 
 
 def _public_names(backends: list[Any]) -> dict[str, tuple[str, ...]]:
-    """The names of endpoints and balancers: they resolve everywhere, to addresses that only one VPC has."""
+    """The public names of endpoints and load balancers; they resolve in every VPC, to addresses in one VPC."""
     names: dict[str, tuple[str, ...]] = {}
     for backend in backends:
         for endpoint in backend.vpc_end_points.values():
@@ -74,7 +74,7 @@ def _public_names(backends: list[Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _own_names(backend: Any, vpc: Any) -> dict[str, tuple[str, ...]]:
-    """What resolves in one VPC only: private names of endpoints, and the instances."""
+    """The names that resolve in one VPC only: private names of endpoints, and those of instances."""
     region = backend.region_name
     suffix = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
     names: dict[str, tuple[str, ...]] = {

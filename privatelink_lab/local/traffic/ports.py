@@ -1,4 +1,4 @@
-"""The doors of the network: where balancers and endpoints listen, whom they let in, and where flows go."""
+"""The listening ports of load balancers and endpoints: which clients they let in, and to which targets they send."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.interfaces import nodes_of
-from privatelink_lab.local.ec2.security_groups import EVERYBODY, admitted, common
+from privatelink_lab.local.ec2.security_groups import ANY_ADDRESS, admitted, common
 from privatelink_lab.local.elbv2.forwarding import target_groups_of
 from privatelink_lab.local.elbv2.target_health import (
     check_name,
@@ -22,12 +22,12 @@ from privatelink_lab.local.elbv2.target_health import (
 from privatelink_lab.local.network.picture import Check, Door, Target
 from privatelink_lab.local.privatelink.endpoint import Endpoint
 
-SHORTEST_INTERVAL = 0.1  # seconds between two health checks
-SHORTEST_TIMEOUT = 0.5  # seconds that one may take at least, however fast the clock is
+SHORTEST_INTERVAL = 0.1  # seconds: the shortest time between two health checks
+SHORTEST_TIMEOUT = 0.5  # seconds: the shortest timeout of a health check, however fast the clock is
 
 
 def node_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
-    """One door per TCP listener and node of each balancer that is up."""
+    """A port per TCP listener and node of the active load balancers."""
     for balancer, listener in _listeners(backend):
         for node in nodes_of(backend, balancer):
             networks = _balancer_admits(backend, balancer, node, int(listener.port))
@@ -36,7 +36,7 @@ def node_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
 
 
 def endpoint_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
-    """The doors of all endpoints of a consumer."""
+    """The ports of a consumer's endpoints."""
     for endpoint in backend.vpc_end_points.values():
         if isinstance(endpoint, Endpoint) and endpoint.service is not None:
             for interface in endpoint.interfaces():
@@ -44,11 +44,12 @@ def endpoint_ports(world: World, backend: Any) -> Iterator[tuple[str, Door]]:
 
 
 def _interface_ports(world: World, backend: Any, endpoint: Endpoint, interface: Any) -> Iterator[tuple[str, Door]]:
-    """One door per listener of the service's balancers that have a node in the interface's zone.
+    """A port per listener of those load balancers of the service that have a node in the interface's zone.
 
-    On PrivateLink traffic, a balancer's groups see the client's own address, unless that is switched off.
+    A load balancer's security groups apply to the client's own address, unless they are switched off
+    for PrivateLink traffic.
     """
-    assert endpoint.service is not None  # noqa: S101  # the caller has looked
+    assert endpoint.service is not None  # noqa: S101  # the caller has checked
     provider, zone = endpoint.service.ec2_backend, interface.subnet.availability_zone_id
     for balancer, listener in _listeners(provider):
         nodes = [node for node in nodes_of(provider, balancer) if node.subnet.availability_zone_id == zone]
@@ -65,8 +66,8 @@ def _interface_ports(world: World, backend: Any, endpoint: Endpoint, interface: 
 def _listening_port(
     interface: Any, listener: Any, networks: list[IPv4Network], targets: Iterable[Target], *, connected: bool
 ) -> tuple[str, Door]:
-    """The port of a listener on a network interface, by its name."""
-    door = Door(
+    """Name and ListeningPort of a listener on a network interface."""
+    port = Door(
         vpc=interface.subnet.vpc_id,
         address=str(interface.private_ip_address),
         port=int(listener.port),
@@ -74,11 +75,11 @@ def _listening_port(
         connected=connected,
         targets=tuple(targets),
     )
-    return f"{interface.id} {door.port}", door
+    return f"{interface.id} {port.port}", port
 
 
 def _listeners(backend: Any) -> Iterator[tuple[Any, Any]]:
-    """The TCP listeners of network load balancers that are up."""
+    """The TCP listeners of active network load balancers, with their load balancers."""
     for balancer in backend.elbv2_backend.load_balancers.values():
         if balancer.type == "network" and balancer.state == "active":
             for listener in balancer.listeners.values():
@@ -87,21 +88,21 @@ def _listeners(backend: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _balancer_admits(backend: Any, balancer: Any, node: Any, port: int) -> list[IPv4Network]:
-    return admitted(backend, node.group_set, port) if balancer.security_groups else [EVERYBODY]
+    return admitted(backend, node.group_set, port) if balancer.security_groups else [ANY_ADDRESS]
 
 
 # Targets.
 
 
 def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any) -> Iterator[Target]:
-    """Who gets flows from a balancer's node: targets in service whose groups let the node in."""
+    """The targets of a load balancer's node: those in service whose security groups let the node in."""
     for group in _groups(backend, listener):
-        crosses = is_cross_zone(balancer, group)
+        serves_all_zones = is_cross_zone(balancer, group)
         for target in group.targets.values():
             instance = backend.get_instance_by_id(target["Id"])
             if target_health(world, backend.elbv2_backend, backend, group, target["Id"])[0] in {"unused", "initial"}:
                 continue
-            if instance and not crosses and zone_of(backend, instance) != node.subnet.availability_zone:
+            if instance and not serves_all_zones and zone_of(backend, instance) != node.subnet.availability_zone:
                 continue
             if not _is_let_in(backend, instance, target["Port"], node):
                 continue
@@ -126,13 +127,13 @@ def _groups(backend: Any, listener: Any) -> list[Any]:
 
 
 def is_cross_zone(balancer: Any, group: Any) -> bool:
-    """Whether a node also serves targets in other zones; a target group may overrule its balancer."""
+    """Whether a node also serves targets in other zones; the target group's setting comes first."""
     own = str(group.attributes.get("load_balancing.cross_zone.enabled"))
     return (own if own in {"true", "false"} else balancer.attrs.get("load_balancing.cross_zone.enabled")) == "true"
 
 
 def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
-    """One check per target in use, from a node of the first balancer that serves it."""
+    """A health check per target in use, from a node of the first load balancer that serves it."""
     elbv2 = backend.elbv2_backend
     for group in elbv2.target_groups.values():
         for target in group.targets.values():
@@ -151,7 +152,7 @@ def checks(world: World, backend: Any) -> Iterator[tuple[str, Check]]:
 
 
 def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
-    """Whether a target's groups let a node in; one that is no instance has none here."""
+    """Whether a target's security groups let a node in; True for a target that is no instance."""
     return instance is None or lets_in(backend, instance, port, [str(node.private_ip_address)])
 
 

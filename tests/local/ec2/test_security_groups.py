@@ -10,7 +10,7 @@ from support.aws_resources import add_group, launch, network
 from support.contract_clouds import LocalCloud
 
 from privatelink_lab.local.ec2.backend import ec2_everywhere
-from privatelink_lab.local.ec2.security_groups import EVERYBODY, admits, admitted, common
+from privatelink_lab.local.ec2.security_groups import ANY_ADDRESS, admits, admitted, common
 
 
 class Group:
@@ -145,4 +145,4 @@ def test_what_two_lists_have_in_common(some: list[str], others: list[str], both:
 
 def test_everybody_leaves_the_other_list_as_it_is() -> None:
     """A balancer without groups takes nothing away from what the endpoint's groups say."""
-    assert common(networks("10.1.0.0/16", "192.0.2.0/24"), [EVERYBODY]) == networks("10.1.0.0/16", "192.0.2.0/24")
+    assert common(networks("10.1.0.0/16", "192.0.2.0/24"), [ANY_ADDRESS]) == networks("10.1.0.0/16", "192.0.2.0/24")
