@@ -1,4 +1,4 @@
-"""A local AWS in this process, on a clock that only the test moves; or the one that the command line asks for."""
+"""A local AWS in this process, on a clock that only the test moves; or the AWS that the command line selects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privatelink_lab.local.server.local_aws import LocalAws
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --aws or --moto only contract tests run; on plain moto each must fail, or it would prove nothing."""
+    """With --aws or --moto only contract tests run; on plain moto they must fail, otherwise they prove nothing."""
     moto = config.getoption("--moto")
     for item in items:
         contract = item.get_closest_marker("contract")
@@ -39,7 +39,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[ContractCloud]:
 
 @pytest.fixture
 def lab(cloud: ContractCloud) -> ServiceLab:
-    """A service in front of an empty balancer; no consumer yet."""
+    """A service with an empty load balancer; no consumer yet."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2)
     balancer = active_balancer(cloud, subnet)

@@ -1,4 +1,4 @@
-"""What contract tests have made on the real AWS, and its deletion."""
+"""Deletes the resources that contract tests have created on the real AWS."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ UNDO: Mapping[str, Undo] = {
 
 @dataclass
 class Leftovers:
-    """Everything that was made and not yet taken back, oldest first; `clock` is AWS's time."""
+    """The creates that are not undone yet, oldest first; `clock` is AWS's time."""
 
     clock: Clock = field(default_factory=RealClock)
     made: list[tuple[str, Any, dict[str, Any]]] = field(default_factory=list)
 
     def watch(self, client: Any) -> None:
-        """Remember what `client` makes from now on, and give it time to be known."""
+        """Record what `client` creates from now on, and wait until it is visible."""
 
         def note(parsed: dict[str, Any], model: Any, **_: Any) -> None:
             if model.name in UNDO and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
@@ -61,7 +61,7 @@ class Leftovers:
         client.meta.events.register("after-call", note)
 
     def delete(self) -> None:
-        """Take everything back, newest first, again and again; raises AssertionError for what stays."""
+        """Delete everything, newest first, until nothing is left; raises AssertionError after PATIENCE seconds."""
         deadline = self.clock.now() + PATIENCE
         while self.made and self.clock.now() < deadline:
             self.made = [entry for entry in reversed(self.made) if not _took_back(*entry)][::-1]

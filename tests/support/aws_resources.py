@@ -1,4 +1,4 @@
-"""What the tests of the local AWS build in it."""
+"""The AWS resources that tests of the local AWS create, and how they read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK = "10.0.0.0/16"
 
 @dataclass
 class ServiceLab:
-    """A VPC with a subnet, and a balancer with a service that asks for acceptance."""
+    """A VPC with a subnet, and a load balancer with a service that requires acceptance."""
 
     cloud: Any
     vpc: str
@@ -46,7 +46,7 @@ class ServiceLab:
         return self.cloud.client("ec2", self.cloud.consumer)
 
     def request(self, ec2: Any = None, **more: Any) -> dict[str, Any]:
-        """What CreateVpcEndpoint wants for an endpoint in a new VPC, by default in the provider's account."""
+        """The parameters of CreateVpcEndpoint for an endpoint in a new VPC, by default in the provider's account."""
         vpc, subnet = network(ec2 or self.ec2, "10.1.0.0/16")
         given = {"VpcId": vpc, "SubnetIds": [subnet], "ServiceName": self.service["ServiceName"]}
         return {"VpcEndpointType": "Interface", **given, **more}
@@ -101,7 +101,7 @@ def add_group(ec2: Any, vpc: str, name: str = "web") -> str:
 
 
 def web_group(ec2: Any, vpc: str) -> str:
-    """The id of a new security group that lets port 80 in from everywhere in private networks."""
+    """The id of a new security group that lets 10.0.0.0/8 in to port 80."""
     group = add_group(ec2, vpc)
     ranges = [{"CidrIp": "10.0.0.0/8"}]
     rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": ranges}
@@ -171,7 +171,7 @@ def instance_state(cloud: ContractCloud, instance: str) -> str:
 
 
 def create_endpoint(cloud: ContractCloud, ec2: Any, **request: Any) -> dict[str, Any]:
-    """A new endpoint; a service that is not ready yet is asked again."""
+    """A new endpoint; the create is repeated while the service is not ready."""
     made: list[dict[str, Any]] = []
 
     def create() -> str:
@@ -190,7 +190,7 @@ _FINAL = ("InvalidParameter", "InvalidServiceName", "DuplicateSubnetsInSameZone"
 
 
 def outcome(call: Callable[..., Any], **parameters: Any) -> str:
-    """AWS's error code of a call; "" when it goes through."""
+    """AWS's error code of a call; "" when it succeeds."""
     try:
         call(**parameters)
     except ClientError as error:
@@ -206,14 +206,14 @@ def code_of(call: Callable[..., Any], **parameters: Any) -> str:
 
 
 def health(elb: Any, group: str) -> tuple[str, str | None]:
-    """State and reason of the group's only target."""
+    """State and reason of a group's only target."""
     answer = elb.describe_target_health(TargetGroupArn=group)
     found = answer["TargetHealthDescriptions"][0]["TargetHealth"]
     return found["State"], found.get("Reason")
 
 
 def balancer_state(elb: Any, arn: str) -> str:
-    """The state of a balancer, or the error code of asking."""
+    """The state of a load balancer, or the error code of the describe."""
     code = outcome(elb.describe_load_balancers, LoadBalancerArns=[arn])
     if code:
         return code

@@ -1,4 +1,4 @@
-"""The AWS that the contract is tested on: ours in this process, plain moto (--moto), or the real one (--aws)."""
+"""The AWS of a contract test: the local one in this process, plain moto (--moto), or the real one (--aws)."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class ContractCloud:
 
     @property
     def endpoint_url(self) -> str | None:
-        """Where it answers; None: where AWS does."""
+        """Its address; None for the real AWS."""
         return None
 
     @property
     def own_key(self) -> str:
-        """What tells the clients of one life of this AWS from those of the next."""
+        """A key that is different for every life of this AWS."""
         return ""
 
     def keys(self) -> dict[str, str]:
-        """Its user's keys, as boto3 names them; empty: the machine's own."""
+        """Its user's keys, as boto3 names them; empty for the machine's own."""
         return {}
 
     def role(self) -> str:
@@ -55,10 +55,10 @@ class ContractCloud:
         return f"arn:aws:iam::{CONSUMER}:role/lab"
 
     def wait(self, seconds: float) -> None:
-        """Let so many seconds of AWS time pass."""
+        """Let that many seconds of AWS time pass."""
 
     def until(self, look: Callable[[], Any], *wanted: Any, within: float = 900) -> Any:
-        """What `look` saw, once that is one of `wanted`; fails after `within` seconds of AWS time."""
+        """Call `look` until it returns one of `wanted`; fails after `within` seconds of AWS time."""
         for _ in range(int(within / STEP)):
             if (seen := look()) in wanted:
                 return seen
@@ -110,19 +110,19 @@ class ContractCloud:
 
 @dataclass
 class LocalCloud(ContractCloud):
-    """Ours; its clock stands still until `wait`."""
+    """The local AWS; its clock stands still until `wait`."""
 
     aws: LocalAws = field(kw_only=True)
     seconds: list[float] = field(default_factory=lambda: [0.0])
 
     @property
     def endpoint_url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return self.aws.url
 
     @property
     def own_key(self) -> str:
-        """Each life has its own."""
+        """The access key id: a new start has a new one."""
         return self.aws.access_key_id
 
     def wait(self, seconds: float) -> None:
@@ -139,7 +139,7 @@ class LocalCloud(ContractCloud):
 
 @dataclass
 class MotoCloud(ContractCloud):
-    """Plain moto: the contract tests must fail on it, or they would prove nothing."""
+    """Plain moto: the contract tests must fail on it, otherwise they prove nothing."""
 
     def __enter__(self) -> Self:
         self.stack.enter_context(mock_aws())
@@ -180,8 +180,8 @@ class RealCloud(ContractCloud):
 
 
 class PunctualClock(AwsClock):
-    """AWS's own pace, but for what tests of something else would only stumble over."""
+    """A clock at AWS's own speed, without the delays of new resources."""
 
     def delay(self, name: str) -> float:
-        """As AWS's; new things are seen and ready at once."""
+        """AWS's delay; 0 until new resources are visible and ready."""
         return 0.0 if name in {"id_visible", "service_ready", "connection_listed"} else super().delay(name)

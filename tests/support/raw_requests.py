@@ -1,4 +1,4 @@
-"""Requests without boto3: whatever headers and body a test sends."""
+"""Requests without boto3, with any headers and body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ask(
     method: str = "POST",
     path: str = "/",
 ) -> tuple[int, str]:
-    """Status and text of the answer to a request that no SDK would send."""
+    """Status and text of the response to a request that no SDK would send."""
     connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=10)
     try:
         connection.request(method, path, body, {**FORM, **headers})
@@ -33,6 +33,6 @@ def ask(
 
 
 def signed(cloud: LocalCloud, key: str = "", service: str = "ec2") -> dict[str, str]:
-    """The header by which the server knows its user."""
+    """The Authorization header of the server's user."""
     scope = f"{key or cloud.aws.access_key_id}/20260101/us-east-1/{service}/aws4_request"
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=x, Signature=y"}

@@ -1,4 +1,4 @@
-"""Traffic that a test carries itself: it says what machines write, how their checks end, and who shuts down."""
+"""Traffic without packets: the test sets console output, health check results, and ends of machines."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ SELF = "The test carries the packets itself."
 
 
 class StandInTraffic(NoTraffic):
-    """No packets, but consoles, verdicts and endings as a test wants them; `shown` is the last picture."""
+    """No packets, but consoles, health and ends as a test sets them; `last_plan` is the last plan."""
 
     def __init__(self, why_not: str = SELF) -> None:
         super().__init__(why_not)
         self.writes: Callable[[str], bytes] = lambda machine: b""
         self.findings: dict[str, str] = {}
         self.endings: list[Ended] = []
-        self.shown = Picture()
+        self.last_plan = Picture()
 
     def show(self, network_plan: Picture) -> None:
-        """Kept for the test to look at."""
-        self.shown = network_plan
+        """Keep the plan for the test."""
+        self.last_plan = network_plan
 
     def health(self, check: str) -> str:
-        """Healthy, unless the test has said otherwise."""
+        """The health that the test has set; healthy by default."""
         return self.findings.get(check, "healthy")
 
     def console(self, machine: str) -> bytes:
-        """What the test lets the machine write."""
+        """The console output that the test has set."""
         return self.writes(machine)
 
     def ended(self) -> list[Ended]:
-        """The endings since the last look."""
+        """The ends since the last call."""
         endings, self.endings = self.endings, []
         return endings
 
 
 def stand_in(aws: LocalAws) -> StandInTraffic:
-    """The traffic of that AWS from now on; `follow` moves it, no thread does."""
+    """Replace the traffic of a local AWS; only `sync_once` moves it, no thread."""
     made = StandInTraffic()
     aws._world.traffic = made
     return made
 
 
-def follow(aws: LocalAws) -> None:
-    """What the ticker does by itself where packets flow."""
+def sync_once(aws: LocalAws) -> None:
+    """Do what NetworkSync does in its thread where packets flow."""
     with aws._lock:
         aws._sync.sync_once()
 
 
 def network_plan(aws: LocalAws) -> Picture:
-    """What the network is asked to be now."""
+    """The plan of the network of now."""
     with aws._lock:
         aws._sync.run_due()
         return build_plan(aws._world)
 
 
 def endpoint_port(cloud: LocalCloud, endpoint: str, ec2: Any = None) -> Door:
-    """The only door of an endpoint."""
+    """The only port of an endpoint."""
     (found,) = (ec2 or cloud.client("ec2")).describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     (interface,) = found["NetworkInterfaceIds"]
     return network_plan(cloud.aws).doors[f"{interface} 80"]
 
 
 def node_ports(cloud: LocalCloud, vpc: str) -> dict[str, Door]:
-    """The doors of the balancers of a VPC, by address."""
+    """The ports of the load balancers in a VPC, by address."""
     return {port.address: port for port in network_plan(cloud.aws).doors.values() if port.vpc == vpc}

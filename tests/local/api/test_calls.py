@@ -1,4 +1,4 @@
-"""What all calls have in common: dry runs, pages, filters, and ids that are known everywhere only after a while."""
+"""What all calls share: dry runs, pages, filters, and ids that become visible after a while."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_dry_run_changes_nothing(lab: ServiceLab) -> None:
     [("describe_vpcs", "Vpcs"), ("describe_subnets", "Subnets"), ("describe_security_groups", "SecurityGroups")],
 )
 def test_lists_come_in_pages(cloud: ContractCloud, operation: str, rows: str) -> None:
-    """At most MaxResults in each, nothing lost or told twice; a token of nobody is refused."""
+    """A page has at most MaxResults rows, no row is lost or repeated, and an unknown token is refused."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
     for number in range(6):
@@ -51,23 +51,25 @@ def test_lists_come_in_pages(cloud: ContractCloud, operation: str, rows: str) ->
 
 @pytest.mark.contract(moto_too=True)
 def test_instances_come_in_pages(cloud: ContractCloud) -> None:
-    """As above; ids and MaxResults exclude each other."""
+    """A page has at most MaxResults instances; ids together with MaxResults are refused."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
     ids = {launch(cloud, subnet) for _ in range(6)}
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[{"Name": "subnet-id", "Values": [subnet]}], PaginationConfig={"PageSize": 5}
     )
-    told = [[instance["InstanceId"] for row in page["Reservations"] for instance in row["Instances"]] for page in pages]
-    assert max(len(page) for page in told) <= 5
-    assert {instance for page in told for instance in page} == ids
+    listed = [
+        [instance["InstanceId"] for row in page["Reservations"] for instance in row["Instances"]] for page in pages
+    ]
+    assert max(len(page) for page in listed) <= 5
+    assert {instance for page in listed for instance in page} == ids
     code = code_of(ec2.describe_instances, InstanceIds=[next(iter(ids))], MaxResults=5)
     assert code == "InvalidParameterCombination"
 
 
 @pytest.mark.contract(moto_too=True)
 def test_tags_on_create_and_their_filters(cloud: ContractCloud) -> None:
-    """VPCs, subnets, groups and instances bear the tags of their create; what matches nothing returns nothing."""
+    """Resources have the tags of their create; a filter that matches nothing returns nothing."""
     ec2 = cloud.client("ec2")
     tags = [{"Key": "plab:lab", "Value": "x"}]
 
@@ -91,14 +93,14 @@ def test_tags_on_create_and_their_filters(cloud: ContractCloud) -> None:
 
 @pytest.fixture
 def late_cloud() -> Iterator[LocalCloud]:
-    """A local AWS on which a new id is known everywhere only after a while."""
+    """A local AWS on which a new id becomes visible after a while."""
     seconds = [0.0]
     with LocalAws(AwsClock(1, wall=lambda: seconds[0]), seed=1) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
         yield cloud
 
 
 def test_a_new_id_is_not_known_everywhere_at_once(late_cloud: LocalCloud) -> None:
-    """It is in no list, not found by id, and nothing can be made in it; two seconds later it can."""
+    """For two seconds no list has it, it is not found by id, and nothing can be created in it."""
     ec2 = late_cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     assert code_of(ec2.describe_vpcs, VpcIds=[vpc]) == "InvalidVpcID.NotFound"
@@ -119,7 +121,7 @@ def test_a_new_id_is_not_known_everywhere_at_once(late_cloud: LocalCloud) -> Non
 
 
 def test_new_things_of_every_kind_are_seen_late(late_cloud: LocalCloud) -> None:
-    """Each noun has its own word for it; a bulk call says it inside Unsuccessful."""
+    """Every kind has its own error code; a bulk call has it inside Unsuccessful."""
     ec2, elb = late_cloud.client("ec2"), late_cloud.client("elbv2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     late_cloud.wait(2)
@@ -139,7 +141,7 @@ def test_new_things_of_every_kind_are_seen_late(late_cloud: LocalCloud) -> None:
 
 
 def test_a_new_service_takes_no_endpoint_for_a_while(late_cloud: LocalCloud) -> None:
-    """503 Unavailable for ten seconds, though it says Available; and its provider sees the connection later still."""
+    """503 Unavailable for ten seconds, although its state is Available; the provider sees the connection even later."""
     ec2 = late_cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     late_cloud.wait(2)
@@ -165,7 +167,7 @@ def test_a_new_service_takes_no_endpoint_for_a_while(late_cloud: LocalCloud) -> 
 
 
 class Seconds:
-    """The clock of a local cloud, for what only knows how to sleep."""
+    """The clock of a local AWS, for code that sleeps."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
@@ -175,15 +177,15 @@ class Seconds:
         return self.cloud.seconds[0]
 
     def sleep(self, seconds: float) -> None:
-        """Let them pass at once."""
+        """Move the clock by that many seconds."""
         self.cloud.wait(seconds)
 
     def wake(self) -> None:
-        """Nobody really sleeps."""
+        """Do nothing: this clock never sleeps."""
 
 
 def test_what_a_contract_test_made_is_taken_back(late_cloud: LocalCloud) -> None:
-    """All of it, in AWS's own time and against its refusals: the inventory is what it was."""
+    """Everything is deleted, in AWS's own time and despite refusals: the inventory is as before."""
     before = late_cloud.aws.inventory()
     leftovers = Leftovers(Seconds(late_cloud))
     ec2, elb = late_cloud.client("ec2"), late_cloud.client("elbv2")
@@ -201,7 +203,7 @@ def test_what_a_contract_test_made_is_taken_back(late_cloud: LocalCloud) -> None
 
 
 def test_the_same_seed_gives_the_same_ids() -> None:
-    """Ids and delays repeat themselves for the same calls."""
+    """The same calls give the same ids and delays."""
 
     def ids() -> list[str]:
         seconds = [0.0]

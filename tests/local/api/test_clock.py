@@ -1,4 +1,4 @@
-"""The fake's time."""
+"""The clock of the local AWS, and its scheduler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from privatelink_lab.local.api.clock import DELAYS, AwsClock, Scheduler
 
 
 def test_speed_divides_the_wait() -> None:
-    """At speed 20 a second on the wall is 20 seconds of AWS."""
+    """At speed 20 a real second is 20 seconds of AWS time."""
     wall = [100.0]
     clock = AwsClock(20, wall=lambda: wall[0])
     wall[0] += 1
@@ -17,7 +17,7 @@ def test_speed_divides_the_wait() -> None:
 
 
 def test_what_is_due_runs_in_order_of_its_time() -> None:
-    """Two transitions end in the order of their due times, not of their making."""
+    """Two transitions end in the order of their due times, not in the order of their creation."""
     wall, seen = [0.0], list[str]()
     scheduler = Scheduler(AwsClock(1, wall=lambda: wall[0]))
     scheduler.after("endpoint_available", lambda: seen.append("late"))
@@ -29,7 +29,7 @@ def test_what_is_due_runs_in_order_of_its_time() -> None:
     assert seen == ["early", "late"]
 
 
-def test_a_chain_does_not_stretch_when_nobody_looks() -> None:
+def test_a_chain_takes_no_longer_without_requests() -> None:
     """An action that starts another counts from its own due time, not from the next request."""
     wall, seen = [0.0], list[float]()
     scheduler = Scheduler(AwsClock(1, wall=lambda: wall[0]))
@@ -52,7 +52,7 @@ def test_speed_zero_is_at_once() -> None:
 
 
 def test_one_failing_transition_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and what is due after it still happens."""
+    """It is logged, and the transitions after it still happen."""
     seen = list[str]()
     scheduler = Scheduler(AwsClock(0, wall=lambda: 0.0))
     scheduler.after("reject", lambda: seen.append(str(1 // 0)))

@@ -1,4 +1,4 @@
-"""Faults on demand: what each of them looks like to a client."""
+"""Faults on demand, as a client sees them."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from privatelink_lab.local.client import fault_text, parse_fault
 
 
 def switch_on(cloud: LocalCloud, *faults: str) -> None:
-    """As `plab local faults` does."""
+    """Switch faults on, as `plab local faults` does."""
     cloud.aws.choose_faults([parse_fault(fault) for fault in faults])
 
 
 def vpcs(cloud: LocalCloud) -> int:
-    """How many VPCs there are."""
+    """The number of VPCs."""
     return len(cloud.client("ec2").describe_vpcs()["Vpcs"])
 
 
 def test_none_is_on_by_itself(cloud: LocalCloud) -> None:
-    """The status lists them, and there are none."""
+    """The status lists no fault."""
     text = ask(cloud, signed(cloud), b"", "GET", "/_plab/status")[1]
     assert json.loads(text)["faults"] == []
 
 
 def test_they_are_set_by_the_servers_user_only(cloud: LocalCloud) -> None:
-    """A small admin path: with the key it answers with the status, without it 403; nonsense is a 400 with a reason."""
+    """With the key, a PUT returns the status; without it, 403; a wrong body is a 400 with a reason."""
     body = b'[{"kind": "throttle", "share": 0.5}]'
     assert ask(cloud, {}, body, "PUT", "/_plab/faults")[0] == 403
     status, text = ask(cloud, signed(cloud), body, "PUT", "/_plab/faults")
@@ -75,34 +75,34 @@ def test_they_are_set_by_the_servers_user_only(cloud: LocalCloud) -> None:
     ],
 )
 def test_what_is_no_fault(fault: str, words: str) -> None:
-    """Each mistake has a sentence."""
+    """Every mistake has a message of its own."""
     with pytest.raises(InvalidFault, match=words):
         read_fault(parse_fault(fault))
 
 
 @pytest.mark.parametrize("text", ["throttle,share", "error,code=a,code=b"])
 def test_what_cannot_be_read_at_all(text: str) -> None:
-    """It is said before the server is asked."""
+    """The error comes before the server is called."""
     with pytest.raises(UsageError, match="not understood"):
         parse_fault(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_reads_as_it_is_written(kind: str) -> None:
-    """What is listed can be given again."""
+    """A fault in the list can be switched on again with the same words."""
     fault = Fault(kind)
     assert read_fault(parse_fault(fault_text(fault.as_row()))) == fault
 
 
 def test_every_fault_is_in_the_help() -> None:
-    """`plab local faults --help` has every kind, and every setting."""
-    said = str(local_faults.help)
-    assert not [kind for kind in KINDS if kind not in said]
-    assert not [name for names in KINDS.values() for name in names if name not in said]
+    """`plab local faults --help` has all kinds and all settings."""
+    help_text = str(local_faults.help)
+    assert not [kind for kind in KINDS if kind not in help_text]
+    assert not [name for names in KINDS.values() for name in names if name not in help_text]
 
 
 def test_throttles_speak_the_services_language(cloud: LocalCloud) -> None:
-    """EC2 503 RequestLimitExceeded, ELBv2 400 Throttling, SSM and STS ThrottlingException; only so many times."""
+    """EC2 503 RequestLimitExceeded, ELBv2 400 Throttling, SSM and STS ThrottlingException; and only `times` times."""
     switch_on(cloud, "throttle,times=4")
     assert code_of(cloud.client("ec2").describe_vpcs) == "RequestLimitExceeded"
     assert code_of(cloud.client("elbv2").describe_load_balancers) == "Throttling"
@@ -112,7 +112,7 @@ def test_throttles_speak_the_services_language(cloud: LocalCloud) -> None:
 
 
 def test_a_share_of_the_calls(cloud: LocalCloud) -> None:
-    """About as many as asked for, the same ones for the same seed, and only those of the named action."""
+    """About that share of the calls fails, the same ones for the same seed, and only of the named action."""
     switch_on(cloud, "throttle,share=0.3,action=Describe*")
     ec2 = cloud.client("ec2")
     refused = sum(outcome(ec2.describe_vpcs) != "" for _ in range(200))
@@ -120,8 +120,8 @@ def test_a_share_of_the_calls(cloud: LocalCloud) -> None:
     assert [outcome(ec2.create_vpc, CidrBlock="10.0.0.0/16") for _ in range(20)] == [""] * 20
 
 
-def test_aws_own_buckets(cloud: LocalCloud) -> None:
-    """Four endpoints at once, and one more every 3.3 seconds; another account has buckets of its own."""
+def test_the_rate_limits_of_aws(cloud: LocalCloud) -> None:
+    """Four endpoints at once, and one more every 3.3 seconds; another account has limits of its own."""
     switch_on(cloud, "buckets")
     request = {"VpcId": "vpc-0", "ServiceName": "x", "VpcEndpointType": "Interface"}
 
@@ -136,7 +136,7 @@ def test_aws_own_buckets(cloud: LocalCloud) -> None:
     assert ask_for() == "InvalidVpcID.NotFound"
 
 
-def test_lists_without_a_filter_have_a_smaller_bucket(cloud: LocalCloud) -> None:
+def test_lists_without_a_filter_have_a_lower_limit(cloud: LocalCloud) -> None:
     """50 whole lists of instances at once, and still 100 with a filter or in pages."""
     switch_on(cloud, "buckets")
     ec2 = cloud.client("ec2")
@@ -146,7 +146,7 @@ def test_lists_without_a_filter_have_a_smaller_bucket(cloud: LocalCloud) -> None
 
 
 def test_all_of_elb_counts_together(cloud: LocalCloud) -> None:
-    """40 calls of ELBv2 at once, whichever they are."""
+    """40 calls of ELBv2 at once, of any kind."""
     switch_on(cloud, "buckets")
     elb = cloud.client("elbv2")
     codes = [outcome(elb.describe_target_groups) for _ in range(39)]
@@ -155,7 +155,7 @@ def test_all_of_elb_counts_together(cloud: LocalCloud) -> None:
 
 
 def test_an_error_comes_before_the_effect(cloud: LocalCloud) -> None:
-    """Status and code as asked for; nothing was made."""
+    """Status and code are those of the fault; nothing was created."""
     switch_on(cloud, "error,action=CreateVpc,status=503,code=Unavailable,times=1")
     ec2 = cloud.client("ec2")
     with pytest.raises(ec2.exceptions.ClientError) as caught:
@@ -168,7 +168,7 @@ def test_an_error_comes_before_the_effect(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize(("kind", "made"), [("cut-before", 0), ("cut-after", 1)])
 def test_a_connection_is_cut(cloud: LocalCloud, kind: str, made: int) -> None:
-    """Before: nothing has happened. After: the answer is lost, and the VPC is there."""
+    """Before: nothing has happened. After: the response is lost, and the VPC exists."""
     switch_on(cloud, f"{kind},action=CreateVpc,times=1")
     with pytest.raises(ConnectionClosedError):
         cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
@@ -176,7 +176,7 @@ def test_a_connection_is_cut(cloud: LocalCloud, kind: str, made: int) -> None:
 
 
 def test_a_stale_describe_repeats_itself(cloud: LocalCloud) -> None:
-    """For so many seconds it does not see what has changed; another question is fresh."""
+    """For `seconds` a describe does not show changes; a describe with other parameters does."""
     switch_on(cloud, "stale,seconds=10")
     assert vpcs(cloud) == 1
     made = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -188,7 +188,7 @@ def test_a_stale_describe_repeats_itself(cloud: LocalCloud) -> None:
 
 
 def test_new_ids_are_seen_late(cloud: LocalCloud) -> None:
-    """For so many seconds .NotFound, also where everything else is at once."""
+    """`.NotFound` for `seconds`, also at speed 0."""
     switch_on(cloud, "not-found,seconds=10")
     ec2 = cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -198,7 +198,7 @@ def test_new_ids_are_seen_late(cloud: LocalCloud) -> None:
 
 
 def test_a_service_is_unavailable_for_longer(lab: ServiceLab) -> None:
-    """A service that was made while the fault was on takes no endpoint so long."""
+    """A service that was created under the fault accepts no endpoint for `seconds`."""
     switch_on(lab.cloud, "unavailable,seconds=100")
     lab.delete_service()
     lab.cloud.wait(15)
@@ -211,7 +211,7 @@ def test_a_service_is_unavailable_for_longer(lab: ServiceLab) -> None:
 
 
 def test_an_instance_that_fails(cloud: LocalCloud) -> None:
-    """Instead of running it is terminated, and says why."""
+    """It becomes terminated instead of running, with a reason."""
     switch_on(cloud, "instance-fails,times=1")
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
@@ -222,7 +222,7 @@ def test_an_instance_that_fails(cloud: LocalCloud) -> None:
 
 
 def test_a_balancer_that_fails(cloud: LocalCloud) -> None:
-    """Failed instead of active."""
+    """It becomes failed instead of active."""
     switch_on(cloud, "balancer-fails")
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
@@ -231,7 +231,7 @@ def test_a_balancer_that_fails(cloud: LocalCloud) -> None:
 
 
 def test_an_endpoint_that_fails(lab: ServiceLab) -> None:
-    """Failed instead of available, with AWS's LastError; it holds its service no more."""
+    """It becomes failed instead of available, with LastError; its service can be deleted."""
     endpoint = lab.connect()
     switch_on(lab.cloud, "endpoint-fails")
     lab.decide("accept", endpoint)
@@ -242,7 +242,7 @@ def test_an_endpoint_that_fails(lab: ServiceLab) -> None:
 
 
 def test_a_request_that_expires(lab: ServiceLab) -> None:
-    """Expired when nobody has accepted it for so long; it holds its service no more and cannot be accepted."""
+    """Without an accept it expires after `seconds`; its service can be deleted, and it cannot be accepted."""
     switch_on(lab.cloud, "endpoint-expires,seconds=100")
     late, accepted = lab.connect(), lab.connect()
     lab.decide("accept", accepted)
@@ -254,7 +254,7 @@ def test_a_request_that_expires(lab: ServiceLab) -> None:
 
 
 def test_a_target_that_fails(cloud: LocalCloud) -> None:
-    """Unhealthy with Target.FailedHealthChecks, until it is registered anew."""
+    """Unhealthy with Target.FailedHealthChecks, until it is registered again."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     instance, group = launch(cloud, subnet, SecurityGroupIds=[web_group(ec2, vpc)]), make_group(elb, vpc)
@@ -273,7 +273,7 @@ def test_a_target_that_fails(cloud: LocalCloud) -> None:
 
 
 def test_faults_end_when_they_are_switched_off(lab: ServiceLab) -> None:
-    """What was made while new ids were late is known as soon as they no longer are; a code must be a word."""
+    """Ids that the fault has hidden are visible when it is switched off; a code must be a word."""
     cloud, ec2 = lab.cloud, lab.ec2
     switch_on(cloud, "not-found,seconds=80000", "unavailable,seconds=80000")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.aws_resources import add_group, code_of, instance_state, launch, network
 from support.contract_clouds import ContractCloud, LocalCloud
-from support.stand_in_traffic import StandInTraffic, follow, network_plan, stand_in
+from support.stand_in_traffic import StandInTraffic, network_plan, stand_in, sync_once
 
 from privatelink_lab.local.network.link import Ended
 
@@ -15,21 +15,21 @@ UNKNOWN = "0123456789abcdef0"
 
 
 def interfaces(cloud: ContractCloud, subnet: str) -> int:
-    """How many network interfaces live in a subnet."""
+    """The number of network interfaces in a subnet."""
     filters = [{"Name": "subnet-id", "Values": [subnet]}]
     return len(cloud.client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"])
 
 
 @pytest.mark.contract
 def test_an_instance_boots_before_it_runs(cloud: ContractCloud) -> None:
-    """It is pending first, also when looked at; then running."""
+    """It is pending first, and a describe does not change that; then running."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     assert instance_state(cloud, instance) == "pending"
     cloud.until(lambda: instance_state(cloud, instance), "running")
 
 
 def test_an_instance_boots_stops_starts_and_ends(cloud: ContractCloud) -> None:
-    """Every state in between is seen, and lasts as long as on AWS."""
+    """Every transitional state is visible, and lasts as long as on AWS."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
     seen = [instance_state(cloud, instance)]
@@ -70,7 +70,7 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(cloud: ContractCloud) 
 
 
 def test_an_instance_ended_while_booting_never_runs(cloud: ContractCloud) -> None:
-    """The boot that was under way does not bring it back."""
+    """Its pending boot does not make it running."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
     ec2.terminate_instances(InstanceIds=[instance])
@@ -80,7 +80,7 @@ def test_an_instance_ended_while_booting_never_runs(cloud: ContractCloud) -> Non
 
 @pytest.mark.contract
 def test_a_repeated_token_gives_the_same_instance(cloud: ContractCloud) -> None:
-    """RunInstances is idempotent by its token; it says so when the rest differs, and when the instance has ended."""
+    """RunInstances is idempotent by its token; other parameters or a terminated instance are an error."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
     first = launch(cloud, subnet, ClientToken="one")
@@ -100,7 +100,7 @@ def test_a_repeated_token_gives_the_same_instance(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_what_cannot_be_launched(cloud: ContractCloud) -> None:
-    """Groups of another VPC, an image of another architecture, an image and a group that are not there."""
+    """Groups of another VPC, an image of another architecture, an unknown image, an unknown group."""
     ec2 = cloud.client("ec2")
     subnet, foreign = network(ec2)[1], add_group(ec2, network(ec2, "10.8.0.0/16")[0])
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_launched(cloud: ContractCloud) -> None:
     assert interfaces(cloud, subnet) == 0
 
 
-def test_a_type_that_the_zone_has_not(cloud: ContractCloud) -> None:
+def test_a_type_that_the_zone_lacks(cloud: ContractCloud) -> None:
     """Unsupported: us-east-1e has no t3."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2, zone="us-east-1e")[1]
@@ -125,7 +125,7 @@ def test_a_type_that_the_zone_has_not(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_refusals_of_instance_states(cloud: ContractCloud) -> None:
-    """A protected instance is not ended, one that boots is not stopped, an unknown one is named."""
+    """A protected instance cannot be terminated, a pending one cannot be stopped, an unknown one is named."""
     ec2 = cloud.client("ec2")
     subnet = network(ec2)[1]
     protected = launch(cloud, subnet)
@@ -146,30 +146,30 @@ def test_refusals_of_instance_states(cloud: ContractCloud) -> None:
 
 @pytest.fixture
 def traffic(cloud: LocalCloud) -> StandInTraffic:
-    """What the machines write, and how they end."""
+    """The console output of the machines, and how they end."""
     return stand_in(cloud.aws)
 
 
 def booted(cloud: LocalCloud, **more: Any) -> str:
-    """The id of an instance whose system is up."""
+    """The id of an instance that has booted."""
     instance = launch(cloud, network(cloud.client("ec2"))[1], **more)
     cloud.wait(60)
     return instance
 
 
 def boot(cloud: LocalCloud, instance: str) -> int:
-    """How often it has booted, as the network sees it."""
+    """How often it has booted, in the network plan."""
     return network_plan(cloud.aws).machines[instance].boot
 
 
 def console(cloud: LocalCloud, instance: str, **asked: Any) -> str | None:
-    """The output in GetConsoleOutput's answer; None where it has none."""
+    """The Output of GetConsoleOutput; None without output."""
     output = cloud.client("ec2").get_console_output(InstanceId=instance, **asked).get("Output")
     return None if output is None else str(output)
 
 
 def test_a_console_without_output_has_none(cloud: LocalCloud) -> None:
-    """An answer without Output, not an empty one."""
+    """The response has no Output, not an empty one."""
     instance = booted(cloud)
     assert console(cloud, instance) is None
     assert console(cloud, instance, Latest=True) is None
@@ -177,7 +177,7 @@ def test_a_console_without_output_has_none(cloud: LocalCloud) -> None:
 
 
 def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, traffic: StandInTraffic) -> None:
-    """Latest shows what was written until now; without it, that comes some minutes after the start."""
+    """With Latest the output of now; without it, the output comes some minutes after the start."""
     instance = booted(cloud)
     traffic.writes = lambda machine: f"{machine} says ä\n".encode()
     assert console(cloud, instance, Latest=True) == f"{instance} says ä\n"
@@ -194,7 +194,7 @@ def test_a_console_is_posted_late_and_read_now_with_latest(cloud: LocalCloud, tr
 
 @pytest.mark.parametrize("call", ["stop_instances", "terminate_instances", "reboot_instances"])
 def test_a_console_is_posted_at_each_transition(cloud: LocalCloud, traffic: StandInTraffic, call: str) -> None:
-    """After a stop, a reboot and an end it holds what was written until then, also when the machine is no more."""
+    """After a stop, a reboot and a termination it has the output until then, even when the machine is gone."""
     instance = booted(cloud)
     traffic.writes = lambda _: b"last words"
     getattr(cloud.client("ec2"), call)(InstanceIds=[instance])
@@ -215,7 +215,7 @@ def test_only_nitro_shows_its_console_at_any_time(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_what_does_not_run_cannot_be_rebooted(cloud: ContractCloud) -> None:
-    """A reboot leaves an instance running; one that ends is IncorrectInstanceState."""
+    """A reboot leaves an instance running; for one that shuts down it is IncorrectInstanceState."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
     cloud.until(lambda: instance_state(cloud, instance), "running")
@@ -240,24 +240,24 @@ def test_an_instance_that_shuts_itself_down(
     """`shutdown` inside stops or terminates it, as its InstanceInitiatedShutdownBehavior says."""
     instance = booted(cloud, **asked)
     traffic.endings = [Ended(instance, boot(cloud, instance), "power-off")]
-    follow(cloud.aws)
+    sync_once(cloud.aws)
     seen = [instance_state(cloud, instance)]
     cloud.wait(30)
     assert [*seen, instance_state(cloud, instance)] == states
 
 
 def test_an_instance_that_restarts_itself_boots_again(cloud: LocalCloud, traffic: StandInTraffic) -> None:
-    """It stays running, and its system is up again a while later, whatever a shutdown would do to it."""
+    """It stays running and boots again, whatever its InstanceInitiatedShutdownBehavior is."""
     instance = booted(cloud, InstanceInitiatedShutdownBehavior="terminate")
     traffic.endings = [Ended(instance, boot(cloud, instance), "restart")]
-    follow(cloud.aws)
+    sync_once(cloud.aws)
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 0)
     cloud.wait(45)
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
 
 
 def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffic: StandInTraffic) -> None:
-    """A crash, an ending of an earlier boot, of a stopped instance, and of one that nobody knows."""
+    """A crash, and the end of an earlier boot, of a stopped instance and of an unknown one."""
     instance = booted(cloud)
     cloud.client("ec2").reboot_instances(InstanceIds=[instance])
     cloud.wait(45)
@@ -268,25 +268,25 @@ def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffi
         Ended(f"i-{UNKNOWN}", 1, "power-off"),
         Ended("visitor of subnet-1", 1, "power-off"),
     ]
-    follow(cloud.aws)
+    sync_once(cloud.aws)
     assert (instance_state(cloud, instance), boot(cloud, instance)) == ("running", 2)
     cloud.client("ec2").stop_instances(InstanceIds=[instance])
     traffic.endings = [Ended(instance, 2, "power-off"), Ended(instance, 2, "restart")]
-    follow(cloud.aws)
+    sync_once(cloud.aws)
     assert instance_state(cloud, instance) == "stopping"
     cloud.wait(30)
     assert instance_state(cloud, instance) == "stopped"
 
 
 def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandInTraffic) -> None:
-    """A picture goes out after a call and after what became due by itself, and none while all stays as it is."""
+    """A new plan is sent after a call and after a due transition; without a change none is sent."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
-    follow(cloud.aws)
-    assert traffic.shown.machines[instance].boot == 0
+    sync_once(cloud.aws)
+    assert traffic.last_plan.machines[instance].boot == 0
     cloud.wait(60)
-    follow(cloud.aws)
-    assert traffic.shown.machines[instance].boot == 1
-    before = traffic.shown
+    sync_once(cloud.aws)
+    assert traffic.last_plan.machines[instance].boot == 1
+    before = traffic.last_plan
     cloud.wait(60)
-    follow(cloud.aws)
-    assert traffic.shown is before
+    sync_once(cloud.aws)
+    assert traffic.last_plan is before

@@ -1,4 +1,4 @@
-"""VPCs, subnets and security groups: what holds what."""
+"""VPCs, subnets and security groups: what keeps what from being deleted."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_an_endpoint_holds_its_subnet_and_groups(lab: ServiceLab) -> None:
 
 
 @pytest.mark.contract
-def test_nobody_takes_an_endpoints_interface_away(lab: ServiceLab) -> None:
-    """It is the requester's: deleting it is refused."""
+def test_a_user_cannot_delete_an_endpoints_interface(lab: ServiceLab) -> None:
+    """AWS made it: a user cannot delete it."""
     ec2 = lab.ec2
     found = ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.connect()])["VpcEndpoints"][0]
     code = code_of(ec2.delete_network_interface, NetworkInterfaceId=found["NetworkInterfaceIds"][0])
@@ -38,7 +38,7 @@ def test_nobody_takes_an_endpoints_interface_away(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_groups_hold_each_other(cloud: ContractCloud) -> None:
-    """A group that another one's rule names stays until the rule is revoked; the default one stays always."""
+    """A group that a rule of another group names stays until the rule is revoked; the default group stays always."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
     one, two = add_group(ec2, vpc, "one"), add_group(ec2, vpc, "two")
@@ -55,7 +55,7 @@ def test_groups_hold_each_other(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_names_of_groups(cloud: ContractCloud) -> None:
-    """A name is taken whatever its case; sg- and default are AWS's own."""
+    """Names are compared without case; sg- and default are reserved."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
     add_group(ec2, vpc, "web")
@@ -69,8 +69,8 @@ def test_host_names_need_dns(cloud: ContractCloud) -> None:
     """A new VPC has DNS and no host names; without DNS there are none."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
-    told = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
-    assert told["EnableDnsHostnames"]["Value"] is False
+    attribute = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
+    assert attribute["EnableDnsHostnames"]["Value"] is False
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
     names = {"Value": True}
     assert code_of(ec2.modify_vpc_attribute, VpcId=vpc, EnableDnsHostnames=names).startswith("InvalidParameter")
@@ -78,7 +78,7 @@ def test_host_names_need_dns(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract(moto_too=True)
 def test_what_is_not_there_and_what_does_not_fit(cloud: ContractCloud) -> None:
-    """A code per noun for what is not found; a subnet must lie in its VPC, and may not overlap another."""
+    """Every kind has its own .NotFound code; a subnet must be inside its VPC and may not overlap another."""
     ec2 = cloud.client("ec2")
     vpc, _ = network(ec2)
     assert code_of(ec2.delete_vpc, VpcId=f"vpc-{UNKNOWN}") == "InvalidVpcID.NotFound"

@@ -26,7 +26,7 @@ from support.contract_clouds import ContractCloud
 
 
 def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:
-    """The network interfaces of a balancer, found as tools find them."""
+    """The network interfaces of a load balancer, found by the filters that tools use."""
     filters = [
         {"Name": "attachment.instance-owner-id", "Values": ["amazon-aws"]},
         {"Name": "description", "Values": [f"ELB {balancer.partition(':loadbalancer/')[2]}"]},
@@ -36,7 +36,7 @@ def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:
 
 @pytest.mark.contract
 def test_a_balancer_provisions_before_it_is_active(cloud: ContractCloud) -> None:
-    """Its ARN says net/, and looking at it does not activate it."""
+    """Its ARN has net/, and a describe does not activate it."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
     assert ":loadbalancer/net/nlb/" in arn
@@ -45,7 +45,7 @@ def test_a_balancer_provisions_before_it_is_active(cloud: ContractCloud) -> None
 
 
 def test_a_balancer_is_active_after_its_time(cloud: ContractCloud) -> None:
-    """130 seconds."""
+    """It takes 130 seconds."""
     elb = cloud.client("elbv2")
     arn = make_balancer(elb, network(cloud.client("ec2"))[1])
     cloud.wait(129)
@@ -56,7 +56,7 @@ def test_a_balancer_is_active_after_its_time(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_a_balancer_has_an_interface_per_zone(cloud: ContractCloud) -> None:
-    """Described as AWS does, not to be touched, and there for a while after the balancer has gone."""
+    """It has AWS's description, cannot be changed, and outlives the load balancer for a while."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
     two = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
@@ -78,7 +78,7 @@ def test_a_balancer_has_an_interface_per_zone(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_creates_are_idempotent_by_name_and_settings(cloud: ContractCloud) -> None:
-    """The same request gives the same thing, another one under that name is a duplicate."""
+    """The same request gives the same resource; other settings under that name are a duplicate."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     balancer, group = make_balancer(elb, subnet), make_group(elb, vpc)
@@ -98,7 +98,7 @@ def test_creates_are_idempotent_by_name_and_settings(cloud: ContractCloud) -> No
 
 @pytest.mark.contract
 def test_a_target_group_serves_one_balancer(cloud: ContractCloud) -> None:
-    """TargetGroupAssociationLimit for a second; IncompatibleProtocols for one that does not fit."""
+    """A second one is TargetGroupAssociationLimit; a listener that does not fit is IncompatibleProtocols."""
     elb = cloud.client("elbv2")
     vpc, subnet = network(cloud.client("ec2"))
     one, two = make_balancer(elb, subnet), make_balancer(elb, subnet, "two")
@@ -124,7 +124,7 @@ def test_a_target_group_serves_one_balancer(cloud: ContractCloud) -> None:
     ids=["internal", "hyphen", "subnet", "group"],
 )
 def test_what_a_balancer_cannot_be(cloud: ContractCloud, settings: dict[str, Any], code: str) -> None:
-    """Names that AWS keeps for itself, subnets and groups that are not there."""
+    """Reserved names, unknown subnets and unknown groups."""
     subnet = network(cloud.client("ec2"))[1]
     asked = {"Name": "nlb", "Type": "network", "Scheme": "internal", "Subnets": [subnet]} | settings
     assert code_of(cloud.client("elbv2").create_load_balancer, **asked) == code
@@ -146,7 +146,7 @@ def test_a_balancer_takes_one_subnet_per_zone(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_groups_of_a_balancer(cloud: ContractCloud) -> None:
-    """One that was made without cannot get any; one that has some enforces them on PrivateLink, until told not to."""
+    """A load balancer created without groups cannot get any; with groups it enforces them on PrivateLink by default."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, subnet = network(ec2)
     group = add_group(ec2, vpc)
@@ -161,8 +161,8 @@ def test_groups_of_a_balancer(cloud: ContractCloud) -> None:
     cloud.until(lambda: balancer_state(elb, guarded), "active")
     off: dict[str, Any] = {switch: "off"}
     assert call(LoadBalancerArn=guarded, SecurityGroups=[group], **off)[switch] == "off"
-    told = elb.describe_load_balancers(LoadBalancerArns=[guarded])["LoadBalancers"][0]
-    assert told[switch] == "off"
+    described = elb.describe_load_balancers(LoadBalancerArns=[guarded])["LoadBalancers"][0]
+    assert described[switch] == "off"
     assert code_of(ec2.delete_security_group, GroupId=group) == "DependencyViolation"
 
 
@@ -176,7 +176,7 @@ def test_missing_names_are_named(cloud: ContractCloud) -> None:
 
 
 def running(cloud: ContractCloud, subnet: str) -> str:
-    """The id of an instance that runs."""
+    """The id of a running instance."""
     instance = launch(cloud, subnet)
     cloud.until(lambda: instance_state(cloud, instance), "running")
     return instance
@@ -184,7 +184,7 @@ def running(cloud: ContractCloud, subnet: str) -> str:
 
 @pytest.mark.contract
 def test_health_needs_a_listener(cloud: ContractCloud) -> None:
-    """A target is unused while nothing forwards to its group, and initial when something does."""
+    """A target is unused while no listener forwards to its group, and initial after that."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     group = make_group(elb, vpc)
@@ -200,7 +200,7 @@ def test_health_needs_a_listener(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_what_cannot_be_registered(cloud: ContractCloud) -> None:
-    """An instance that is not running, an unknown one, and one of another VPC are InvalidTarget."""
+    """An instance that is not running, is unknown, or is in another VPC is InvalidTarget."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     group = make_group(elb, vpc)
@@ -218,7 +218,7 @@ def test_what_cannot_be_registered(cloud: ContractCloud) -> None:
 
 
 def test_health_waits_for_listener_balancer_and_checks(cloud: ContractCloud) -> None:
-    """Initial until a minute after all is there, then healthy."""
+    """It is initial for a minute after all parts are ready, then healthy."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     instance, group = launch(cloud, subnet, SecurityGroupIds=[web_group(ec2, vpc)]), make_group(elb, vpc)
@@ -276,7 +276,7 @@ def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: ContractCloud)
 
 @pytest.mark.contract
 def test_deregistering_twice_is_no_error(cloud: ContractCloud) -> None:
-    """A target that is not registered is gone already."""
+    """A target that is not registered counts as deregistered."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
     group = make_group(elb, vpc)
@@ -293,7 +293,7 @@ def test_deregistering_twice_is_no_error(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_a_service_holds_its_balancer(lab: ServiceLab) -> None:
-    """ResourceInUse until the service is really gone; deleting what is gone is no error."""
+    """ResourceInUse until the service is not found; deleting an unknown load balancer is no error."""
     elb = lab.cloud.client("elbv2")
     held = {"LoadBalancerArn": lab.balancer}
     assert code_of(elb.delete_load_balancer, **held) == "ResourceInUse"
@@ -319,7 +319,7 @@ def test_a_listener_holds_its_target_group(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract
 def test_a_listener_changes_its_target_group(cloud: ContractCloud) -> None:
-    """ModifyListener frees the old group and takes the new one; one that is not there is refused."""
+    """ModifyListener frees the old group and uses the new one; an unknown group is refused."""
     elb = cloud.client("elbv2")
     vpc, subnet = network(cloud.client("ec2"))
     balancer, old, new = make_balancer(elb, subnet), make_group(elb, vpc), make_group(elb, vpc, "new")
@@ -351,7 +351,7 @@ def test_a_protected_balancer_stays(cloud: ContractCloud) -> None:
 
 @pytest.mark.contract(moto_too=True)
 def test_attributes_tags_and_pages(cloud: ContractCloud) -> None:
-    """Cross-zone can be set and read, tags are told per ARN, and long lists come in pages."""
+    """Cross-zone can be set and read, tags are listed per ARN, and long lists come in pages."""
     elb = cloud.client("elbv2")
     subnet = network(cloud.client("ec2"))[1]
     arns = [make_balancer(elb, subnet, f"nlb-{number}") for number in range(3)]
@@ -360,8 +360,8 @@ def test_attributes_tags_and_pages(cloud: ContractCloud) -> None:
     found = elb.describe_load_balancer_attributes(LoadBalancerArn=arns[0])["Attributes"]
     assert wanted in found
     elb.add_tags(ResourceArns=arns[:1], Tags=[{"Key": "plab:lab", "Value": "x"}])
-    told = elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
-    assert sorted(len(row["Tags"]) for row in told) == [0, 0, 1]
+    described = elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
+    assert sorted(len(row["Tags"]) for row in described) == [0, 0, 1]
     pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 2})
     sizes = [len(page["LoadBalancers"]) for page in pages]
     assert max(sizes) <= 2

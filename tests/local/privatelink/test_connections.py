@@ -8,7 +8,7 @@ from support.aws_resources import ServiceLab, code_of
 
 @pytest.mark.contract
 def test_accept_leads_through_pending(lab: ServiceLab) -> None:
-    """pendingAcceptance, then pending, then available; consumer and provider see the same words."""
+    """pendingAcceptance, then pending, then available; consumer and provider see the same states."""
     endpoint, seen = lab.connect(), ["pendingAcceptance"]
     assert lab.decide("accept", endpoint) == {}
 
@@ -35,7 +35,7 @@ def test_the_seconds_of_an_acceptance(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_a_row_of_the_provider(lab: ServiceLab) -> None:
-    """Who asks, from where, since when, and under which names; only the service's owner sees and decides."""
+    """The row has owner, region, time and DNS names of the endpoint; only the service's owner sees and decides."""
     theirs = lab.admit()
     endpoint = lab.connect(theirs)
     (row,) = lab.rows(service_id=lab.service_id)
@@ -67,27 +67,27 @@ def test_filters_of_connections(lab: ServiceLab) -> None:
 
 
 def test_a_connection_is_found_by_its_endpoint(lab: ServiceLab) -> None:
-    """Whether AWS takes the filter vpc-endpoint-id is open; here it does."""
+    """The filter vpc-endpoint-id works here; AWS does not document it."""
     one, _ = lab.connect(), lab.connect()
     assert [row["VpcEndpointId"] for row in lab.rows(vpc_endpoint_id=one)] == [one]
 
 
 @pytest.mark.contract
 def test_connections_come_in_pages(lab: ServiceLab) -> None:
-    """MaxResults and NextToken cut the list, and nothing is lost or told twice."""
+    """The list comes in pages by MaxResults and NextToken, and no row is lost or repeated."""
     ids = {lab.connect() for _ in range(6)}
     pages = lab.ec2.get_paginator("describe_vpc_endpoint_connections")
-    told = [
+    listed = [
         [row["VpcEndpointId"] for row in page["VpcEndpointConnections"] if row["VpcEndpointId"] in ids]
         for page in pages.paginate(PaginationConfig={"PageSize": 5})
     ]
-    assert max(len(page) for page in told) <= 5
-    assert sorted(endpoint for page in told for endpoint in page) == sorted(ids)
+    assert max(len(page) for page in listed) <= 5
+    assert sorted(endpoint for page in listed for endpoint in page) == sorted(ids)
 
 
 @pytest.mark.contract
 def test_what_cannot_be_accepted(lab: ServiceLab) -> None:
-    """HTTP 200 with an item per id; the good ones of the same call go through."""
+    """HTTP 200 with an item per refused id; the others of the same call are accepted."""
     good, unknown = lab.connect(), "vpce-0123456789abcdef0"
     (code,) = lab.decide("accept", good, unknown).values()
     assert code in {"InvalidVpcEndpoint.NotFound", "InvalidVpcEndpointId.NotFound"}
@@ -98,7 +98,7 @@ def test_what_cannot_be_accepted(lab: ServiceLab) -> None:
 
 
 def test_what_cannot_be_decided_any_more(lab: ServiceLab) -> None:
-    """What AWS says to it is unknown; here an item InvalidState, for accept and reject alike."""
+    """Accept and reject have an item InvalidState; what AWS answers is unknown."""
     good, bad = lab.connect(), lab.connect()
     lab.decide("accept", good)
     lab.decide("reject", bad)
@@ -109,7 +109,7 @@ def test_what_cannot_be_decided_any_more(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_reject_from_every_state(lab: ServiceLab) -> None:
-    """What waits, what comes up and what is up; the endpoint stays with its consumer."""
+    """pendingAcceptance, pending and available can be rejected; the consumer keeps the endpoint."""
     ids = [lab.connect() for _ in range(3)]
     lab.decide("accept", ids[0])
     lab.cloud.until(lambda: lab.state(ids[0]), "available")
@@ -125,7 +125,7 @@ def test_reject_from_every_state(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_a_deleted_endpoint_holds_its_service_no_more(lab: ServiceLab) -> None:
-    """The provider's row turns deleting too, stops blocking the service, and goes."""
+    """The provider's row becomes deleting too, no longer keeps the service, and disappears."""
     endpoint = lab.connect()
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     lab.cloud.until(lambda: [row["VpcEndpointState"] for row in lab.rows(service_id=lab.service_id)], ["deleting"], [])

@@ -13,7 +13,7 @@ UNKNOWN = "0123456789abcdef0"
 
 
 def find(ec2: Any, **filters: str) -> set[str]:
-    """Ids of the endpoints that pass the filters."""
+    """The ids of the endpoints that match the filters."""
     asked = [{"Name": name.replace("_", "-"), "Values": [v]} for name, v in filters.items()]
     answer = ec2.describe_vpc_endpoints(Filters=asked)
     return {row["VpcEndpointId"] for row in answer["VpcEndpoints"]}
@@ -21,7 +21,7 @@ def find(ec2: Any, **filters: str) -> set[str]:
 
 @pytest.mark.contract
 def test_an_endpoint_waits_for_acceptance(lab: ServiceLab) -> None:
-    """Born pendingAcceptance in lower camelCase, and so it stays."""
+    """It starts as pendingAcceptance, in lower camelCase, and stays so."""
     endpoint = lab.connect()
     assert len(endpoint) == len("vpce-") + 17
     lab.cloud.wait(60)
@@ -30,7 +30,7 @@ def test_an_endpoint_waits_for_acceptance(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_without_acceptance_it_comes_up_by_itself(lab: ServiceLab) -> None:
-    """First pending, and then available."""
+    """It is pending first, then available."""
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, AcceptanceRequired=False)
     endpoint = lab.connect()
     assert lab.state(endpoint) == "pending"
@@ -53,8 +53,8 @@ def test_what_an_endpoint_says_of_itself(lab: ServiceLab) -> None:
     assert found["PrivateDnsEnabled"] is False
     assert (found["OwnerId"], found["ServiceRegion"]) == (lab.cloud.account, "us-east-1")
     assert [group["GroupName"] for group in found["Groups"]] == ["default"]
-    told = ec2.describe_network_interfaces(NetworkInterfaceIds=found["NetworkInterfaceIds"])
-    (interface,) = told["NetworkInterfaces"]
+    described = ec2.describe_network_interfaces(NetworkInterfaceIds=found["NetworkInterfaceIds"])
+    (interface,) = described["NetworkInterfaces"]
     assert interface["Description"] == f"VPC Endpoint Interface {found['VpcEndpointId']}"
     assert interface["InterfaceType"] == "vpc_endpoint"
     assert interface["RequesterManaged"] is True
@@ -74,7 +74,7 @@ def test_a_repeated_token_gives_the_same_endpoint(lab: ServiceLab) -> None:
 
 
 def test_a_token_is_free_when_its_endpoint_is_not_found_any_more(lab: ServiceLab) -> None:
-    """How long AWS remembers a token is unknown; here it is as long as its endpoint is listed."""
+    """The token is known while its endpoint is listed; how long AWS remembers it is unknown."""
     request = lab.request(ClientToken="one")
     first = create_endpoint(lab.cloud, lab.ec2, **request)["VpcEndpointId"]
     lab.ec2.delete_vpc_endpoints(VpcEndpointIds=[first])
@@ -141,7 +141,7 @@ def test_an_endpoint_takes_its_time_to_go(lab: ServiceLab) -> None:
 
 
 def test_an_address_is_used_again(lab: ServiceLab) -> None:
-    """A small subnet does not run out of addresses by endpoints that came and went; a full one refuses."""
+    """Deleted endpoints free their addresses in a small subnet; a full subnet refuses."""
     ec2 = lab.ec2
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/24")["Vpc"]["VpcId"]
     subnet = add_subnet(ec2, vpc, "10.9.0.0/28")
@@ -209,7 +209,7 @@ def test_forgetting_the_type_makes_a_gateway(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_an_endpoint_to_a_service_of_aws(lab: ServiceLab) -> None:
-    """It needs nobody's acceptance; its private name needs both DNS attributes of the VPC."""
+    """It needs no acceptance; its private name needs both DNS attributes of the VPC."""
     request = {
         "VpcEndpointType": "Interface",
         "VpcId": lab.vpc,
@@ -277,7 +277,7 @@ def test_subnets_and_groups_of_another_vpc(lab: ServiceLab) -> None:
 
 
 def test_a_changed_endpoint_is_pending_again(lab: ServiceLab) -> None:
-    """ModifyVpcEndpoint moves groups and subnets; what was available comes up anew."""
+    """ModifyVpcEndpoint changes groups and subnets; an available endpoint becomes pending, then available again."""
     endpoint, ec2 = lab.connect(), lab.ec2
     lab.decide("accept", endpoint)
     lab.cloud.until(lambda: lab.state(endpoint), "available")
@@ -288,8 +288,8 @@ def test_a_changed_endpoint_is_pending_again(lab: ServiceLab) -> None:
     assert lab.state(endpoint) == "pending"
     after = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
     assert [row["GroupId"] for row in after["Groups"]] == [group]
-    told = ec2.describe_network_interfaces(NetworkInterfaceIds=after["NetworkInterfaceIds"])
-    assert [row["GroupId"] for row in told["NetworkInterfaces"][0]["Groups"]] == [group]
+    described = ec2.describe_network_interfaces(NetworkInterfaceIds=after["NetworkInterfaceIds"])
+    assert [row["GroupId"] for row in described["NetworkInterfaces"][0]["Groups"]] == [group]
     lab.cloud.until(lambda: lab.state(endpoint), "available")
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveSubnetIds=before["SubnetIds"])
     assert ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["NetworkInterfaceIds"] == []

@@ -96,14 +96,14 @@ def test_principals_are_added_once_and_removed(lab: ServiceLab) -> None:
     lab.allow(*names)
     asked = {"ServiceId": lab.service_id}
 
-    def told() -> list[str]:
+    def principals() -> list[str]:
         answer = lab.ec2.describe_vpc_endpoint_service_permissions(**asked)
         assert all(row["PrincipalType"] == "Account" for row in answer["AllowedPrincipals"])
         return sorted(row["Principal"] for row in answer["AllowedPrincipals"])
 
-    lab.cloud.until(told, sorted(names))
+    lab.cloud.until(principals, sorted(names))
     lab.ec2.modify_vpc_endpoint_service_permissions(**asked, RemoveAllowedPrincipals=names[:1])
-    lab.cloud.until(told, names[1:])
+    lab.cloud.until(principals, names[1:])
     call = lab.ec2.modify_vpc_endpoint_service_permissions
     assert code_of(call, ServiceId=UNKNOWN, AddAllowedPrincipals=names) == "InvalidVpcEndpointServiceId.NotFound"
 
@@ -150,7 +150,7 @@ def test_the_catalogue_has_aws_services(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_a_connection_holds_its_service(lab: ServiceLab) -> None:
-    """HTTP 200 with the refusal inside, until the connection is rejected; the endpoint stays with its consumer."""
+    """HTTP 200 with an error inside, until the connection is rejected; the consumer keeps the endpoint."""
     endpoint = lab.connect()
     asked = {"ServiceIds": [lab.service_id, UNKNOWN]}
     answer = lab.ec2.delete_vpc_endpoint_service_configurations(**asked)
@@ -187,7 +187,7 @@ def test_a_deleted_service_lingers_and_goes(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_balancers_of_a_service_come_and_go(lab: ServiceLab) -> None:
-    """A second balancer adds its zone; one goes only while nobody is connected, and never the last."""
+    """A second load balancer adds its zone; one can be removed only without connections, and never the last one."""
     ec2 = lab.ec2
     second = active_balancer(lab.cloud, add_subnet(ec2, lab.vpc, "10.0.1.0/24", "us-east-1b"), "second")
     change = ec2.modify_vpc_endpoint_service_configuration
@@ -231,7 +231,7 @@ def test_a_private_name_has_to_be_proved(lab: ServiceLab) -> None:
 
 
 def test_a_private_name_is_not_proved_here(lab: ServiceLab) -> None:
-    """There is no DNS to publish the record in: after a minute the check has failed."""
+    """The local AWS has no DNS for the record: after a minute the verification has failed."""
     start = lab.ec2.start_vpc_endpoint_service_private_dns_verification
     assert code_of(start, ServiceId=lab.service_id) == "InvalidParameter"
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, PrivateDnsName="plab.example.com")
@@ -243,7 +243,7 @@ def test_a_private_name_is_not_proved_here(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_notifications_of_connections(lab: ServiceLab) -> None:
-    """They are Enabled, belong to a service or an endpoint, and have a code of their own when unknown."""
+    """They are Enabled, belong to a service or an endpoint, and have an error code of their own."""
     ec2 = lab.ec2
     topic = f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
     create = ec2.create_vpc_endpoint_connection_notification
@@ -255,7 +255,7 @@ def test_notifications_of_connections(lab: ServiceLab) -> None:
 
 
 def test_a_notification_is_kept_as_it_was_asked_for(lab: ServiceLab) -> None:
-    """Made, listed, changed and deleted; nothing is sent from here."""
+    """It is created, listed, changed and deleted; no message is sent."""
     ec2, topic = lab.ec2, f"arn:aws:sns:us-east-1:{lab.cloud.account}:plab"
     create = ec2.create_vpc_endpoint_connection_notification
     asked = {"ServiceId": lab.service_id, "ConnectionNotificationArn": topic}

@@ -1,4 +1,4 @@
-"""Nobody but its own user gets an answer from the local AWS."""
+"""Only the user who started the local AWS may call it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.raw_requests import ask, signed
 
 
 def test_its_user_gets_an_answer(cloud: LocalCloud) -> None:
-    """With the server's key, by either name of this machine."""
+    """Requests with the server's key are answered, under 127.0.0.1 and under localhost."""
     assert ask(cloud, signed(cloud))[0] == 200
     named = {"Host": f"localhost:{cloud.aws.port}"}
     assert ask(cloud, signed(cloud) | named)[0] == 200
@@ -49,7 +49,7 @@ def test_a_key_in_the_address_is_no_key(cloud: LocalCloud) -> None:
     ],
 )
 def test_a_wrong_key(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service: str, code: str) -> None:
-    """403 with the code that the service has for it, in the protocol that boto3 reads."""
+    """403 with the error code of the service, in its protocol."""
     monkeypatch.setattr(cloud.aws, "access_key_id", "AKIA0123456789ABCDEF")
     client = cloud.client(service)
     monkeypatch.undo()
@@ -67,14 +67,14 @@ def test_a_wrong_key(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service
 
 
 def test_assumed_keys_are_keys_until_the_server_ends(cloud: LocalCloud) -> None:
-    """AssumeRole leads to the role's account, without a role to be made first."""
+    """AssumeRole gives keys of the role's account; the role need not exist."""
     sts = cloud.client("sts", "222233334444")
     assert sts.get_caller_identity()["Account"] == "222233334444"
     assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
 def test_the_account_cannot_be_chosen_by_a_header(cloud: LocalCloud) -> None:
-    """A plain moto would let any client name its account; here the key decides."""
+    """The key decides about the account; plain moto would take it from a header."""
     chosen = {"X-Moto-Account-Id": "999999999999"}
     call = b"Action=GetCallerIdentity&Version=2011-06-15"
     status, text = ask(cloud, signed(cloud, service="sts") | chosen, call)
@@ -106,22 +106,22 @@ def test_web_pages_are_refused(cloud: LocalCloud, header: dict[str, str]) -> Non
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "PUT"])
 @pytest.mark.parametrize("path", ["/moto-api/", "/moto-api/reset", "/moto-api/data.json", "/x"])
 def test_there_are_no_admin_pages(cloud: LocalCloud, path: str, method: str) -> None:
-    """The pages of moto itself which can empty or show everything, are not served."""
+    """The pages of moto, which can empty or show everything, are not served."""
     assert ask(cloud, {}, b"", method, path)[0] == 403
     assert ask(cloud, signed(cloud), b"", method, path)[0] == 404
 
 
 def test_status_needs_the_key(cloud: LocalCloud) -> None:
-    """The server tells who it is only to its user."""
+    """Without the key the status is refused."""
     assert ask(cloud, {}, b"", "GET", "/_plab/status")[0] == 403
     status, text = ask(cloud, signed(cloud), b"", "GET", "/_plab/status")
-    told = json.loads(text)
-    assert (status, told["token"], told["speed"]) == (200, cloud.aws.token, 1)
-    assert told["resources"] == 0
+    status_page = json.loads(text)
+    assert (status, status_page["token"], status_page["speed"]) == (200, cloud.aws.token, 1)
+    assert status_page["resources"] == 0
 
 
 def test_bodies_are_bounded(cloud: LocalCloud) -> None:
-    """413 for more than a mebibyte, 411 for a length that is not said."""
+    """413 for more than a mebibyte, 411 without a Content-Length."""
     status, text = ask(cloud, signed(cloud), b"x" * (1 << 21))
     assert (status, "RequestEntityTooLarge" in text) == (413, True)
     assert ask(cloud, signed(cloud) | {"Transfer-Encoding": "chunked"}, b"0\r\n\r\n")[0] == 411
@@ -131,7 +131,7 @@ def test_bodies_are_bounded(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("line", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\r\n\r\n"])
 def test_what_is_not_http(cloud: LocalCloud, line: bytes) -> None:
-    """A line that is no request gets a 4xx or 5xx of HTTP, and the server lives."""
+    """A line that is no HTTP request gets a 4xx or 5xx, and the server runs on."""
     with socket.create_connection(("127.0.0.1", cloud.aws.port), timeout=10) as connection:
         connection.sendall(line)
         connection.shutdown(socket.SHUT_WR)
@@ -155,13 +155,13 @@ def test_what_is_not_http(cloud: LocalCloud, line: bytes) -> None:
     ],
 )
 def test_malformed_requests(cloud: LocalCloud, body: bytes, code: str) -> None:
-    """What does not fit EC2's model is a 400 that says so."""
+    """A request that does not fit EC2's model is a 400 with the reason."""
     status, text = ask(cloud, signed(cloud), body)
     assert (status, f"<Code>{code}</Code>" in text) == (400, True), text
 
 
 def test_what_is_not_there(cloud: LocalCloud) -> None:
-    """Another service, another planet's region, and what moto lacks, each with a sentence."""
+    """An unknown service, an unknown region, and an action that moto lacks have messages of their own."""
     assert "UnknownService" in ask(cloud, signed(cloud, service="s3"))[1]
     away = {"Authorization": signed(cloud)["Authorization"].replace("us-east-1", "mars-1")}
     assert "InvalidRegion" in ask(cloud, away)[1]

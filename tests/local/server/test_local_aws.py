@@ -1,4 +1,4 @@
-"""The server itself: many clients, a clean end, and what it counts."""
+"""One local AWS: many clients, start and stop, inventory and status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIXED = (
 
 
 def test_two_hundred_clients_at_once(cloud: LocalCloud) -> None:
-    """Creates and describes of five kinds; each gets its own VPC or group, none is refused or served twice."""
+    """Creates and describes of five kinds; every client gets its own VPC or group, and none is refused."""
     headers, count = signed(cloud), 200
 
     def call(number: int) -> int:
@@ -55,7 +55,7 @@ def test_a_connection_is_kept(cloud: LocalCloud) -> None:
 
 
 def test_stop_closes_everything() -> None:
-    """Idle connections are hung up, the port is free, and no thread is left."""
+    """Idle connections are closed, the port is free, and no thread is left."""
     before = threading.active_count()
     aws = LocalAws(AwsClock(0)).start()
     connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
@@ -71,7 +71,7 @@ def test_stop_closes_everything() -> None:
 
 
 def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
-    """Nothing of the last one is left, and its keys open nothing."""
+    """It has no resource of the last one, whose keys are refused."""
     cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
     old = signed(cloud)
     cloud.aws.stop()
@@ -90,7 +90,7 @@ def test_only_one_lives_in_a_process(cloud: LocalCloud) -> None:
 
 
 def test_inventory_before_equals_after(lab: ServiceLab) -> None:
-    """What was made and deleted leaves no line, in whatever account it was."""
+    """Resources that were created and deleted leave no line, in any account."""
     before = lab.cloud.aws.inventory()
     theirs = lab.cloud.client("ec2", CONSUMER)
     vpc, subnet = network(theirs, "10.5.0.0/16")
@@ -112,7 +112,7 @@ def test_inventory_before_equals_after(lab: ServiceLab) -> None:
 
 
 def test_status_counts_what_users_made(lab: ServiceLab) -> None:
-    """Two VPCs, a balancer, a service and an endpoint; a default VPC is not theirs."""
+    """Two VPCs, a load balancer, a service and an endpoint count; a default VPC does not."""
     lab.connect()
     text = ask(lab.cloud, signed(lab.cloud), b"", "GET", "/_plab/status")[1]
     assert json.loads(text)["resources"] == 5
@@ -121,7 +121,7 @@ def test_status_counts_what_users_made(lab: ServiceLab) -> None:
 def test_a_failure_inside_is_an_answer(
     cloud: LocalCloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """InternalError with 500; the stack trace is in the log and not in the answer."""
+    """InternalError with 500; the stack trace is in the log, not in the response."""
     monkeypatch.setattr(LocalEc2, "describe_instances", lambda _: 1 // 0)
     assert code_of(cloud.client("ec2").describe_instances) == "InternalError"
     assert "Traceback" in caplog.text

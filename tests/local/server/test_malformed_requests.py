@@ -1,4 +1,4 @@
-"""What anybody on this machine may throw at the local AWS: it answers or hangs up, and goes on for its user."""
+"""Malformed requests: the local AWS answers or closes the connection, and then serves its user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BODY = b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecific
 
 
 def request_of(cloud: LocalCloud, body: bytes) -> bytes:
-    """A good request, as its user sends it."""
+    """A valid request of the user."""
     scope = f"{cloud.aws.access_key_id}/20260101/us-east-1/ec2/aws4_request"
     lines = (
         "POST / HTTP/1.1",
@@ -30,7 +30,7 @@ def request_of(cloud: LocalCloud, body: bytes) -> bytes:
 
 
 def mutated(chance: random.Random, data: bytes) -> bytes:
-    """The same with some of it changed, cut, repeated or put in."""
+    """The request with bytes changed, cut, repeated or inserted."""
     found = bytearray(data)
     for _ in range(chance.randint(1, 6)):
         at = chance.randrange(len(found) + 1)
@@ -46,8 +46,8 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
     return bytes(found)
 
 
-def told(cloud: LocalCloud, data: bytes) -> bytes:
-    """What comes back; b"" where the server hangs up."""
+def response_to(cloud: LocalCloud, data: bytes) -> bytes:
+    """The response; b"" when the server closes the connection."""
     answer = b""
     with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:
         try:
@@ -61,11 +61,11 @@ def told(cloud: LocalCloud, data: bytes) -> bytes:
 
 
 def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
-    """Each is answered or hung up on within seconds; none is a 500 of ours, and the user is served after it."""
+    """The server answers or closes within seconds, without a 500, and serves the user after it."""
     chance = random.Random(20261123)  # noqa: S311  # the same requests each time
     good = request_of(cloud, BODY)
     for number in range(TIMES):
-        answer = told(cloud, mutated(chance, good))
+        answer = response_to(cloud, mutated(chance, good))
         assert answer == b"" or answer.startswith((b"HTTP/1.1 ", b"<ErrorResponse>")), (number, answer[:200])
         assert b"Traceback" not in answer, (number, answer)
         assert not answer.startswith(b"HTTP/1.1 500"), (number, answer)
@@ -73,7 +73,7 @@ def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
 
 
 def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those beyond the limit are closed; who is connected is served meanwhile, and so is everybody afterwards."""
+    """Connections beyond the limit are closed; the open ones are served, and later new ones too."""
     monkeypatch.setattr(http, "MAX_CONNECTIONS", 100)
     ec2 = cloud.client("ec2")
     assert ec2.describe_vpcs()["Vpcs"]
@@ -81,11 +81,11 @@ def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.M
         crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", cloud.aws.port), 5)) for _ in range(300)]
         assert crowd[-1].recv(1) == b""
         assert ec2.describe_vpcs()["Vpcs"]
-    assert told(cloud, request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")).startswith(b"HTTP/1.1 200")
+    assert response_to(cloud, request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")).startswith(b"HTTP/1.1 200")
 
 
-def test_who_asks_nothing_is_hung_up_on(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that says nothing, or half a request, does not stay."""
+def test_a_silent_connection_is_closed(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a request, or with half a request, is closed."""
     monkeypatch.setattr(http.HttpConnection, "timeout", 0.05)
     for word in (b"", b"POST / HTTP/1.1\r\nHost: "):
         with socket.create_connection(("127.0.0.1", cloud.aws.port), 5) as there:

@@ -1,4 +1,4 @@
-"""The picture of the network for what the API says: VPCs with their names, and machines."""
+"""The network plan for the objects of the services: VPCs with their names, and machines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.aws_resources import ServiceLab, instance_state, launch, network, serve
 from support.contract_clouds import LocalCloud
-from support.stand_in_traffic import endpoint_port, follow, network_plan, node_ports, stand_in
+from support.stand_in_traffic import endpoint_port, network_plan, node_ports, stand_in, sync_once
 
 from privatelink_lab.local.network.link import Ended
 from privatelink_lab.local.network.picture import Machine, Picture
@@ -16,21 +16,21 @@ from privatelink_lab.local.traffic.plan import visitor_name
 from privatelink_lab.local.traffic.sync import TICKS_PER_PLAN
 
 
-def test_an_empty_aws_is_an_empty_picture(cloud: LocalCloud) -> None:
-    """VPCs in which nothing is need no network, not even the default ones."""
+def test_an_empty_aws_has_an_empty_plan(cloud: LocalCloud) -> None:
+    """Empty VPCs need no network, not even the default ones."""
     network(cloud.client("ec2"))
     assert network_plan(cloud.aws) == Picture()
 
 
 def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """The endpoint's Regional and zonal names and the balancer's do in every VPC; private instance names at home."""
+    """Names of endpoints and load balancers resolve in every VPC; private instance names in their own VPC."""
     instance, _ = serve(lab)
     endpoint = lab.connect()
     found = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]
-    door = endpoint_port(cloud, endpoint)
+    port = endpoint_port(cloud, endpoint)
     (node,) = node_ports(cloud, lab.vpc)
     balancer = cloud.client("elbv2").describe_load_balancers(LoadBalancerArns=[lab.balancer])["LoadBalancers"][0]
-    public = {entry["DnsName"]: (door.address,) for entry in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
+    public = {entry["DnsName"]: (port.address,) for entry in found["DnsEntries"]} | {balancer["DNSName"]: (node,)}
     assert len(public) == 3
     row = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
     vpcs = network_plan(cloud.aws).vpcs
@@ -42,14 +42,14 @@ def test_public_names_resolve_everywhere(cloud: LocalCloud, lab: ServiceLab) -> 
 
 
 def test_a_vpc_without_dns_support_knows_no_names(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """With enableDnsSupport off: not even its own instances."""
+    """With enableDnsSupport off it resolves no name, not even of its own instances."""
     serve(lab)
     lab.ec2.modify_vpc_attribute(VpcId=lab.vpc, EnableDnsSupport={"Value": False})
     assert network_plan(cloud.aws).vpcs[lab.vpc].names == {}
 
 
 def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
-    """0 until its system is up and whenever it does not run; one more at each start and reboot; gone at its end."""
+    """`boot` is 0 while it has not booted or does not run; a start or reboot adds one."""
     ec2 = cloud.client("ec2")
     instance = launch(cloud, network(ec2)[1])
 
@@ -79,7 +79,7 @@ def test_a_machine_counts_its_boots(cloud: LocalCloud) -> None:
 
 
 def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) -> None:
-    """What RunInstances and the subnet say; it reaches every block of its VPC."""
+    """They come from RunInstances and the subnet; it reaches every block of its VPC."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2)
     ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.8.0.0/16")
@@ -93,31 +93,31 @@ def test_a_machine_has_its_address_its_router_and_its_script(cloud: LocalCloud) 
 
 
 def test_a_visitors_machine_that_was_switched_off_boots_for_the_next_one(cloud: LocalCloud) -> None:
-    """Somebody typed `poweroff` in the shell: nothing runs there until somebody comes again."""
+    """After `poweroff` in the shell nothing runs there until the next visit."""
     traffic = stand_in(cloud.aws)
     _, subnet = network(cloud.client("ec2"))
     boots = []
     for ending in ((), (Ended(visitor_name(subnet), 1, "power-off"),), ()):
         traffic.endings = list(ending)
-        follow(cloud.aws)
+        sync_once(cloud.aws)
         if not ending:
             cloud.aws._sync.visit(subnet)
         boots.append(network_plan(cloud.aws).machines[visitor_name(subnet)].boot)
     assert boots == [1, 0, 2]
 
 
-def test_the_picture_is_drawn_again_also_when_nobody_calls(cloud: LocalCloud) -> None:
-    """A target becomes healthy with time alone, and then counts for its balancer's doors."""
+def test_a_plan_is_built_also_without_a_call(cloud: LocalCloud) -> None:
+    """Time alone makes a target healthy, and then its load balancer's ports have it."""
     traffic = stand_in(cloud.aws)
-    follow(cloud.aws)
-    before = traffic.shown
+    sync_once(cloud.aws)
+    before = traffic.last_plan
     for _ in range(TICKS_PER_PLAN):
-        follow(cloud.aws)
-    assert traffic.shown is not before
+        sync_once(cloud.aws)
+    assert traffic.last_plan is not before
 
 
 def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> None:
-    """Its address is the highest that nobody has, its machine always runs, and all visits share it."""
+    """It has the highest free address, it always runs, and all visits share it."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2)
     launch(cloud, subnet, PrivateIpAddress="10.0.0.254")
@@ -129,10 +129,10 @@ def test_a_visitor_has_a_machine_at_the_end_of_the_subnet(cloud: LocalCloud) -> 
         cloud.aws._sync.visit("subnet-0123456789abcdef0")
 
 
-def test_a_picture_survives_the_wire(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """What is drawn is the same after JSON, so that an unchanged picture is known as such."""
+def test_a_plan_is_equal_after_json(cloud: LocalCloud, lab: ServiceLab) -> None:
+    """A plan is equal after JSON, so that an unchanged plan is recognised."""
     serve(lab, HealthCheckProtocol="HTTP", HealthCheckPath="/")
     lab.connect()
-    drawn = network_plan(cloud.aws)
-    assert drawn.doors
-    assert Picture.read(drawn.as_json()) == drawn == network_plan(cloud.aws)
+    plan = network_plan(cloud.aws)
+    assert plan.doors
+    assert Picture.read(plan.as_json()) == plan == network_plan(cloud.aws)

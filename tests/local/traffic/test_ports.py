@@ -1,4 +1,4 @@
-"""Where balancers and endpoints listen, whom they let in, where flows go, and how targets are checked."""
+"""The listening ports of load balancers and endpoints, their targets, and the health checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
 @pytest.fixture
 def traffic(cloud: LocalCloud) -> StandInTraffic:
-    """What the checks find."""
+    """The results of health checks, set by the test."""
     return stand_in(cloud.aws)
 
 
@@ -43,7 +43,7 @@ def open_group(ec2: Any, vpc: str, cidr: str, name: str = "endpoint") -> str:
 
 
 def test_an_endpoint_lets_pass_only_while_it_is_available(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """Shut before acceptance and while it comes up, open from `available` on, cut by a reject."""
+    """Closed before acceptance and while pending, open from `available` on, closed by a reject."""
     serve(lab)
     endpoint = lab.connect()
     seen = [(lab.state(endpoint), endpoint_port(cloud, endpoint).connected)]
@@ -56,7 +56,7 @@ def test_an_endpoint_lets_pass_only_while_it_is_available(cloud: LocalCloud, lab
 
 
 def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """`pending` after ModifyVpcEndpoint still lets pass; `deleting` does not, and then the door is gone."""
+    """Traffic passes while `pending` after ModifyVpcEndpoint; not while `deleting`, and then the port is gone."""
     serve(lab)
     endpoint = lab.connect()
     lab.decide("accept", endpoint)
@@ -71,21 +71,21 @@ def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: Local
     assert [port for port in network_plan(cloud.aws).doors.values() if port.vpc == vpc] == []
 
 
-def test_an_endpoint_lets_in_whom_its_groups_let_in(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """Its own group decides, and a rule that is revoked shuts the door at once; a balancer without groups adds none."""
+def test_an_endpoint_lets_in_what_its_groups_let_in(cloud: LocalCloud, lab: ServiceLab) -> None:
+    """Its own group decides; a revoked rule closes the port at once; a balancer without groups restricts nothing."""
     serve(lab)
     ec2 = lab.admit()
     asked = lab.request(ec2)
     group = open_group(ec2, asked["VpcId"], "10.1.0.0/16")
     endpoint = lab.connect(ec2, **asked, SecurityGroupIds=[group])
-    door = endpoint_port(cloud, endpoint, ec2)
-    assert (door.vpc, door.port, door.admits) == (asked["VpcId"], 80, ("10.1.0.0/16",))
+    port = endpoint_port(cloud, endpoint, ec2)
+    assert (port.vpc, port.port, port.admits) == (asked["VpcId"], 80, ("10.1.0.0/16",))
     ec2.revoke_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.1.0.0/16")
     assert endpoint_port(cloud, endpoint, ec2).admits == ()
 
 
 def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: LocalCloud) -> None:
-    """With enforcement on, an endpoint lets in what both let in; off, the balancer's own door alone stays narrow."""
+    """With enforcement on, both groups must let a client in; off, those of the balancer protect its own port only."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, subnet = network(ec2)
     group = open_group(ec2, vpc, "10.1.0.0/24", "balancer")
@@ -101,12 +101,12 @@ def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: Loc
     off: dict[str, Any] = {"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": "off"}
     elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[group], **off)
     assert endpoint_port(cloud, endpoint).admits == ("10.1.0.0/16",)
-    (door,) = node_ports(cloud, vpc).values()
-    assert (door.admits, door.connected) == (("10.1.0.0/24",), True)
+    (port,) = node_ports(cloud, vpc).values()
+    assert (port.admits, port.connected) == (("10.1.0.0/24",), True)
 
 
 def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: ServiceLab, traffic: StandInTraffic) -> None:
-    """None while `initial`; then it stays, also unhealthy, until it stops or lets the balancer no longer in."""
+    """No flows while `initial`; then also when unhealthy, until it stops or no longer lets the load balancer in."""
     instance, group = serve(lab)
     elb = cloud.client("elbv2")
     (node,) = node_ports(cloud, lab.vpc)
@@ -136,7 +136,7 @@ def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Servi
 
 
 def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """Its targets are reached from the balancer's node, whose address they see."""
+    """Its targets see the address of the load balancer's node in its zone."""
     serve(lab)
     (node,) = node_ports(cloud, lab.vpc).values()
     endpoint = lab.connect()
@@ -145,7 +145,7 @@ def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab
 
 
 def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> None:
-    """Cross-zone off, on by the balancer's attribute, and off and on again by the target group's, which overrules."""
+    """Cross-zone is off by default, on by the load balancer's attribute; the target group's attribute comes first."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
     two = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
@@ -180,8 +180,8 @@ def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> N
     ]
 
 
-def test_a_check_knocks_at_each_target_as_its_group_says(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """From a balancer's node, with the group's interval, timeout and thresholds; none for what does not run."""
+def test_a_check_of_a_target_has_the_settings_of_its_group(cloud: LocalCloud, lab: ServiceLab) -> None:
+    """From a load balancer's node, with the group's interval, timeout and thresholds; none for a stopped instance."""
     pace = {"HealthCheckIntervalSeconds": 10, "HealthCheckTimeoutSeconds": 6}
     instance, group = serve(lab, **pace, HealthyThresholdCount=2, UnhealthyThresholdCount=4)
     (node,) = node_ports(cloud, lab.vpc).values()
@@ -209,7 +209,7 @@ def test_a_check_is_as_fast_as_the_clock(speed: float, interval: float, timeout:
 
 
 def test_an_http_check_has_a_path_and_codes(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """What the target group says, at the port that it says."""
+    """Path, codes and port are the target group's."""
     asked = {"HealthCheckProtocol": "HTTP", "HealthCheckPath": "/well", "Matcher": {"HttpCode": "200,204"}}
     serve(lab, **asked, HealthCheckPort="80")
     (check,) = network_plan(cloud.aws).checks.values()
@@ -217,7 +217,7 @@ def test_an_http_check_has_a_path_and_codes(cloud: LocalCloud, lab: ServiceLab) 
 
 
 def test_an_http_check_of_a_network_balancer_takes_redirects_too(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """Without a path it asks for /, and without a matcher 200-399 is well, as on AWS."""
+    """The default path is /, and without a matcher 200-399 is healthy, as on AWS."""
     serve(lab, HealthCheckProtocol="HTTP")
     (check,) = network_plan(cloud.aws).checks.values()
     assert (check.path, check.codes) == ("/", "200-399")
@@ -226,7 +226,7 @@ def test_an_http_check_of_a_network_balancer_takes_redirects_too(cloud: LocalClo
 def test_a_check_at_another_port_needs_a_rule_for_that_port(
     cloud: LocalCloud, lab: ServiceLab, traffic: StandInTraffic
 ) -> None:
-    """HealthCheckPort: a target whose groups let the node in at its own port only is not reached, and unhealthy."""
+    """HealthCheckPort: a target whose groups let the node in at its traffic port only is unhealthy."""
     instance, group = serve(lab, HealthCheckPort="81")
     assert health(cloud.client("elbv2"), group)[0] == "unhealthy"
     assert network_plan(cloud.aws).checks == {}
