@@ -146,8 +146,8 @@ class Faults:
         self._refuse(where, action, body)
         if self.strike("cut-before", action):
             return CUT
-        answer = self._repeated(where, action, body, call)
-        return CUT if self.strike("cut-after", action) else answer
+        response = self._repeated(where, action, body, call)
+        return CUT if self.strike("cut-after", action) else response
 
     def _refuse(self, where: tuple[str, str, str], action: str, body: str) -> None:
         has_limits = any(fault.kind == "buckets" for fault in self._chosen)
@@ -163,13 +163,13 @@ class Faults:
         if stale is None:
             return call()
         key = (*where, action, body)
-        since, answer = self._stale.get(key, (float("-inf"), CUT))
+        since, response = self._stale.get(key, (float("-inf"), CUT))
         if self._now() - since >= stale.seconds:
-            since, answer = self._now(), call()
+            since, response = self._now(), call()
         if len(self._stale) >= MAX_STALE:
             self._stale.clear()
-        self._stale[key] = (since, answer)
-        return answer
+        self._stale[key] = (since, response)
+        return response
 
 
 _THROTTLE = Refusal(400, "ThrottlingException", "Rate exceeded")

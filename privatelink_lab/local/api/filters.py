@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from moto.core.responses import BaseResponse
 from moto.ec2.exceptions import InvalidFilter, InvalidNextToken, InvalidParameterValueError
@@ -39,6 +39,11 @@ def tag_fields(tags: Mapping[str, str]) -> dict[str, str | Sequence[str]]:
     """The fields `tag:KEY`, `tag-key` and `tag-value` of a tagged resource."""
     by_name: dict[str, str | Sequence[str]] = {f"tag:{key}": value for key, value in tags.items()}
     return by_name | {"tag-key": list(tags), "tag-value": list(tags.values())}
+
+
+def tags_of(resource: Any) -> dict[str, str]:
+    """The tags of an EC2 resource."""
+    return dict(resource.ec2_backend.tags.get(resource.id, {}))
 
 
 def tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:

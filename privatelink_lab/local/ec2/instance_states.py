@@ -28,7 +28,7 @@ def launch(world: World, instance: Instance) -> None:
     if world.faults.strike("instance-fails"):
         world.scheduler.after("instance_running", lambda: _fail(world, instance))
     else:
-        _arrive_later(world, instance, "pending")
+        _enter_later(world, instance, "pending")
 
 
 def start_or_stop(world: World, instance: Instance, transitional: str) -> None:
@@ -36,7 +36,7 @@ def start_or_stop(world: World, instance: Instance, transitional: str) -> None:
     _enter(instance, transitional)
     if transitional == "stopping":
         _post_console(world, instance)
-    _arrive_later(world, instance, transitional)
+    _enter_later(world, instance, transitional)
 
 
 def reboot(world: World, instance: Instance) -> None:
@@ -101,10 +101,10 @@ def _post_console(world: World, instance: Instance) -> None:
     world.posted[instance.id] = world.traffic.console(instance.id)
 
 
-def _arrive_later(world: World, instance: Instance, transitional: str) -> None:
+def _enter_later(world: World, instance: Instance, transitional: str) -> None:
     target, delay = TRANSITIONS[transitional]
 
-    def arrive() -> None:
+    def enter() -> None:
         if instance.state != transitional:  # it was terminated before
             return
         if target == "stopped":
@@ -115,7 +115,7 @@ def _arrive_later(world: World, instance: Instance, transitional: str) -> None:
             world.record(Fact.RUNNING, instance.id)
             _boot(world, instance)
 
-    world.scheduler.after(delay, arrive)
+    world.scheduler.after(delay, enter)
 
 
 def _terminated(world: World, instance: Instance) -> None:

@@ -33,9 +33,8 @@ class Discovery(Ec2Call):
         A name that is unknown or not permitted fails the whole call: `InvalidServiceName`.
         """
         regions = self._get_param("ServiceRegions", []) or [self.region]
-        offers = (
-            {details["ServiceName"]: details for details in aws_services(self.region)} if self.region in regions else {}
-        )
+        own = aws_services(self.region) if self.region in regions else ()
+        offers = {details["ServiceName"]: details for details in own}
         for region in regions:
             offers |= {service.service_name: offer(service, self.region) for service in visible_services(self, region)}
         names = self._get_param("ServiceNames", []) or sorted(offers)

@@ -12,7 +12,7 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set
+from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.api.world import make_once
 from privatelink_lab.local.ec2.security_groups import check_groups
@@ -151,11 +151,6 @@ def endpoint_fields(endpoint: VPCEndPoint) -> Mapping[str, str | Sequence[str]]:
         "vpc-endpoint-state": endpoint.state,
         "vpc-endpoint-type": endpoint.vpc_endpoint_type or "Gateway",
     } | tag_fields(tags_of(endpoint))
-
-
-def tags_of(endpoint: VPCEndPoint) -> dict[str, str]:
-    """The tags of an endpoint."""
-    return dict(endpoint.ec2_backend.tags.get(endpoint.id, {}))
 
 
 def endpoint_row(endpoint: VPCEndPoint) -> Any:

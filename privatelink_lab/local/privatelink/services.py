@@ -11,7 +11,7 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set
+from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.api.world import Fact, World, make_once
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, connections_of
@@ -146,11 +146,6 @@ def service_of(request: EC2Response) -> EndpointService:
     found = request.ec2_backend.describe_vpc_endpoint_service_configurations(ids)
     service: EndpointService = found[0]
     return service
-
-
-def tags_of(service: EndpointService) -> dict[str, str]:
-    """The tags of a service."""
-    return dict(service.ec2_backend.tags.get(service.id, {}))
 
 
 def fields_of(service: EndpointService) -> Mapping[str, str | Sequence[str]]:

@@ -17,11 +17,11 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 
+from privatelink_lab.local import client
 from privatelink_lab.local.api.clock import AwsClock, Scheduler
 from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
 from privatelink_lab.local.api.world import World
-from privatelink_lab.local.client import FAULTS_PATH, STATUS_PATH, VISIT_PATH
 from privatelink_lab.local.ec2.backend import install as install_backend
 from privatelink_lab.local.network.link import NoTraffic, Traffic
 from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
@@ -158,9 +158,7 @@ class LocalAws:
         handlers = (
             self._refuse_other_origin,
             self._refuse_unknown_key,
-            self._answer_status,
-            self._answer_faults,
-            self._answer_visit,
+            self._answer_own_path,
             self._refuse_other_path,
             self._refuse_unknown_service,
             self._refuse_unknown_region,
@@ -178,34 +176,16 @@ class LocalAws:
             keys = [self.access_key_id, *_assumed_keys()]
         return _refused(request, refuse_unknown_key(request.scope, keys))
 
-    def _answer_status(self, request: HttpRequest) -> Handled | None:
-        if (request.method, request.path) != ("GET", STATUS_PATH):
-            return None
-        return "status", json_response(self._status())
-
-    def _answer_faults(self, request: HttpRequest) -> Handled | None:
-        """Switch on the faults that a JSON list holds."""
-        if (request.method, request.path) != ("PUT", FAULTS_PATH):
-            return None
-        try:
-            self.choose_faults(json.loads(request.body))
-        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
-            return "faults", error_response(Refusal(400, "InvalidFault", f"{error}"), "ssm")
-        return "faults", json_response(self._status())
-
-    def _answer_visit(self, request: HttpRequest) -> Handled | None:
-        """Start the visitors' machine in the subnet that a JSON string names."""
-        if (request.method, request.path) != ("PUT", VISIT_PATH):
-            return None
-        try:
-            number = self._sync.visit(str(json.loads(request.body)))
-        except (LookupError, ValueError, RecursionError) as error:
-            refusal = Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}")
-            return "visit", error_response(refusal, "ssm")
-        if number is None:
-            why = self._world.traffic.why_not or "The visitor's machine did not start"
-            return "visit", error_response(Refusal(503, "Unavailable", why), "ssm")
-        return "visit", json_response({"pid_namespace": number})
+    def _answer_own_path(self, request: HttpRequest) -> Handled | None:
+        """What plab's own commands call."""
+        match request.method, request.path:
+            case ("GET", client.STATUS_PATH):
+                return "status", json_response(self._status())
+            case ("PUT", client.FAULTS_PATH):
+                return "faults", self._answer_faults(request.body)
+            case ("PUT", client.VISIT_PATH):
+                return "visit", self._answer_visit(request.body)
+        return None
 
     def _refuse_other_path(self, request: HttpRequest) -> Handled | None:
         return _refused(request, None if request.path == "/" else _NO_PAGE)
@@ -226,6 +206,25 @@ class LocalAws:
             if not action.startswith(_READS):
                 self._sync.mark_changed()
         return action, response
+
+    def _answer_faults(self, body: bytes) -> Response:
+        """Switch on the faults that a JSON list holds."""
+        try:
+            self.choose_faults(json.loads(body))
+        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
+            return error_response(Refusal(400, "InvalidFault", f"{error}"), "ssm")
+        return json_response(self._status())
+
+    def _answer_visit(self, body: bytes) -> Response:
+        """Start the visitors' machine in the subnet that a JSON string names."""
+        try:
+            number = self._sync.visit(str(json.loads(body)))
+        except (LookupError, ValueError, RecursionError) as error:
+            return error_response(Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}"), "ssm")
+        if number is None:
+            why = self._world.traffic.why_not or "The visitors' machine did not start"
+            return error_response(Refusal(503, "Unavailable", why), "ssm")
+        return json_response({"pid_namespace": number})
 
     def _status(self) -> dict[str, object]:
         with self._lock:

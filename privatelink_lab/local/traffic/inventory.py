@@ -13,12 +13,12 @@ COUNTED = frozenset({"vpc", "security-group", "instance", "load-balancer", "targ
 """The kinds that `/_plab/status` counts as resources."""
 
 EC2_KINDS: Mapping[str, Callable[[Any], Iterable[Any]]] = {
-    "vpc": lambda ec2: (vpc for vpc in ec2.vpcs.values() if not is_default(vpc)),
+    "vpc": lambda ec2: (vpc for vpc in ec2.vpcs.values() if str(vpc.is_default).lower() != "true"),
     "subnet": lambda ec2: (subnet for subnet in all_subnets(ec2) if not subnet.default_for_az),
     "security-group": lambda ec2: (
         group for groups in ec2.groups.values() for group in groups.values() if not group.is_default
     ),
-    "route-table": lambda ec2: (table for table in ec2.route_tables.values() if not is_main(table)),
+    "route-table": lambda ec2: (table for table in ec2.route_tables.values() if not table.main_association_id),
     "internet-gateway": lambda ec2: ec2.internet_gateways.values(),
     "network-interface": lambda ec2: ec2.enis.values(),
     "volume": lambda ec2: ec2.volumes.values(),
@@ -50,16 +50,6 @@ def count_resources() -> int:
     """How many resources of the COUNTED kinds exist."""
     found = take_inventory()
     return sum(len(found.get(kind, [])) for kind in COUNTED)
-
-
-def is_default(vpc: Any) -> bool:
-    """Whether the VPC is a default VPC, which AWS made."""
-    return str(vpc.is_default).lower() == "true"
-
-
-def is_main(table: Any) -> bool:
-    """Whether the route table came with its VPC."""
-    return bool(table.main_association_id)
 
 
 def _ec2_lines() -> Iterator[tuple[str, str]]:

@@ -121,9 +121,8 @@ def _target(group: Any, target: Any, instance: Any, node: Any) -> Target:
 
 def _groups(backend: Any, listener: Any) -> list[Any]:
     known = backend.elbv2_backend.target_groups
-    return [
-        known[arn] for arn in target_groups_of([action.data for action in listener.default_actions]) if arn in known
-    ]
+    arns = target_groups_of([action.data for action in listener.default_actions])
+    return [known[arn] for arn in arns if arn in known]
 
 
 def is_cross_zone(balancer: Any, group: Any) -> bool:
