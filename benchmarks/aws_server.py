@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 SEED = 1  # for the same ids and delays in every run of the bench
 
@@ -26,7 +26,7 @@ def main(speed: str, path: str) -> None:
             if len(words) == 4:  # noqa: PLR2004  # other lines are sentences
                 log.write(f"{time.monotonic()} {words[2]}\n")
 
-        with LocalAws(Clock(float(speed)), seed=SEED, log=note) as aws:
+        with LocalAws(AwsClock(float(speed)), seed=SEED, log=note) as aws:
             keys = {"url": aws.url, "id": aws.access_key_id, "secret": aws.secret_access_key}
             print(json.dumps(keys), flush=True)
             sys.stdin.read()

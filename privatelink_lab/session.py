@@ -130,7 +130,7 @@ class Session:
 
         self.screen.tell(Started("local", LOCAL_STEP, "start"))
         try:
-            self.server, self.started_server = launch.start(self.local_folder, client.Pace())
+            self.server, self.started_server = launch.start(self.local_folder, client.ServerOptions())
         except KeyboardInterrupt:
             hint = "plab up --local goes on with it, plab local stop ends it."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None

@@ -21,9 +21,9 @@ from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.client import parse_fault
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
 
@@ -161,7 +161,7 @@ def cloud_at(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
     """A local AWS in this process, so many times as fast as AWS, with these faults."""
     clock = VirtualClock()
     lines: list[str] = []
-    with LocalAws(Clock(speed=speed, wall=clock.now), log=lines.append) as server:
+    with LocalAws(AwsClock(speed=speed, wall=clock.now), log=lines.append) as server:
         lines.clear()
         cloud = Cloud(server, clock, lines, [parse_fault(each) for each in faults])
         cloud.heal()

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ NEVER = {
     "report": {"cli", "commands", "session", "ui", "local"},
     "admission": {"cli", "commands", "session", "ui", "local"},
     "local": {"engine", "steps", "lab", "cli", "commands", "session", "ui", "aws", "config", "state", "look"},
+}
+LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
+    "client": set(),
+    "network": set(),
+    "launch": {"client", "network"},
+    "api": {"network"},
+    "ec2": {"api", "network"},
+    "elbv2": {"api", "ec2"},
+    "privatelink": {"api", "ec2"},
+    "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
+    "server": {"client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
 }
 SLEEPERS = {"waits", "local.launch", "local.network.shutdown_commands"}
 KNOWS_LOCAL = {"session", "commands"}  # the commands that start it; everybody else sees an address
@@ -105,17 +117,36 @@ def test_local_is_an_address_not_a_mode(path: Path) -> None:
         assert "local" not in ours(path)
 
 
+def test_the_rooms_of_local_know_only_the_rooms_below_them() -> None:
+    """The rooms of local/ import each other exactly as the table says, and the table has no circle."""
+    prefix = "privatelink_lab.local."
+    arrows: dict[str, set[str]] = {room: set() for room in LOCAL_ROOMS}
+    for path in FILES:
+        module = name_of(path)
+        if module.startswith("local."):
+            room = module.split(".")[1]
+            below = {name.removeprefix(prefix).split(".")[0] for name in imports_of(path) if name.startswith(prefix)}
+            arrows[room] |= below - {room}
+    assert arrows == LOCAL_ROOMS
+    assert list(TopologicalSorter(LOCAL_ROOMS).static_order())  # raises CycleError
+
+
+def test_no_test_imports_another_test() -> None:
+    """What several tests share stands in tests/support, or in a conftest."""
+    for path in Path(__file__).parent.glob("*/**/*.py"):
+        imported = {part for name in imports_of(path) for part in name.split(".")}
+        assert not {part for part in imported if part.startswith("test_")}, path
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
     """Nobody prints but `ui` and the server's log; nobody sleeps but `waits`, the launcher, a timed shutdown."""
     module = name_of(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-            assert module.split(".")[0] == "ui" or module.startswith("local.serve"), f"{module} prints"
+            assert module.split(".")[0] == "ui" or module == "local.server.__main__", f"{module} prints"
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and isinstance(node.value, ast.Name):
-            assert module in {"waits", "local.launch", "local.network.shutdown_commands"} or node.value.id != "time", (
-                f"{module} sleeps"
-            )
+            assert module in SLEEPERS or node.value.id != "time", f"{module} sleeps"
 
 
 HEAVY = {"boto3", "botocore", "moto", "pydantic", "rich", "yaml", "tenacity"}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Cloud, Run, config_of, write_config
-from local.traffic import StandIn, stand_in
+from support.stand_in_traffic import StandInTraffic, stand_in
 
 from privatelink_lab import engine
 from privatelink_lab.resource import Patience, Token
@@ -41,7 +41,7 @@ def report(*, requests: int = 10, message: str = MESSAGE) -> bytes:
 
 
 @pytest.fixture
-def traffic(at_cloud: Cloud) -> StandIn:
+def traffic(at_cloud: Cloud) -> StandInTraffic:
     """Every probe is well, until the test lets it write something else."""
     made = stand_in(at_cloud.aws)
     made.writes = lambda _: report()
@@ -49,7 +49,7 @@ def traffic(at_cloud: Cloud) -> StandIn:
 
 
 @pytest.fixture
-def lab(at_cloud: Cloud, traffic: StandIn, run: Run) -> Cloud:
+def lab(at_cloud: Cloud, traffic: StandInTraffic, run: Run) -> Cloud:
     """The lab of the config file, up; the calls until here are forgotten."""
     assert run("up", "-q").code == 0
     at_cloud.calls()
@@ -151,7 +151,7 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
     }
 
 
-def test_another_page_is_broken(lab: Cloud, traffic: StandIn, run: Run) -> None:
+def test_another_page_is_broken(lab: Cloud, traffic: StandInTraffic, run: Run) -> None:
     """Exit 1, the hop and what came in words and in JSON; the probe is gone all the same."""
     traffic.writes = lambda _: report(message="Goodbye")
     ran = run("verify")
@@ -167,7 +167,9 @@ def test_another_page_is_broken(lab: Cloud, traffic: StandIn, run: Run) -> None:
     assert states(lab) == ["terminated"] * 2
 
 
-def test_an_endpoint_that_waits_needs_no_probe(at_cloud: Cloud, traffic: StandIn, run: Run, tmp_path: Path) -> None:
+def test_an_endpoint_that_waits_needs_no_probe(
+    at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
+) -> None:
     """One pendingAcceptance, one available: exit 1, hop `endpoint`, and an instance for the other one only."""
     write_config(tmp_path, "manual")
     with (tmp_path / "plab.yaml").open("a") as file:
@@ -215,7 +217,7 @@ def test_down_removes_the_probe_of_a_killed_verify(lab: Cloud, run: Run) -> None
     assert run("down", "-y", "--json").json[-1]["deleted"] == {}
 
 
-def test_ctrl_c_removes_the_probe(lab: Cloud, traffic: StandIn, run: Run) -> None:
+def test_ctrl_c_removes_the_probe(lab: Cloud, traffic: StandInTraffic, run: Run) -> None:
     """SIGINT while the probe is at work: exit 130, and the instance is gone."""
     before = lab.aws.inventory()
 
@@ -233,7 +235,7 @@ def test_ctrl_c_removes_the_probe(lab: Cloud, traffic: StandIn, run: Run) -> Non
 
 
 def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
-    lab: Cloud, traffic: StandIn, run: Run, monkeypatch: pytest.MonkeyPatch
+    lab: Cloud, traffic: StandInTraffic, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C while it is removed: exit 130, with what is left and who ends it; the next `down` does."""
     remove = engine.down
@@ -271,7 +273,9 @@ def test_somebody_elses_lab_is_not_verified(
     assert lab.changes() == []
 
 
-def test_another_consumers_leftover_is_removed_too(at_cloud: Cloud, traffic: StandIn, run: Run, tmp_path: Path) -> None:
+def test_another_consumers_leftover_is_removed_too(
+    at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
+) -> None:
     """A `verify` of one consumer also ends the probe that a killed one left with the other."""
     with (tmp_path / "plab.yaml").open("a") as file:
         file.write(SECOND)
@@ -303,7 +307,7 @@ def test_what_may_not_be_looked_at_is_no_broken_hop(lab: Cloud, run: Run) -> Non
 
 
 def test_a_type_without_nitro_is_read_without_latest(
-    at_cloud: Cloud, traffic: StandIn, run: Run, tmp_path: Path
+    at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
 ) -> None:
     """GetConsoleOutput with Latest is UnsupportedOperation for a t2: it is asked again without."""
     provider = "region: us-east-1\nprovider: {web_server: {instance_type: t2.micro}}"
@@ -333,7 +337,7 @@ def local(at_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> P
     return path
 
 
-def test_a_local_aws_without_packets_says_why(at_cloud: Cloud, traffic: StandIn, local: Path, run: Run) -> None:
+def test_a_local_aws_without_packets_says_why(at_cloud: Cloud, traffic: StandInTraffic, local: Path, run: Run) -> None:
     """Exit 1 with the reason, and no instance for nothing; with packets it goes through."""
     run("up", "--local", "-q")
     traffic.why_not = "No user namespaces."
@@ -346,7 +350,9 @@ def test_a_local_aws_without_packets_says_why(at_cloud: Cloud, traffic: StandIn,
     assert run("verify").code == 0
 
 
-def test_a_local_aws_that_has_gone_proves_nothing(at_cloud: Cloud, traffic: StandIn, local: Path, run: Run) -> None:
+def test_a_local_aws_that_has_gone_proves_nothing(
+    at_cloud: Cloud, traffic: StandInTraffic, local: Path, run: Run
+) -> None:
     """Exit 1, in words and in JSON: nothing was proved."""
     run("up", "--local", "-q")
     local.unlink()

@@ -12,7 +12,7 @@ from privatelink_lab.ui.screen import Screen
 
 def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: bool) -> int:
     """Start the local AWS; see `plab local start --help`."""
-    server, started = launch.start(folder, client.Pace(speed, slow, seed))
+    server, started = launch.start(folder, client.ServerOptions(speed, slow, seed))
     screen = Screen(json=json)
     screen.say(f"The local AWS {'started' if started else 'was running already'} at {server.url}. Use it with:")
     _print_server(screen, server)

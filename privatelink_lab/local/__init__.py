@@ -1,5 +1,6 @@
-"""The local AWS: moto behind a guarded server on 127.0.0.1, with PrivateLink and time added.
+"""The local AWS: moto behind an authenticated server on 127.0.0.1, with PrivateLink and time added.
 
-This is the only folder that imports moto. `launch` is what the command line calls; it imports
-neither moto nor anything else that is slow.
+This is the only folder that imports moto. The commands call `launch` and `client`, which import
+neither moto nor anything else that is slow. A room per AWS service: `ec2`, `elbv2`, `privatelink`;
+`api` is what they share, `server` the path of a request, `traffic` and `network` the packets.
 """

@@ -1,6 +1,6 @@
-"""The local AWS of a folder as a command knows it: where it is, what it says of itself, and its faults.
+"""The client of a folder's local AWS: its address, status, faults and visits.
 
-It imports the standard library only: a command must not wait for moto.
+This module imports the standard library only: a command must not wait for moto.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from urllib.parse import urlsplit
 
 from privatelink_lab.errors import PlabError, UsageError
 
-ANSWER = 5.0  # seconds that a status call may take
-VISIT = 15.0  # seconds that a visitor's machine may take: more than the server waits for it and for an answer
+ANSWER_TIMEOUT = 5.0  # seconds that a status call may take
+VISIT_TIMEOUT = 15.0  # seconds that a visit may take: more than the server's own timeouts for it
 REGION = "us-east-1"
 STATUS_PATH, FAULTS_PATH, VISIT_PATH = "/_plab/status", "/_plab/faults", "/_plab/visit"
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How a new server is to behave: `speed` times as fast as AWS, on one of its slow days, ids from a seed."""
+class ServerOptions:
+    """Options of a new server: `speed` times as fast as AWS, delays of a slow day, ids from a seed."""
 
     speed: float = 20.0
     slow: bool = False
     seed: int | None = None
 
     def options(self) -> list[str]:
-        """The same for the command line of the server's process."""
+        """The options as the server's command line takes them."""
         seed = [] if self.seed is None else ["--seed", str(self.seed)]
         return ["--speed", str(self.speed), *(["--slow"] if self.slow else []), *seed]
 
 
 @dataclass(frozen=True)
 class LocalServer:
-    """Where a local AWS is, and its keys; `token` names this life of it."""
+    """The address of a local AWS, and its keys; a new start has a new `token`."""
 
     url: str
     pid: int
@@ -52,7 +52,7 @@ class LocalServer:
 
     @property
     def pace(self) -> str:
-        """How fast things happen there, in words."""
+        """The speed in words."""
         day = " on a slow day" if self.slow else ""
         return f"{self.speed:g} times as fast as AWS{day}" if self.speed else "everything at once"
 
@@ -64,30 +64,30 @@ class LocalServer:
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_DEFAULT_REGION": REGION,
         }
-        return "\n".join(f"export {name}={shlex.quote(each)}" for name, each in variables.items())
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def server_path(folder: Path) -> Path:
-    """The file that says where the server of a folder is."""
+    """The file with the address of a folder's server."""
     return folder / "local.json"
 
 
 def log_path(folder: Path) -> Path:
-    """The file that holds what the last server of a folder said."""
+    """The log file of a folder's last server."""
     return folder / "local.log"
 
 
 def running(folder: Path) -> LocalServer | None:
-    """The server of a folder, once it has proved that it is that one.
+    """The server of a folder, if it answers with the token of its file.
 
-    None without one; a file that a dead server left is removed. Raises PlabError for a file that
-    others could have written or read, and for a server that does not answer within ANSWER seconds.
+    None without a server; the file of a dead server is removed. Raises PlabError for a file that
+    other users could write or read, and for a server that does not answer within ANSWER_TIMEOUT.
     """
     server = _read(folder)
     if server is None:
         return None
     try:
-        status = _ask(server)
+        status = _send(server)
     except TimeoutError as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint=f"end it with `kill {server.pid}`") from error
@@ -100,35 +100,35 @@ def running(folder: Path) -> LocalServer | None:
 
 
 def about(server: LocalServer) -> dict[str, Any]:
-    """What the server says of itself: `resources` (how many users have made) and `faults`, among others.
+    """The server's status: `resources` (the number that users have made), `faults` and more.
 
     Raises PlabError when it does not answer.
     """
-    return _told(server)
+    return _fetch(server)
 
 
 def choose_faults(server: LocalServer, faults: Sequence[str]) -> dict[str, Any]:
-    """Switch on exactly these faults, given as `parse_fault` reads them; what the server then says of itself.
+    """Switch on exactly these faults, in the form that `parse_fault` reads; returns the new status.
 
-    Raises UsageError for one that the server does not have, and PlabError when it does not answer.
+    Raises UsageError for a fault that the server does not have, and PlabError when it does not answer.
     """
-    return _told(server, FAULTS_PATH, [parse_fault(each) for each in faults])
+    return _fetch(server, FAULTS_PATH, [parse_fault(fault) for fault in faults])
 
 
 def visit(server: LocalServer, subnet_id: str) -> int:
-    """The number of the PID namespace of a machine in that subnet for a visitor: the same one for all visits.
+    """The PID namespace of the visitors' machine in that subnet; it is the same for all visits.
 
     Raises UsageError when there is no traffic, or no such subnet; PlabError when the server does not answer.
     """
-    return int(_told(server, VISIT_PATH, subnet_id, seconds=VISIT)["pid_namespace"])
+    return int(_fetch(server, VISIT_PATH, subnet_id, seconds=VISIT_TIMEOUT)["pid_namespace"])
 
 
 def parse_fault(text: str) -> dict[str, Any]:
-    """`throttle,share=0.3` as the server takes it: numbers where they are numbers; raises UsageError."""
+    """The JSON object for a text like `throttle,share=0.3`; raises UsageError."""
     kind, *settings = text.split(",")
     row: dict[str, Any] = {"kind": kind}
-    for each in settings:
-        name, equals, value = each.partition("=")
+    for setting in settings:
+        name, equals, value = setting.partition("=")
         if not equals or name in row:
             raise UsageError(f"The fault '{text}' is not understood.", hint="It looks like throttle,share=0.3")
         row[name] = _read_number(value)
@@ -136,8 +136,8 @@ def parse_fault(text: str) -> dict[str, Any]:
 
 
 def fault_text(row: dict[str, Any]) -> str:
-    """A fault as `parse_fault` reads it."""
-    return ",".join([row["kind"], *(f"{name}={each}" for name, each in row.items() if name != "kind")])
+    """The text of a fault, in the form that `parse_fault` reads."""
+    return ",".join([row["kind"], *(f"{name}={value}" for name, value in row.items() if name != "kind")])
 
 
 def _read_number(text: str) -> int | float | str:
@@ -147,9 +147,11 @@ def _read_number(text: str) -> int | float | str:
     return text
 
 
-def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
+def _fetch(
+    server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER_TIMEOUT
+) -> dict[str, Any]:
     try:
-        answer = _ask(server, path, body, seconds)
+        answer = _send(server, path, body, seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
         text = f"The local AWS (pid {server.pid}) does not answer."
         raise PlabError(text, hint="see `plab local logs`") from error
@@ -160,7 +162,7 @@ def _told(server: LocalServer, path: str = STATUS_PATH, body: object = None, sec
 
 
 def forget(folder: Path, token: str) -> None:
-    """Remove the file of the server with that token, and no other's."""
+    """Remove the file of the server with that token, but not the file of another server."""
     server = _read(folder)
     if server is not None and server.token == token:
         server_path(folder).unlink(missing_ok=True)
@@ -181,9 +183,9 @@ def _read(folder: Path) -> LocalServer | None:
         hint = "remove it" if folder.stat().st_uid == os.getuid() else _NOT_YOURS
         raise PlabError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
     if about.st_uid != os.getuid():
-        raise PlabError(f"{path} is another user's.", hint=_NOT_YOURS)
+        raise PlabError(f"{path} belongs to another user.", hint=_NOT_YOURS)
     if about.st_mode & 0o077:
-        text = f"{path} holds keys, and is not yours alone."
+        text = f"{path} holds keys, and other users can read or write it."
         raise PlabError(text, hint="remove it if you do not know who made it")
     try:
         return LocalServer(**json.loads(text))
@@ -191,8 +193,10 @@ def _read(folder: Path) -> LocalServer | None:
         raise PlabError(f"{path} is damaged.", hint="remove it") from error
 
 
-def _ask(server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER) -> dict[str, Any]:
-    """What the server answers to a GET, or with a body to a PUT; straight to the address, past every proxy."""
+def _send(
+    server: LocalServer, path: str = STATUS_PATH, body: object = None, seconds: float = ANSWER_TIMEOUT
+) -> dict[str, Any]:
+    """The response to a GET, or with a body to a PUT; no proxy is used."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=seconds)
     scope = f"{server.access_key_id}/20260101/{REGION}/plab/aws4_request"

@@ -1,6 +1,6 @@
-"""Start and stop the local AWS of a folder; what the command line calls.
+"""Start and stop the local AWS of a folder, and enter its machines.
 
-It imports the standard library only: a command must not wait for moto.
+This module imports the standard library only: a command must not wait for moto.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local.client import LocalServer, Pace, forget, log_path, running, server_path
+from privatelink_lab.local.client import LocalServer, ServerOptions, forget, log_path, running, server_path
 
-READY = 60.0  # seconds that a new server may take to be ready
-PARTING = 10.0  # seconds between SIGTERM and SIGKILL
-PAUSE = 0.05  # seconds between two looks
+START_TIMEOUT = 60.0  # seconds that a new server may take to be ready
+STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+POLL_INTERVAL = 0.05  # seconds between two checks
 
 
-def start(folder: Path, pace: Pace) -> tuple[LocalServer, bool]:
-    """The running server (False), or a new one that is ready (True).
+def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
+    """The running server and False, or a new one that is ready and True.
 
-    Two starts at once end with one server. Raises PlabError when the `local` extra is missing,
-    when the process ends early, and when it is not ready after READY seconds.
+    Two starts at the same time lead to one server. Raises PlabError when the `local` extra is
+    missing, when the process ends early, and when it is not ready after START_TIMEOUT seconds.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(folder):
@@ -42,36 +42,36 @@ def start(folder: Path, pace: Pace) -> tuple[LocalServer, bool]:
 
 
 def stop(folder: Path) -> LocalServer | None:
-    """The server that was ended, and everything in it with it; None if none was running.
+    """Stop the server, with everything in it; returns None if none was running.
 
-    SIGTERM, and after PARTING seconds SIGKILL; only to a process that proved to be the server.
+    It gets SIGTERM, and SIGKILL after STOP_TIMEOUT seconds; no other process gets a signal.
     """
     server = running(folder)
     if server is None:
         return None
     for word in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):  # it may end by itself meanwhile
+        with suppress(ProcessLookupError):  # it has ended
             os.kill(server.pid, word)
-        if _wait(lambda: _has_ended(server.pid), PARTING):
+        if _wait(lambda: _has_ended(server.pid), STOP_TIMEOUT):
             break
     forget(folder, server.token)
     return server
 
 
 def process_in(pid_namespace: int) -> int:
-    """The first process of a PID namespace, as this system counts them; raises PlabError when it has ended."""
+    """The host's number of the first process in a PID namespace; raises PlabError when it has ended."""
     found = []
-    for each in Path("/proc").iterdir():
-        with suppress(OSError):  # not ours, or gone meanwhile
-            if each.name.isdigit() and (each / "ns" / "pid").stat().st_ino == pid_namespace:
-                found.append(int(each.name))
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):  # it is another user's, or it has ended
+            if folder.name.isdigit() and (folder / "ns" / "pid").stat().st_ino == pid_namespace:
+                found.append(int(folder.name))
     if not found:
         raise PlabError("The machine in that VPC has ended.", hint="see `plab local logs`")
     return min(found)
 
 
 def enter(process: int, command: Sequence[str]) -> NoReturn:
-    """Become a shell, or that command, where this process lives: its network, files, processes and names.
+    """Replace this process by a shell, or by the command, in the namespaces of another process.
 
     Raises PlabError without util-linux's nsenter.
     """
@@ -80,15 +80,15 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     nsenter = shutil.which("nsenter")
     if nsenter is None:
         raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
-    shell = next(each for each in ("/bin/bash", "/bin/sh") if Path(each).exists() or each == "/bin/sh")
+    shell = next(shell for shell in ("/bin/bash", "/bin/sh") if Path(shell).exists() or shell == "/bin/sh")
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
-    given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would give them back
+    given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would restore them
     words += ["setpriv", "--bounding-set", given_up, "--"]
     system_calls.new_keyring()
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # what our caller has open is not for there
-    os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # no shell between is the point
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the command must not get our caller's open files
+    os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose
 
 
 def _check_extra() -> None:
@@ -97,29 +97,29 @@ def _check_extra() -> None:
         raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
 
 
-def _launch(folder: Path, pace: Pace) -> LocalServer:
+def _launch(folder: Path, pace: ServerOptions) -> LocalServer:
     process = _spawn(folder.resolve(), pace)
-    _wait(lambda: process.poll() is not None or server_path(folder).exists(), READY)
+    _wait(lambda: process.poll() is not None or server_path(folder).exists(), START_TIMEOUT)
     server = running(folder)
     if server is None:
         process.kill()
         process.wait()
-        text = f"The local AWS did not start. Its last words:\n{_last_words(folder)}"
+        text = f"The local AWS did not start. The end of its log:\n{_log_end(folder)}"
         raise PlabError(text, hint=f"see {log_path(folder)}")
-    process.returncode = 0  # it outlives us on purpose; else Popen warns about a lost child
+    process.returncode = 0  # the server outlives this process on purpose; otherwise Popen warns
     return server
 
 
-def _spawn(folder: Path, pace: Pace) -> subprocess.Popen[bytes]:
-    module = "privatelink_lab.local.serve"
+def _spawn(folder: Path, pace: ServerOptions) -> subprocess.Popen[bytes]:
+    module = "privatelink_lab.local.server"
     command = [sys.executable, "-m", module, str(folder), *pace.options()]
     with os.fdopen(os.open(log_path(folder), _NEW_LOG, 0o600), "wb") as log:
-        return subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
+        return subprocess.Popen(  # noqa: S603  # our own module and interpreter
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C at the terminal is not for it
+            start_new_session=True,  # it gets no Ctrl-C of the terminal
             cwd="/",
             env=_environment(),
         )
@@ -129,22 +129,22 @@ _NEW_LOG = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would steer moto or boto, and with this very package first."""
+    """The environment without the variables that change moto or boto, and with this package first."""
     steering = ("MOTO_", "AWS_", "INITIAL_NO_AUTH")
-    kept = {name: each for name, each in os.environ.items() if not name.startswith(steering)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     paths = [str(Path(__file__).parents[2]), *filter(None, [kept.get("PYTHONPATH")])]
     return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _last_words(folder: Path, lines: int = 5) -> str:
-    said = log_path(folder).read_text(errors="replace").splitlines()
-    return "\n".join(said[-lines:]) or "(none)"
+def _log_end(folder: Path, lines: int = 5) -> str:
+    log = log_path(folder).read_text(errors="replace").splitlines()
+    return "\n".join(log[-lines:]) or "(none)"
 
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for one start; the system frees it if we die."""
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # itself, so that no lock file stays behind
+    """Lock the folder for one start; the system unlocks it when this process ends."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself, so that no lock file stays behind
     try:
 
         def take() -> bool:
@@ -154,7 +154,7 @@ def _lock(folder: Path) -> Iterator[None]:
                 return False
             return True
 
-        if not _wait(take, READY):
+        if not _wait(take, START_TIMEOUT):
             text = "Another command has been starting the local AWS for a minute."
             raise PlabError(text, hint="see `plab local logs`")
         yield
@@ -164,7 +164,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 def _has_ended(pid: int) -> bool:
     try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid  # our own child would stay as a zombie
+        return os.waitpid(pid, os.WNOHANG)[0] == pid  # otherwise our own child would stay as a zombie
     except ChildProcessError:
         pass
     try:
@@ -175,9 +175,9 @@ def _has_ended(pid: int) -> bool:
 
 
 def _wait(happened: Callable[[], bool], seconds: float) -> bool:
-    """Look every PAUSE until it happened; False after so many seconds."""
-    for _ in range(int(seconds / PAUSE)):
+    """HealthCheck every POLL_INTERVAL whether it happened; False after that many seconds."""
+    for _ in range(int(seconds / POLL_INTERVAL)):
         if happened():
             return True
-        time.sleep(PAUSE)
+        time.sleep(POLL_INTERVAL)
     return happened()

@@ -1,20 +1,18 @@
-"""A local AWS in this process, on a clock that only the test moves; or the one that the command line asks for."""
+"""A local AWS in this process, on a clock that only the test moves; or the AWS that the command line selects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from support.aws_resources import ServiceLab, active_balancer, network
+from support.contract_clouds import ContractCloud, LocalCloud, MotoCloud, PunctualClock, RealCloud
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
-
-from .clouds import Cloud, LocalCloud, MotoCloud, RealCloud
-from .labs import Lab, active_balancer, network
+from privatelink_lab.local.server.local_aws import LocalAws
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --aws or --moto only contract tests run; on plain moto each must fail, or it would prove nothing."""
+    """With --aws or --moto only contract tests run; on plain moto they must fail, otherwise they prove nothing."""
     moto = config.getoption("--moto")
     for item in items:
         contract = item.get_closest_marker("contract")
@@ -24,16 +22,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xfail(strict=True, reason="moto does otherwise"))
 
 
-class Punctual(Clock):
-    """AWS's own pace, but for what tests of something else would only stumble over."""
-
-    def delay(self, name: str) -> float:
-        """As AWS's; new things are seen and ready at once."""
-        return 0.0 if name in {"id_visible", "service_ready", "connection_listed"} else super().delay(name)
-
-
 @pytest.fixture
-def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[ContractCloud]:
     """A fresh local AWS at AWS's own speed; time stands still until `wait`."""
     if request.config.getoption("--aws"):
         with RealCloud() as real:
@@ -43,15 +33,15 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             yield moto
     else:
         seconds = [0.0]
-        with LocalAws(Punctual(1, wall=lambda: seconds[0])) as aws, LocalCloud(aws=aws, seconds=seconds) as local:
+        with LocalAws(PunctualClock(1, wall=lambda: seconds[0])) as aws, LocalCloud(aws=aws, seconds=seconds) as local:
             yield local
 
 
 @pytest.fixture
-def lab(cloud: Cloud) -> Lab:
-    """A service in front of an empty balancer; no consumer yet."""
+def lab(cloud: ContractCloud) -> ServiceLab:
+    """A service with an empty load balancer; no consumer yet."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2)
     balancer = active_balancer(cloud, subnet)
     made = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[balancer], AcceptanceRequired=True)
-    return Lab(cloud, vpc, subnet, balancer, made["ServiceConfiguration"])
+    return ServiceLab(cloud, vpc, subnet, balancer, made["ServiceConfiguration"])

@@ -1,4 +1,4 @@
-"""The server as a process of its own: what `plab local` does."""
+"""The server as a process of its own, as `plab local` starts it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from support.patience import PATIENCE
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch
-from privatelink_lab.local.client import LocalServer, Pace
-from privatelink_lab.local.serve import say
+from privatelink_lab.local.client import LocalServer, ServerOptions
+from privatelink_lab.local.server.__main__ import log_line
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def pretend(folder: Path, **changes: Any) -> LocalServer:
-    """Write the file of a server that is not there."""
+    """Write the file of a server that does not run."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server: dict[str, Any] = {
@@ -54,9 +54,9 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
 
 
 def test_start_find_use_and_stop(folder: Path) -> None:
-    """It starts once, outlives Ctrl-C, serves AWS calls, counts, and ends without a trace."""
-    server, new = launch.start(folder, Pace(20))
-    assert (new, launch.start(folder, Pace(5))) == (True, (server, False))
+    """It starts once, outlives Ctrl-C, serves AWS calls, counts resources, and leaves no file."""
+    server, new = launch.start(folder, ServerOptions(20))
+    assert (new, launch.start(folder, ServerOptions(5))) == (True, (server, False))
     assert client.running(folder) == server
     assert stat.S_IMODE(client.server_path(folder).stat().st_mode) == 0o600
     os.kill(server.pid, signal.SIGINT)
@@ -85,27 +85,27 @@ def test_start_find_use_and_stop(folder: Path) -> None:
 def test_two_starts_end_with_one_server(folder: Path) -> None:
     """The second waits for the first and finds its server."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: launch.start(folder, Pace(20)), range(2)))
+        results = list(pool.map(lambda _: launch.start(folder, ServerOptions(20)), range(2)))
     assert results[0][0] == results[1][0]
     assert sorted(new for _, new in results) == [False, True]
 
 
 def test_a_killed_server_is_replaced(folder: Path) -> None:
-    """Its file stays behind; the next look removes it, the next start makes a new life."""
-    first, _ = launch.start(folder, Pace(20))
+    """Its file is left; the next command removes it, and the next start makes a new server."""
+    first, _ = launch.start(folder, ServerOptions(20))
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
     assert client.server_path(folder).exists()
     assert client.running(folder) is None
     assert not client.server_path(folder).exists()
-    second, new = launch.start(folder, Pace(20))
+    second, new = launch.start(folder, ServerOptions(20))
     assert new
     assert second.token != first.token
 
 
 def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
-    """A file that leads to a server with another token is stale, and nobody is killed for it."""
-    real, _ = launch.start(folder, Pace(20))
+    """A file with another token than the server's is stale, and the server gets no signal."""
+    real, _ = launch.start(folder, ServerOptions(20))
     other = folder.parent / "other"
     pretend(other, url=real.url, access_key_id=real.access_key_id, pid=os.getpid())
     assert launch.stop(other) is None
@@ -114,7 +114,7 @@ def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
 
 
 def test_a_stale_file_is_removed(folder: Path) -> None:
-    """Nobody listens on that port any more."""
+    """No server listens on its port."""
     pretend(folder)
     assert client.running(folder) is None
     assert not client.server_path(folder).exists()
@@ -122,20 +122,20 @@ def test_a_stale_file_is_removed(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o660])
 def test_a_file_that_others_can_touch_is_refused(folder: Path, mode: int) -> None:
-    """Whoever can write it could send our calls anywhere."""
+    """A user who can write the file could send our calls anywhere."""
     pretend(folder)
     client.server_path(folder).chmod(mode)
-    with pytest.raises(PlabError, match="not yours alone") as caught:
+    with pytest.raises(PlabError, match="other users can read or write it") as caught:
         client.running(folder)
     assert caught.value.hint
     client.server_path(folder).unlink()
 
 
 def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's local AWS, in his folder: the hint is to go elsewhere."""
+    """The hint says to work in a folder of one's own."""
     pretend(folder)
     monkeypatch.setattr("privatelink_lab.local.client.os.getuid", lambda: 4711)
-    with pytest.raises(PlabError, match="is another user's") as caught:
+    with pytest.raises(PlabError, match="belongs to another user") as caught:
         client.running(folder)
     assert caught.value.hint == "Work in a folder of your own."
     monkeypatch.undo()
@@ -144,7 +144,7 @@ def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}'])
 def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
-    """It says which file and what to do, and removes nothing by itself."""
+    """The error has the file and a hint, and the file stays."""
     pretend(folder)
     client.server_path(folder).write_text(text)
     with pytest.raises(PlabError, match="damaged"):
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
 
 
 def test_a_link_is_not_followed(folder: Path) -> None:
-    """The file might lead to somebody else's."""
+    """The link could lead to another user's file."""
     pretend(folder)
     real = client.server_path(folder).rename(folder / "real")
     client.server_path(folder).symlink_to(real)
@@ -163,37 +163,37 @@ def test_a_link_is_not_followed(folder: Path) -> None:
 
 
 def test_a_start_that_fails_says_why(folder: Path) -> None:
-    """The last words of the process are in the error."""
+    """The end of the log is in the error."""
     with pytest.raises(PlabError, match=r"could not convert|invalid float") as caught:
-        launch.start(folder, Pace("fast"))  # type: ignore[arg-type]  # to make the process fail
+        launch.start(folder, ServerOptions("fast"))  # type: ignore[arg-type]  # to make the process fail
     assert str(client.log_path(folder)) in caught.value.hint
 
 
 def test_exports_are_shell_lines(folder: Path) -> None:
-    """A shell reads back what they say, quotes included."""
+    """A shell reads the values back, quotes included."""
     server = pretend(folder)
     script = f'{server.exports()}\necho "$AWS_ENDPOINT_URL $AWS_SECRET_ACCESS_KEY"'
-    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [server.url, "it's"]
+    completed = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == [server.url, "it's"]
 
 
 def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
-    """Nobody could find it again, so it does not stay for ever."""
-    server, _ = launch.start(folder, Pace(20))
+    """No command could find it again, so it ends."""
+    server, _ = launch.start(folder, ServerOptions(20))
     client.server_path(folder).unlink()
     assert launch._wait(lambda: launch._has_ended(server.pid), PATIENCE)
 
 
 def test_the_launcher_does_not_load_moto() -> None:
-    """A command must not wait two seconds for what another process does."""
+    """A command must not wait two seconds for moto."""
     code = "import sys, privatelink_lab.local.launch; print('moto' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "False"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "False"
 
 
 def test_a_line_of_the_log_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two requests at once leave two lines, not one with both and an empty one."""
+    """Two requests at the same time leave two whole lines."""
     written: list[str] = []
     monkeypatch.setattr(sys.stdout, "write", written.append)
-    say("one")
-    assert [each for each in written if each] == ["one\n"]
+    log_line("one")
+    assert [line for line in written if line] == ["one\n"]

@@ -1,4 +1,4 @@
-"""Terraform's own AWS provider on the local AWS: what it reads in the answers, and the whole lab (with --terraform)."""
+"""Terraform's AWS provider on the local AWS: the responses that it reads, and the whole lab (with --terraform)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.aws_resources import ServiceLab, network
+from support.contract_clouds import CONSUMER, ContractCloud, LocalCloud
 
-from privatelink_lab.local.clock import Clock
-from privatelink_lab.local.server import LocalAws
-
-from .clouds import CONSUMER, Cloud, LocalCloud
-from .labs import Lab, network
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.server.local_aws import LocalAws
 
 CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
 PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # read here: no test sees PLAB_ variables
@@ -33,7 +32,7 @@ class Terraform:
     environment: dict[str, str]
 
     def run(self, *words: str, seconds: float) -> tuple[int, str]:
-        """The exit code and the output of a Terraform command; it is killed with its plugins when time is up."""
+        """The exit code and the output of a Terraform command; after the timeout it is killed with its plugins."""
         process = subprocess.Popen(
             ["terraform", *words, "-no-color"],  # noqa: S607  # the user's own, from PATH
             cwd=self.folder,
@@ -46,28 +45,28 @@ class Terraform:
         )
         with process:
             try:
-                said, _ = process.communicate(timeout=seconds)
+                output, _ = process.communicate(timeout=seconds)
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
-        return process.returncode, said
+        return process.returncode, output
 
     def do(self, *words: str, seconds: float) -> None:
         """Run a command that must succeed."""
-        code, said = self.run(*words, seconds=seconds)
-        assert code == 0, said
+        code, output = self.run(*words, seconds=seconds)
+        assert code == 0, output
 
 
 @pytest.fixture
 def fast_cloud() -> Iterator[LocalCloud]:
-    """A local AWS that is as much faster as Terraform is patient."""
-    with LocalAws(Clock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
+    """A local AWS that is fast enough for Terraform's timeouts."""
+    with LocalAws(AwsClock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: Path) -> Terraform:
-    """Terraform with its provider and the lab's configuration; skips where they cannot be had."""
+    """Terraform with its provider and the lab's configuration; skips the test where they are missing."""
     if not request.config.getoption("--terraform"):
         pytest.skip("takes two minutes: say --terraform")
     if shutil.which("terraform") is None:
@@ -75,16 +74,16 @@ def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: 
     shutil.copy(CONFIGURATION, tmp_path)
     made = Terraform(tmp_path, environment(fast_cloud.aws))
     source = [f"-plugin-dir={PLUGINS}"] if PLUGINS else []
-    code, said = made.run("init", *source, seconds=300)
-    if code and any(each in said for each in NO_PROVIDER):
-        pytest.skip(f"terraform init cannot get the provider: {said}")
-    assert code == 0, said
+    code, output = made.run("init", *source, seconds=300)
+    if code and any(text in output for text in NO_PROVIDER):
+        pytest.skip(f"terraform init cannot get the provider: {output}")
+    assert code == 0, output
     return made
 
 
 def environment(aws: LocalAws) -> dict[str, str]:
-    """What `plab local start` prints, and of the machine's own all but what steers AWS or Terraform."""
-    kept = {name: each for name, each in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    """The variables that `plab local start` prints, and the machine's own except those for AWS or Terraform."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     return kept | {
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_ACCESS_KEY_ID": aws.access_key_id,
@@ -96,7 +95,7 @@ def environment(aws: LocalAws) -> dict[str, str]:
 
 
 def test_terraform_builds_and_removes_the_lab(terraform: Terraform, fast_cloud: LocalCloud) -> None:
-    """It applies as on AWS, finds nothing to change afterwards, and leaves nothing when it destroys."""
+    """It applies, finds nothing to change after that, and destroys everything."""
     before = fast_cloud.aws.inventory()
     terraform.do("apply", "-auto-approve", seconds=600)
     terraform.do("plan", "-detailed-exitcode", seconds=120)
@@ -107,7 +106,7 @@ def test_terraform_builds_and_removes_the_lab(terraform: Terraform, fast_cloud: 
     assert fast_cloud.aws.inventory() == before
 
 
-def test_a_permission_has_an_id(lab: Lab) -> None:
+def test_a_permission_has_an_id(lab: ServiceLab) -> None:
     """Adding a principal answers with the id of its permission, and describing it finds the same."""
     arns = {f"arn:aws:iam::{CONSUMER}:root": "Account", f"arn:aws:iam::{CONSUMER}:role/lab": "Role", "*": "All"}
     asked = {"ServiceId": lab.service["ServiceId"]}
@@ -120,8 +119,8 @@ def test_a_permission_has_an_id(lab: Lab) -> None:
     assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked, Filters=accounts)["AllowedPrincipals"] == rows[:1]
 
 
-def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
-    """Not even an empty association, and its volume is where its image has the root device."""
+def test_a_private_instance_has_no_public_address(cloud: ContractCloud) -> None:
+    """It has no association, not even an empty one; its volume has the image's root device name."""
     ec2 = cloud.client("ec2")
     _, subnet = network(ec2, "10.0.0.0/16")
     other = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][0]["ImageId"]
@@ -131,11 +130,11 @@ def test_a_private_instance_has_no_public_address(cloud: Cloud) -> None:
             "Instances"
         ][0]
         assert "Association" not in found["NetworkInterfaces"][0]
-        assert [each["DeviceName"] for each in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
+        assert [mapping["DeviceName"] for mapping in found["BlockDeviceMappings"]] == [found["RootDeviceName"]]
 
 
-def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
-    """Given with either, by default the VPC's own, and changed through either."""
+def test_an_instance_has_the_groups_of_its_interface(cloud: ContractCloud) -> None:
+    """The groups are given and changed with the instance or the interface; the default is the VPC's default group."""
     ec2 = cloud.client("ec2")
     vpc, subnet = network(ec2, "10.0.0.0/16")
     first, second = (
@@ -153,7 +152,7 @@ def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
         row = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
         nic = ec2.describe_network_interfaces(NetworkInterfaceIds=[row["NetworkInterfaces"][0]["NetworkInterfaceId"]])
         return [
-            [each["GroupName"] for each in rows]
+            [group["GroupName"] for group in rows]
             for rows in (row["SecurityGroups"], nic["NetworkInterfaces"][0]["Groups"])
         ]
 
@@ -165,8 +164,8 @@ def test_an_instance_has_the_groups_of_its_interface(cloud: Cloud) -> None:
     assert groups(instance) == [["b"], ["b"]]
 
 
-def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
-    """Also one that was described at the launch; one that was there before stays, and so does one that shall."""
+def test_an_interface_of_a_launch_goes_with_its_instance(cloud: ContractCloud) -> None:
+    """An interface that the launch made is deleted; one that existed before, or is to stay, is not."""
     ec2 = cloud.client("ec2")
     _, subnet = network(ec2, "10.0.0.0/16")
     own = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
@@ -181,13 +180,13 @@ def test_an_interface_of_a_launch_goes_with_its_instance(cloud: Cloud) -> None:
         ec2.terminate_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])
     assert len(ec2.describe_network_interfaces()["NetworkInterfaces"]) == 3
     cloud.wait(30)
-    left = [each["NetworkInterfaceId"] for each in ec2.describe_network_interfaces()["NetworkInterfaces"]]
+    left = [interface["NetworkInterfaceId"] for interface in ec2.describe_network_interfaces()["NetworkInterfaces"]]
     assert own in left
     assert len(left) == 2
 
 
-def test_groups_of_a_balancer_may_ignore_privatelink(lab: Lab) -> None:
-    """`on` with groups, `off` when told so, and nothing without groups."""
+def test_groups_of_a_balancer_may_ignore_privatelink(lab: ServiceLab) -> None:
+    """`on` with groups, `off` when set so, and nothing without groups."""
     elb = lab.cloud.client("elbv2")
     group = lab.ec2.create_security_group(GroupName="nlb", Description="d", VpcId=lab.vpc)["GroupId"]
     settings = {"Name": "grouped", "Type": "network", "Scheme": "internal", "Subnets": [lab.subnet]}
@@ -204,7 +203,7 @@ def test_groups_of_a_balancer_may_ignore_privatelink(lab: Lab) -> None:
     assert (answer["SecurityGroupIds"], answer[field], word(arn)) == ([group], "off", "off")
 
 
-def test_a_tcp_listener_has_no_tls_policy(lab: Lab) -> None:
+def test_a_tcp_listener_has_no_tls_policy(lab: ServiceLab) -> None:
     """Only a TLS listener has one."""
     elb = lab.cloud.client("elbv2")
     group = elb.create_target_group(Name="t", Protocol="TCP", Port=80, VpcId=lab.vpc)["TargetGroups"][0]

@@ -12,9 +12,9 @@ from support.processes import descendants
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.clock import Clock
+from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.network.agent_client import AgentClient
-from privatelink_lab.local.server import LocalAws
+from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 
@@ -56,7 +56,7 @@ def test_twenty_labs_leave_no_trace(agent: AgentClient) -> None:
     """`up` and `down` twenty times, with packets: the page is served every time, and nothing is left."""
     own = AgentClient().wait()
     assert isinstance(own, AgentClient)
-    with LocalAws(Clock(speed=0), traffic=own) as aws:
+    with LocalAws(AwsClock(speed=0), traffic=own) as aws:
         before, account = None, account_on(aws)
         for cycle in range(CYCLES):
             lab = Lab(config_of(), State(lab="test"), lambda _: account, ShortSleepClock(), lambda _: None)

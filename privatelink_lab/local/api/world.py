@@ -1,0 +1,154 @@
+"""What the local AWS knows beside moto's own stores: what happened when, what is due, which tokens were used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from moto.core.responses import BaseResponse
+from moto.ec2.exceptions import EC2ClientError
+from moto.moto_api._internal import mock_random
+
+from privatelink_lab.local.api.clock import Scheduler
+from privatelink_lab.local.api.faults import Faults
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
+
+Resource = TypeVar("Resource")
+_NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
+
+
+class Fact(Enum):
+    """What is true of a resource from a moment on; the World keeps the moment."""
+
+    CREATED = auto()  # of an id or ARN that is not visible everywhere yet
+    RUNNING = auto()  # of an instance
+    BALANCER_ACTIVE = auto()
+    BALANCER_DELETED = auto()  # it stays in the lists for a moment
+    LISTENING = auto()  # of a listener
+    REGISTERED = auto()  # of a target group and a target
+    FAILING = auto()  # of a target group and a target, by a fault
+    SERVICE_CREATED = auto()
+
+
+class Wait(Enum):
+    """What a resource has to wait for; the World keeps the moment at which the wait ends."""
+
+    VISIBLE = auto()  # an id, ARN or connection id: until then no list has it
+    BOOTED = auto()  # an instance
+    UNLOCKED = auto()  # a target group: until then it cannot be deleted
+    ALLOWED = auto()  # a service and a principal: until then the principal does not find the service
+
+
+@dataclass
+class Visitor:
+    """The machine for visitors of a subnet: it boots when a visitor comes and it does not run."""
+
+    address: str
+    boots: int = 0
+    runs: bool = False
+
+
+@dataclass
+class World:
+    """The state of one local AWS.
+
+    Times are seconds of AWS time. `tokens` holds the settings and ids of every ClientToken,
+    `settings` those under which a named resource was made, by ARN. `notifications` are kept by
+    account and region, then id. `boots` counts the starts of each instance, `posted` holds its
+    console as of the last post. `visitors` are kept by subnet id.
+    """
+
+    scheduler: Scheduler
+    faults: Faults
+    tokens: dict[tuple[str, ...], tuple[str, list[str]]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    facts: dict[tuple[Fact, tuple[str, ...]], float] = field(default_factory=dict)
+    due: dict[tuple[Wait, tuple[str, ...]], float] = field(default_factory=dict)
+    notifications: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)
+    traffic: AgentClient | NoAgent = field(default_factory=NoAgent)
+    boots: dict[str, int] = field(default_factory=dict)
+    posted: dict[str, bytes] = field(default_factory=dict)
+    visitors: dict[str, Visitor] = field(default_factory=dict)
+
+    def record(self, fact: Fact, *ids: str) -> None:
+        """The fact is true from now on, unless it is true already."""
+        self.facts.setdefault((fact, ids), self.scheduler.now())
+
+    def forget(self, fact: Fact, *ids: str) -> None:
+        """The fact is no longer true."""
+        self.facts.pop((fact, ids), None)
+
+    def is_true(self, fact: Fact, *ids: str) -> bool:
+        """Whether the fact is true now."""
+        return (fact, ids) in self.facts
+
+    def since(self, fact: Fact, *ids: str) -> float:
+        """The moment from which the fact is true; infinity while it is not."""
+        return self.facts.get((fact, ids), float("inf"))
+
+    def put_off(self, seconds: float, wait: Wait, *ids: str) -> None:
+        """The wait ends in that many seconds."""
+        self.due[wait, ids] = self.scheduler.now() + seconds
+
+    def is_due(self, wait: Wait, *ids: str) -> bool:
+        """Whether the wait has ended, or never began."""
+        return self.scheduler.now() >= self.due.get((wait, ids), 0.0)
+
+    def is_visible(self, resource_id: str) -> bool:
+        """Whether calls find an id or ARN; the fault `not-found` hides new ones for longer."""
+        hidden_until = self.since(Fact.CREATED, resource_id) + self.faults.seconds("not-found")
+        is_hidden = self.is_true(Fact.CREATED, resource_id) and self.scheduler.now() < hidden_until
+        return self.is_due(Wait.VISIBLE, resource_id) and not is_hidden
+
+    def hide_new(self, resource_id: str) -> None:
+        """A new id or ARN becomes visible after a random time, two seconds at most; a second call does nothing."""
+        if (Wait.VISIBLE, (resource_id,)) not in self.due:
+            self.record(Fact.CREATED, resource_id)
+            longest = self.scheduler.clock.delay("id_visible")
+            self.put_off(self.faults.random_delay(longest), Wait.VISIBLE, resource_id)
+
+
+def new_id(prefix: str) -> str:
+    """An id as EC2 makes them: the prefix, a dash, 17 hex digits."""
+    return f"{prefix}-{mock_random.get_random_hex(17)}"
+
+
+def settings_of(request: BaseResponse) -> str:
+    """A hash of all parameters of a request but its token: equal for equal settings."""
+    given = {key: value for key, value in request.querystring.items() if key not in _NOT_SETTINGS}
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def make_once(
+    world: World,
+    request: BaseResponse,
+    find: Callable[[list[str]], Resource | None],
+    make: Callable[[], tuple[Resource, list[str]]],
+) -> Resource:
+    """What `make` returned when this ClientToken was first used.
+
+    `make` also returns ids, by which `find` finds the resource again; None means that it is gone,
+    and the token is free. Raises `IdempotentParameterMismatch` when the parameters of both
+    requests differ, as EC2 does.
+    """
+    token = request._get_param("ClientToken")
+    key = (request._get_action(), request.current_account, request.region, token or "")
+    settings = settings_of(request)
+    if token and key in world.tokens:
+        first_settings, ids = world.tokens[key]
+        found = find(ids)
+        if found is not None and settings != first_settings:
+            raise EC2ClientError(
+                "IdempotentParameterMismatch",
+                f"The client token '{token}' was used before with other parameters.",
+            )
+        if found is not None:
+            return found
+    made, ids = make()
+    if token:
+        world.tokens[key] = (settings, ids)
+    return made

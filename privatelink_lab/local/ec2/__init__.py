@@ -1,0 +1,1 @@
+"""EC2: VPCs, security groups, network interfaces and instances."""

@@ -1,0 +1,1 @@
+"""ELBv2: network load balancers, listeners and target groups."""

@@ -1,0 +1,1 @@
+"""PrivateLink: endpoint services of the provider, endpoints of the consumer, and their connections."""

@@ -1,0 +1,149 @@
+"""The HTTP server: HTTP/1.1 with keep-alive, one thread per connection, bounded bodies.
+
+werkzeug's server is not used: it closes every connection after one response, and waits 10 ms before that.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from privatelink_lab.local.api.responses import CUT, Refusal, Response, error_response
+
+MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
+FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection without a request is closed
+IDLE_TIMEOUT = 300.0  # seconds until a connection is closed after its last request
+MAX_CONNECTIONS = 512  # open connections, one thread per connection; the next one is closed
+SHUTDOWN_TIMEOUT = 5.0  # seconds for open requests when the server ends
+BACKLOG = 512  # clients that may wait for a connection
+BAD_LENGTH = Refusal(411, "MissingContentLength", "The request needs a Content-Length header that matches its body.")
+TOO_LARGE = Refusal(413, "RequestEntityTooLarge", f"A request may have {MAX_BODY} bytes.")
+
+Respond = Callable[[str, str, Mapping[str, str], bytes], Response]
+
+
+def bind(port: int = 0) -> socket.socket:
+    """A listening socket on 127.0.0.1; port 0 takes a free one."""
+    return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+
+
+class HttpServer(ThreadingHTTPServer):
+    """Serves a listening socket with `respond(method, path, headers, body)`."""
+
+    daemon_threads = True  # the process can end while connections are idle
+    allow_reuse_address = True
+
+    def __init__(self, listener: socket.socket, respond: Respond) -> None:
+        super().__init__(listener.getsockname()[:2], HttpConnection, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_address = listener.getsockname()
+        self.respond = respond
+        self._open: set[socket.socket] = set()
+        self._closed = threading.Condition()
+
+    def verify_request(self, _request: Any, _client_address: Any) -> bool:
+        """Whether there is room for one more connection."""
+        with self._closed:
+            return len(self._open) < MAX_CONNECTIONS
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, so that `close_connections` can end it while it is idle."""
+        with self._closed:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection and forget it."""
+        super().shutdown_request(request)
+        with self._closed:
+            self._open.discard(request)
+            self._closed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do nothing: a client that closes its connection is no error of the server."""
+
+    def close_connections(self) -> None:
+        """Stop serving and close every connection; open requests have SHUTDOWN_TIMEOUT seconds."""
+        self.shutdown()
+        self.server_close()
+        with self._closed:
+            for connection in self._open:
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RD)
+            self._closed.wait_for(lambda: not self._open, timeout=SHUTDOWN_TIMEOUT)
+
+
+class HttpConnection(BaseHTTPRequestHandler):
+    """One connection: read requests and send responses, one after the other."""
+
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    server_version = "plab"
+    sys_version = ""
+    timeout = FIRST_REQUEST_TIMEOUT
+    wbufsize = -1  # headers and body are sent together
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Answer a request of any method; http.server itself answers 501 to those it lacks."""
+        body = self._read()
+        if isinstance(body, Refusal):
+            self._send(error_response(body, "", close=True))
+            return
+        self._send(self.server.respond(self.command, self.path, self._headers(), body))
+        self.connection.settimeout(IDLE_TIMEOUT)
+
+    do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Send a refusal of http.server in AWS's format, and close the connection."""
+        text = message or explain or "The request is not valid HTTP/1.1."
+        self._send(error_response(Refusal(code, "MalformedRequest", text), "", close=True))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
+        """Do nothing: `respond` writes the log."""
+
+    def _headers(self) -> dict[str, str]:
+        """The headers under Title-Case names; a header that was sent twice is joined, so no check accepts it."""
+        joined: dict[str, str] = {}
+        for name, value in self.headers.items():
+            key = name.title()
+            joined[key] = f"{joined[key]}, {value}" if key in joined else value
+        return joined
+
+    def _read(self) -> bytes | Refusal:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+            return BAD_LENGTH
+        if int(length) > MAX_BODY:
+            self._discard(int(length))
+            return TOO_LARGE
+        body = self.rfile.read(int(length))
+        return body if len(body) == int(length) else BAD_LENGTH
+
+    def _discard(self, length: int) -> None:
+        """Read on for a while: closing with unread bytes would reset the connection, and lose the response."""
+        left = min(length, 16 * MAX_BODY)
+        while left > 0 and (chunk := self.rfile.read(min(left, MAX_BODY))):
+            left -= len(chunk)
+
+    def _send(self, answer: Response) -> None:
+        if answer is CUT:
+            self.close_connection = True
+            return
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Date", self.date_time_string())
+        self.send_header("Content-Length", str(len(answer.body)))
+        if answer.close:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+        self.wfile.flush()

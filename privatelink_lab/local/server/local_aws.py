@@ -1,0 +1,273 @@
+"""One local AWS, and the path of its requests: `LocalAws.respond` has the list of handlers."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
+
+from privatelink_lab.local import client
+from privatelink_lab.local.api.clock import AwsClock, Scheduler
+from privatelink_lab.local.api.faults import Faults
+from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
+from privatelink_lab.local.api.world import World
+from privatelink_lab.local.ec2.backend import install as install_backend
+from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
+from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
+from privatelink_lab.local.server.dispatch import SERVICES, call_service
+from privatelink_lab.local.server.http import HttpServer, bind
+from privatelink_lab.local.traffic.inventory import count_resources, take_inventory
+from privatelink_lab.local.traffic.sync import NetworkSync
+
+if TYPE_CHECKING:
+    import socket
+
+ACCOUNT = "123456789012"
+"""The account of the server's own key; AssumeRole leads to others."""
+
+_KEY_LETTERS = string.ascii_uppercase + string.digits
+
+_STORES = threading.Lock()
+"""Held by the LocalAws that uses moto's stores."""
+
+
+class HttpRequest(NamedTuple):
+    """One HTTP request, and the scope of its signature; the empty scope without one."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    scope: Scope
+
+
+Handled = tuple[str, Response]
+"""The log's word for what was done, and the response."""
+
+
+class LocalAws:
+    """One life of the local AWS, in this process; a context manager.
+
+    moto's stores are global, so only one may live at a time. `start` empties them.
+    """
+
+    def __init__(
+        self,
+        clock: AwsClock,
+        *,
+        seed: int | None = None,
+        listener: socket.socket | None = None,
+        log: Callable[[str], object] = lambda _: None,
+        traffic: AgentClient | NoAgent | None = None,
+    ) -> None:
+        self.clock = clock
+        self.seed = seed
+        self.token = secrets.token_hex(16)
+        self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
+        self.secret_access_key = secrets.token_urlsafe(30)
+        scheduler = Scheduler(clock)
+        self._world = World(scheduler, Faults(scheduler.now, seed), traffic=traffic or NoAgent())
+        self._lock = threading.Lock()
+        self._sync = NetworkSync(self._world, self._lock)
+        self._log = log
+        self._http = HttpServer(listener or bind(), self.respond)
+        self._thread = threading.Thread(target=self._serve, name="local-aws", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self._http.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """The value for AWS_ENDPOINT_URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Self:
+        """Empty moto's stores, load what is slow, and serve in a thread.
+
+        Raises RuntimeError while another one lives in this process.
+        """
+        if not _STORES.acquire(blocking=False):
+            self._http.server_close()
+            raise RuntimeError("moto's stores are global: stop the other LocalAws first")
+        BackendDict.reset()
+        reset_model_data()
+        install_backend()
+        self.warm_up()
+        self._log(self._world.traffic.why_not or "packets flow")
+        mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
+        self._thread.start()
+        self._sync.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every socket, end all traffic, and wait for every thread. A second call does nothing."""
+        if self._thread.is_alive():
+            self._http.close_connections()
+            self._thread.join()
+            self._sync.stop()
+            _STORES.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def warm_up(self) -> None:
+        """Call every service once, so that no user waits until its model is loaded."""
+        for service, headers, body in _FIRST_CALLS:
+            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
+            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Kind -> the resources that users have made and that exist now, with their tags."""
+        with self._lock:
+            self._sync.run_due()
+            return take_inventory()
+
+    def choose_faults(self, rows: object) -> None:
+        """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
+        with self._lock:
+            self._world.faults.choose(rows)
+
+    def _serve(self) -> None:
+        self._http.serve_forever(poll_interval=0.05)
+
+    # The path of a request.
+
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """The response to one HTTP request, and one line in the log: the first handler with a response ends the path.
+
+        `http` reads the request before this path; `call_service` is the path inside a service.
+        """
+        request = HttpRequest(method, path, headers, body, read_scope(headers) or Scope())
+        handlers = (
+            self._refuse_other_origin,
+            self._refuse_unknown_key,
+            self._answer_own_path,
+            self._refuse_other_path,
+            self._refuse_unknown_service,
+            self._refuse_unknown_region,
+            self._call_service,
+        )
+        action, response = next(handled for handle in handlers if (handled := handle(request)))
+        self._log(f"{time.strftime('%H:%M:%S')} {request.scope.service or '-'} {action} {response.status}")
+        return response
+
+    def _refuse_other_origin(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, refuse_other_origin(request.headers, self.port))
+
+    def _refuse_unknown_key(self, request: HttpRequest) -> Handled | None:
+        with self._lock:
+            keys = [self.access_key_id, *_assumed_keys()]
+        return _refused(request, refuse_unknown_key(request.scope, keys))
+
+    def _answer_own_path(self, request: HttpRequest) -> Handled | None:
+        """What plab's own commands call."""
+        match request.method, request.path:
+            case ("GET", client.STATUS_PATH):
+                return "status", json_response(self._status())
+            case ("PUT", client.FAULTS_PATH):
+                return "faults", self._answer_faults(request.body)
+            case ("PUT", client.VISIT_PATH):
+                return "visit", self._answer_visit(request.body)
+        return None
+
+    def _refuse_other_path(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, None if request.path == "/" else _NO_PAGE)
+
+    def _refuse_unknown_service(self, request: HttpRequest) -> Handled | None:
+        return _refused(request, None if request.scope.service in SERVICES else _NO_SERVICE)
+
+    def _refuse_unknown_region(self, request: HttpRequest) -> Handled | None:
+        is_known = request.scope.region in ec2_backends[ACCOUNT].regions
+        return _refused(request, None if is_known else _NO_REGION)
+
+    def _call_service(self, request: HttpRequest) -> Handled:
+        with self._lock:
+            self._sync.run_due()
+            reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
+            service = SERVICES[request.scope.service](self._world)
+            action, response = call_service(service, f"{self.url}/", request.headers, request.body, self._world.faults)
+            if not action.startswith(_READS):
+                self._sync.mark_changed()
+        return action, response
+
+    def _answer_faults(self, body: bytes) -> Response:
+        """Switch on the faults that a JSON list holds."""
+        try:
+            self.choose_faults(json.loads(body))
+        except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
+            return error_response(Refusal(400, "InvalidFault", f"{error}"), "ssm")
+        return json_response(self._status())
+
+    def _answer_visit(self, body: bytes) -> Response:
+        """Start the visitors' machine in the subnet that a JSON string names."""
+        try:
+            number = self._sync.visit(str(json.loads(body)))
+        except (LookupError, ValueError, RecursionError) as error:
+            return error_response(Refusal(404, "InvalidSubnetID.NotFound", f"There is no subnet {error}"), "ssm")
+        if number is None:
+            why = self._world.traffic.why_not or "The visitors' machine did not start"
+            return error_response(Refusal(503, "Unavailable", why), "ssm")
+        return json_response({"pid_namespace": number})
+
+    def _status(self) -> dict[str, object]:
+        with self._lock:
+            self._sync.run_due()
+            resources = count_resources()
+        return {
+            "token": self.token,
+            "pid": os.getpid(),
+            "speed": self.clock.speed,
+            "slow": self.clock.slow,
+            "resources": resources,
+            "faults": self._world.faults.as_rows(),
+            "traffic": not self._world.traffic.why_not,
+            "why_not": self._world.traffic.why_not,
+        }
+
+
+def _refused(request: HttpRequest, refusal: Refusal | None) -> Handled | None:
+    return ("refused", error_response(refusal, request.scope.service)) if refusal else None
+
+
+_READS = ("Describe", "Get")
+_NO_SERVICE = Refusal(400, "UnknownService", f"The local AWS has only: {', '.join(SERVICES)}.")
+_NO_REGION = Refusal(400, "InvalidRegion", "The request is not signed for a region of AWS.")
+_NO_PAGE = Refusal(404, "NotFound", "There is no such page.")
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_JSON = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.GetParameter"}
+_AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+_OFFERINGS = (
+    b"Action=DescribeInstanceTypeOfferings&LocationType=availability-zone"
+    b"&Filter.1.Name=instance-type&Filter.1.Value.1=t3.micro"
+)
+_FIRST_CALLS = (
+    ("ec2", _FORM, _OFFERINGS),
+    ("elasticloadbalancing", _FORM, b"Action=DescribeLoadBalancers"),
+    ("sts", _FORM, b"Action=GetCallerIdentity"),
+    ("ssm", _JSON, b'{"Name": "%s"}' % _AMI.encode()),
+)
+
+
+def _assumed_keys() -> Iterator[str]:
+    """The access key ids that AssumeRole has given out."""
+    for account in iam_backends.values():
+        for backend in account.values():
+            yield from backend.access_keys
