@@ -41,7 +41,7 @@ def chosen(rows: list[Connection], ids: Sequence[str]) -> list[Connection]:
     return [by_id[id_] for id_ in dict.fromkeys(ids)]
 
 
-def accept(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[PlabError]:
+def accept(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
     """Admit these connections and wait until each is `available`; returns what failed.
 
     `pending` after acceptance is progress. One that is available already counts as done.
@@ -60,7 +60,7 @@ def _cannot_accept(row: Connection) -> PlabError:
     )
 
 
-def reject(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[PlabError]:
+def reject(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
     """Refuse or cut these connections and wait until each is `rejected`; returns what failed."""
     waiting = [row for row in rows if row.open]
     return _Admission(lab, steps, rows, "rejected", Rejected).run(waiting, acceptance.reject, "reject")
@@ -77,10 +77,10 @@ class _Admission:
     ) -> None:
         self.lab, self.steps, self.goal, self.done = lab, steps, goal, done
         self.open = {row.endpoint: row for row in rows}
-        self.failed: list[PlabError] = []
+        self.failed: list[Failed] = []
         self.began = lab.clock.now()
 
-    def run(self, waiting: list[Connection], send: Send, action: str) -> list[PlabError]:
+    def run(self, waiting: list[Connection], send: Send, action: str) -> list[Failed]:
         """Send what is due, one call per service, and wait for the goal; returns what failed."""
         for service in {row.service for row in waiting}:
             rows = [row for row in waiting if row.service == service]
@@ -90,7 +90,7 @@ class _Admission:
         clock = self.lab.clock
         return waits.until(self._tick, clock=clock, pause=lambda: waits.interval(clock.now() - self.began))
 
-    def _tick(self) -> list[PlabError] | None:
+    def _tick(self) -> list[Failed] | None:
         self.lab.check_interrupted()
         now = {row.endpoint: row for row in connections(self.lab, self.steps)}
         for id_ in list(self.open):
@@ -111,10 +111,10 @@ class _Admission:
             self.lab.emit(Waiting(_key(row), STEP, row.endpoint, row.state))
 
     def _fail(self, row: Connection, message: str) -> None:
-        error = PlabError(message, hint="plab connections")
+        failed = Failed(_key(row), STEP, PlabError(message, hint="plab connections"))
         del self.open[row.endpoint]
-        self.failed.append(error)
-        self.lab.emit(Failed(_key(row), STEP, error))
+        self.failed.append(failed)
+        self.lab.emit(failed)
 
 
 def _key(row: Connection) -> str:

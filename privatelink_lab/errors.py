@@ -32,6 +32,11 @@ class PlabError(Exception):
         """The `error` object of the event contract: code, message, request_id, hint."""
         return {"code": None, "message": self.message, "request_id": None, "hint": self.hint or None}
 
+    def as_text(self, key: str = "") -> str:
+        """What a person reads: the resource's key, the sentence with AWS's code and request id, the next command."""
+        sentence = str(self) if not key or str(self).startswith(key) else f"{key}: {self}"
+        return f"Error: {sentence}" + (f"\nHint: {self.hint}" if self.hint else "")
+
 
 class UsageError(PlabError):
     """The command line or the config cannot be acted on; nothing was called."""

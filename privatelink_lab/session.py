@@ -27,8 +27,9 @@ LOCAL_STEP = "local AWS"
 
 @dataclass(frozen=True)
 class Options:
-    """What every command takes."""
+    """What every command takes; `command` is its name in JSON."""
 
+    command: str
     config: Path | None = None
     local: bool = False
     json: bool = False

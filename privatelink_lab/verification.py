@@ -25,7 +25,7 @@ HOPS = (
 )
 SETTINGS = frozenset({"service", "balancer"})  # where a drifted setting seldom stops a packet: blamed last
 OK = 200
-ENDPOINT, DNS, PATH, WEB_SERVER = "endpoint", "dns", "path", "web server"
+ENDPOINT, DNS, PATH, WEB_SERVER, PROBE = "endpoint", "dns", "path", "web server", "probe"
 
 
 def closed(seen: Survey, consumer: str) -> Verified | None:

@@ -130,10 +130,10 @@ def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_a_server_is_one_place_however_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--local` in one folder and AWS_ENDPOINT_URL in another lead to the same lock; a slash at its end is nothing."""
     monkeypatch.setattr(lock, "SHARED", tmp_path)
-    local = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    local = Session(Options("up"), Screen(), tmp_path, config_of(), state.State("test"))
     local.address = Address("http://127.0.0.1:1", "id", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
-    by_variable = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    by_variable = Session(Options("up"), Screen(), tmp_path, config_of(), state.State("test"))
     with lock.on_machine(HERE, local.url, "test", tmp_path), pytest.raises(StateError):
         lock.on_machine(HERE, by_variable.url, "test", tmp_path).__enter__()
 

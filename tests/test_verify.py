@@ -284,11 +284,12 @@ def test_another_consumers_leftover_is_removed_too(at_cloud: Cloud, traffic: Sta
 
 
 def test_a_probe_that_cannot_be_started(lab: Cloud, run: Run) -> None:
-    """RunInstances refused: exit 1, and AWS's words say that it is not the path."""
+    """RunInstances refused: exit 1, and the hop says that it is not the path."""
     lab.fail("RunInstances", 403, "UnauthorizedOperation")
     ran = run("verify")
     assert ran.code == 1
-    assert ran.out.startswith("acme: BROKEN at the hop probe: RunInstances: ")
+    assert ran.out == "acme: BROKEN at the hop probe: acme/probe failed\n"
+    assert "Error: acme/probe: RunInstances: " in ran.err
     assert states(lab) == []
 
 

@@ -46,28 +46,22 @@ def main() -> None:
         click.echo("Interrupted.", err=True)
         code = 130
     except PlabError as error:
-        _show(error)
+        click.echo(error.as_text(), err=True)
         code = error.exit_code
     except BrokenPipeError:  # the reader has left (`plab status | head -1`): there is nobody to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        _show(PlabError(f"{error.filename or 'The file'}: {error.strerror or error}."))
+        click.echo(PlabError(f"{error.filename or 'The file'}: {error.strerror or error}.").as_text(), err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _show(error: PlabError) -> None:
-    click.echo(f"Error: {error}", err=True)
-    if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
 
 
 BY_NAME = click.option("--lab", metavar="NAME", help="The lab of that name, found by its tags alone: without a config.")
 
 
-def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options of every command that works on a lab; `asks` adds --yes."""
+def lab_options(name: str, *, asks: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of every command that works on a lab; `name` is its name in JSON, `asks` adds --yes."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -87,7 +81,7 @@ def lab_options(*, asks: bool = False) -> Callable[[Callable[..., Any]], Callabl
 
             if config and lab:
                 raise UsageError("--config and --lab exclude each other.", hint="The config names its lab.")
-            return guarded(command, Options(config, local, json, quiet, verbose, yes, lab), **rest)
+            return guarded(command, Options(name, config, local, json, quiet, verbose, yes, lab), **rest)
 
         for option in reversed(_common(asks=asks)):
             run = option(run)
@@ -154,7 +148,7 @@ def init(file: Path, *, force: bool) -> None:
     "--replace", "replace", metavar="KEY", multiple=True, help="Delete KEY and what stands on it, then build."
 )
 @click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Take over a lab that somebody else's plab made.")
-@lab_options()
+@lab_options("up")
 def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool) -> int:
     """Build, continue or repair the lab.
 
@@ -171,7 +165,7 @@ def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool
 @click.option("--force", is_flag=True, help="Also reject connections of other accounts to the service.")
 @click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Delete a lab that somebody else's plab made.")
 @BY_NAME
-@lab_options(asks=True)
+@lab_options("down", asks=True)
 def down(options: Options, *, force: bool, adopt: bool) -> int:
     """Delete everything that bears the lab's tag, in reverse, and prove it.
 
@@ -187,7 +181,7 @@ def down(options: Options, *, force: bool, adopt: bool) -> int:
 @plab.command()
 @click.argument("endpoints", nargs=-1, metavar="[ENDPOINT_ID]...")
 @click.option("--all", "everyone", is_flag=True, help="Admit every pending connection that is listed.")
-@lab_options(asks=True)
+@lab_options("accept", asks=True)
 def accept(options: Options, *, endpoints: tuple[str, ...], everyone: bool) -> int:
     """Admit pending connections to the service, and wait until they are available.
 
@@ -201,7 +195,7 @@ def accept(options: Options, *, endpoints: tuple[str, ...], everyone: bool) -> i
 
 @plab.command()
 @click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_ID...")
-@lab_options(asks=True)
+@lab_options("reject", asks=True)
 def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
     """Refuse pending connections, or cut available ones, and wait until they are rejected.
 
@@ -213,7 +207,7 @@ def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
 
 
 @plab.command()
-@lab_options()
+@lab_options("connections")
 def connections(options: Options) -> int:
     """List who is connected to the service: endpoint, owner, state, consumer, since when."""
     from privatelink_lab.commands import connections as command
@@ -224,7 +218,7 @@ def connections(options: Options) -> int:
 @plab.command()
 @click.option("--timeline", is_flag=True, help="Instead: how long the last up or down took, and why.")
 @BY_NAME
-@lab_options()
+@lab_options("status")
 def status(options: Options, *, timeline: bool) -> int:
     """Show what exists, in which state, and what it costs per hour.
 
@@ -246,7 +240,7 @@ def status(options: Options, *, timeline: bool) -> int:
     show_default=True,
     help="Seconds that the first answer may take; DNS can trail an endpoint by a minute.",
 )
-@lab_options()
+@lab_options("verify")
 def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeout: float) -> int:
     """Prove the path: HTTP requests from inside each consumer's VPC.
 

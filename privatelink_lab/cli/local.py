@@ -126,7 +126,7 @@ def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) ->
     from privatelink_lab.session import Options
 
     words = command[1:] if command[:1] == ("--",) else command
-    return guarded(shell, Options(config, local=True, quiet=True), party=party, words=words)
+    return guarded(shell, Options("shell", config, local=True, quiet=True), party=party, words=words)
 
 
 @local.command("logs")

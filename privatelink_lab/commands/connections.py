@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from privatelink_lab import admission, report
-from privatelink_lab.commands.work import Ask, Work, warn_of
-from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.commands.work import Ask, Work
+from privatelink_lab.errors import AwsError, UsageError
+from privatelink_lab.events import Failed
 from privatelink_lab.interrupts import interruptible
 from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
@@ -15,7 +16,7 @@ from privatelink_lab.steps.acceptance import Connection
 
 def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: Ask) -> int:
     """Admit pending connections; see `plab accept --help`."""
-    with Work(options, "accept") as work:
+    with Work(options) as work:
         rows = admission.connections(work.lab, STEPS)
         rows = admission.chosen(rows, endpoints) if endpoints else [row for row in rows if row.pending]
         if not rows:
@@ -27,7 +28,7 @@ def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: A
 
 def reject(options: Options, *, endpoints: Sequence[str], ask: Ask) -> int:
     """Refuse or cut connections; see `plab reject --help`."""
-    with Work(options, "reject") as work:
+    with Work(options) as work:
         rows = admission.chosen(admission.connections(work.lab, STEPS), endpoints)
         picked = _picked(work, rows, "Reject", named=True, ask=ask)
         return _admitted(work, picked, admission.reject, "rejected")
@@ -51,24 +52,26 @@ def _sentence(row: Connection) -> str:
     return f"{row.endpoint} of account {row.owner}: {row.state} since {since}, {whose}"
 
 
-def _admitted(work: Work, rows: list[Connection], act: Callable[..., list[PlabError]], participle: str) -> int:
+def _admitted(work: Work, rows: list[Connection], act: Callable[..., list[Failed]], participle: str) -> int:
     if not rows:
         work.screen.say("Nothing was touched.")
         return work.finish({participle: []}, 1)
-    with interruptible(work.lab):
-        failed = act(work.lab, STEPS, rows)
+    ids = ", ".join(row.endpoint for row in rows)
+    try:
+        with interruptible(work.lab):
+            failed = act(work.lab, STEPS, rows)
+    except AwsError as error:  # AWS refuses the whole call
+        return work.finish({}, error.exit_code, {ids: error})
     done = [] if failed else [row.endpoint for row in rows]
-    code = work.finish({participle: done}, 1 if failed else 0, failed[0] if failed else None)
-    for error in failed:
-        warn_of(work.screen, error)
+    code = work.finish({participle: done}, 1 if failed else 0, {event.key: event.error for event in failed})
     if done and not work.screen.json:
-        work.screen.out(f"{participle.capitalize()}: {', '.join(done)}")
+        work.screen.out(f"{participle.capitalize()}: {ids}")
     return code
 
 
 def connections(options: Options) -> int:
     """List who is connected; see `plab connections --help`."""
-    with Work(options, "connections") as work:
+    with Work(options) as work:
         rows = admission.connections(work.lab, STEPS)
         data = report.connections(rows)
         if options.json:

@@ -19,7 +19,7 @@ from privatelink_lab.ui.screen import Screen
 
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     """Delete it all; see `plab down --help`."""
-    with Work(options, "down", writes=True) as work:
+    with Work(options, writes=True) as work:
         return _down(work, force=force, adopt=adopt, ask=ask)
 
 
@@ -35,8 +35,7 @@ def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
     with interruptible(work.lab):
         receipt = engine.down(work.lab, STEPS, seen)
     result = report.removed(work.lab, receipt, cost)
-    first = next(iter(receipt.left.values()), None)
-    code = work.finish(result, receipt.exit_code, first)
+    code = work.finish(result, receipt.exit_code, receipt.left)
     if not work.screen.json:
         _print_receipt(work.screen, receipt, result)
     if not receipt.left:
@@ -72,9 +71,7 @@ def _consents_to_cut(work: Work, foreign: Sequence[Found], ask: Ask) -> bool:
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:
     screen.out(f"Deleted: {counted(result['deleted'])}.")
-    screen.out(f"Left: {len(receipt.left)}.")
-    for key, error in receipt.left.items():
-        screen.out(f"  {key}: {error}")
+    screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
         screen.out("It may still cost money. Next: plab down (again), or plab status")
     elif result["stopped_usd_per_hour"]:

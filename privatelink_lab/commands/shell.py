@@ -16,7 +16,7 @@ from privatelink_lab.steps.vpc import subnet_ids
 
 def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
     """A shell, or the command of these words, in a party's first subnet. It does not return."""
-    with Work(options, "shell") as work:
+    with Work(options) as work:
         lab = work.lab
         if not lab.names(party):
             known = ", ".join([PROVIDER, *(consumer.name for consumer in lab.config.consumers)])

@@ -15,7 +15,7 @@ HOURS_PER_DAY = 24
 
 def status(options: Options) -> int:
     """Show what exists; see `plab status --help`."""
-    with Work(options, "status") as work:
+    with Work(options) as work:
         data = report.status(work.lab, engine.survey(work.lab, STEPS), judged=not options.lab)
         if options.json:
             work.screen.data(data)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, report
-from privatelink_lab.commands.work import Work, cost_words, counted, warn_of
+from privatelink_lab.commands.work import Work, cost_words, counted
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError, UsageError, Yielded
@@ -20,12 +20,15 @@ from privatelink_lab.ui.screen import Screen
 
 def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) -> int:
     """Build, continue or repair; see `plab up --help`."""
-    with Work(options, "up", writes=True, starts=True) as work:
+    with Work(options, writes=True, starts=True) as work:
         if dry_run:
             return _dry_run(work, replace)
         with interruptible(work.lab):
-            if replace:
-                _replace(work, replace, adopt=adopt)
+            left = _replace(work, replace, adopt=adopt) if replace else {}
+            if left:
+                code = work.finish({}, next(iter(left.values())).exit_code, left)
+                work.screen.say(f"Nothing was built, because {', '.join(left)} could not be deleted.")
+                return code
             try:
                 built = engine.up(work.lab, STEPS, adopt=adopt)
             except Yielded as met:
@@ -33,21 +36,18 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         result = report.built(work.lab, built)
         if options.config:
             result["next"] = [f"{command} -c {options.config}" for command in result["next"]]
-        first = next(iter(built.failed.values()), None)
-        code = work.finish(result, built.exit_code, first)
-        for error in built.failed.values():
-            warn_of(work.screen, error)
+        code = work.finish(result, built.exit_code, built.failed)
         if not work.screen.json:
             _print_built(work.screen, work.session.config, result, ok=code == 0)
         return code
 
 
 def _withdrawn(work: Work, met: Yielded) -> Yielded:
-    """The error that says whose lab it is, after what this run had made is gone; with what is not."""
+    """The error that names the lab's maker, once what this run had made is deleted; it names what is left."""
     receipt = engine.withdraw(work.lab, STEPS)
     if not receipt.left:
         work.session.state.archive()
-    left = "".join(f" {key} is left: {each}" for key, each in receipt.left.items())
+    left = f" Left: {', '.join(receipt.left)}." if receipt.left else ""
     deleted = counted(report.removed(work.lab, receipt, None)["deleted"])
     return Yielded(f"{met} What this run had made is deleted again: {deleted}.{left}", hint=met.hint)
 
@@ -69,16 +69,15 @@ def _plan_cells(row: dict[str, str]) -> tuple[str, ...]:
     return (row["key"], row["action"], re.sub(r"arn:\S+:", "", row["detail"]))
 
 
-def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> None:
+def _replace(work: Work, keys: Sequence[str], *, adopt: bool) -> dict[str, PlabError]:
+    """Delete these keys and what stands on them; returns what could not be deleted, and why."""
     seen = engine.survey(work.lab, STEPS)
     engine.know_maker(work.lab, seen.look, adopt=adopt)
     only = _replaced(seen, keys)
     if FOREIGN in only and seen.found.get(FOREIGN):
         ids = " ".join(found.id for found in seen.found[FOREIGN])
         raise PlabError(f"Connections of other accounts hold the service: {ids}.", hint=f"plab reject {ids}")
-    removed = engine.down(work.lab, STEPS, seen, only=only)
-    for error in removed.left.values():
-        raise error
+    return engine.down(work.lab, STEPS, seen, only=only).left
 
 
 def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
@@ -94,6 +93,8 @@ def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
 def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:
     if ok:
         screen.out(f"The lab {config.lab} is up in {result['place']}, after {result['seconds']:.0f} s.")
+    else:
+        screen.out(f"The lab {config.lab} is not up. Failed: {', '.join(result['failed'])}.")
     if result["service_name"]:
         screen.out(f"  service    {result['service_name']}")
     for endpoint in result["endpoints"]:

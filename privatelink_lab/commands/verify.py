@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from privatelink_lab import engine, verification
-from privatelink_lab.commands.work import Work, warn_of
+from privatelink_lab.commands.work import NONE, Work
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
@@ -22,20 +22,17 @@ from privatelink_lab.steps.probe import Asked, probe, probe_key, read_report
 def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
     """Prove the path; see `plab verify --help`."""
     asked = Asked(requests, timeout, secrets.token_hex(8))
-    work = Work(options, "verify", locks=True)
+    work = Work(options, locks=True)
     chosen = _chosen(work.session.config, consumers)  # before anything is called
     with work:
         work.lab.state = work.lab.state.apart()  # the probes are not the lab's: nothing of them is to be remembered
         verdicts = _verify(work, chosen, asked)
         wrong = {each.consumer: each.hop for each in verdicts if not each.ok}
         result = {"verified": [each.consumer for each in verdicts if each.ok], "broken": wrong}
-        error = _error(verdicts) if wrong else None
-        code = work.finish(result, error.exit_code if error else 0, error)
+        code = work.finish(result, 1 if wrong else 0, {"": _error(verdicts)} if wrong else NONE)
         if not work.screen.json:
             for each in verdicts:
                 work.screen.out(_words(each))
-        if error:
-            warn_of(work.screen, error)
         return code
 
 
@@ -102,7 +99,7 @@ def _probe(work: Work, consumers: list[str], seen: Survey, asked: Asked) -> list
 def _judge(work: Work, built: Built, after: Survey, consumer: str) -> Verified:
     key = probe_key(consumer)
     if key in built.failed:
-        found = verification.broken(consumer, "probe", str(built.failed[key]))
+        found = verification.broken(consumer, verification.PROBE, str(built.failed[key]))
     else:
         report = read_report(built.shows(key, "console") or "")
         found = verification.verdict(work.lab, after, consumer, report)
@@ -121,8 +118,8 @@ def _remove(work: Work, probes: Sequence[Resource]) -> None:
                 "Stopped; a probe may be left, which ends itself within a quarter of an hour.",
                 hint="plab verify or plab down removes it at once.",
             ) from None
-    for key, error in removed.left.items():
-        work.screen.warn(f"{key} is left, and ends itself within a quarter of an hour: {error}")
+    for key in removed.left:
+        work.screen.warn(f"{key} is left; it ends itself within a quarter of an hour.")
 
 
 def _error(verdicts: Sequence[Verified]) -> PlabError:
@@ -135,7 +132,8 @@ def _error(verdicts: Sequence[Verified]) -> PlabError:
 
 def _words(found: Verified) -> str:
     if not found.connect_ms or not found.total_ms:
-        return f"{found.consumer}: BROKEN at the hop {found.hop}: {found.detail}"
+        detail = f"{probe_key(found.consumer)} failed" if found.hop == verification.PROBE else found.detail
+        return f"{found.consumer}: BROKEN at the hop {found.hop}: {detail}"
     connect, total = found.connect_ms, found.total_ms
     return (
         f"{found.consumer}: {found.status} from {', '.join(found.addresses)}: {found.body}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol, Self
 
@@ -16,6 +16,8 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.session import LOCAL_STEP, NoLab, Options, Session, open_session
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
+
+NONE: Mapping[str, PlabError] = {}
 
 
 class Ask(Protocol):
@@ -33,27 +35,28 @@ def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
     try:
         return command(options, **rest)
     except NoLab as gone:
-        return _no_lab(command.__name__, options, str(gone))
+        return _no_lab(options, str(gone))
     except PlabError as error:
-        return _fail(command.__name__, options, error)
+        return _fail(options, error)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 (the last door: a defect of ours, said without a traceback)
         hint = "This is a defect of plab. Run it with -v and report what it prints."
-        return _fail(command.__name__, options, PlabError(f"{type(error).__name__}: {error}", hint=hint))
+        return _fail(options, PlabError(f"{type(error).__name__}: {error}", hint=hint))
 
 
-def _fail(command: str, options: Options, error: PlabError) -> int:
+def _fail(options: Options, error: PlabError) -> int:
     if options.verbose:
         traceback.print_exc()
     if not options.json:
         raise error
-    Screen(json=True).tell(Summary(command, error.exit_code, {}, error))
+    Screen(json=True).tell(Summary(options.command, error.exit_code, {}, error))
     return error.exit_code
 
 
-def _no_lab(command: str, options: Options, lab: str) -> int:
+def _no_lab(options: Options, lab: str) -> int:
     """The local server that held the lab is gone: nothing is left, which is fine unless it was to be seen at work."""
+    command = options.command
     code = 1 if command in {"verify", "shell"} else 0
     screen = Screen(json=options.json, quiet=options.quiet)
     screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
@@ -80,12 +83,10 @@ class Work:
     only `locks`.
     """
 
-    def __init__(
-        self, options: Options, command: str, *, writes: bool = False, starts: bool = False, locks: bool = False
-    ) -> None:
+    def __init__(self, options: Options, *, writes: bool = False, starts: bool = False, locks: bool = False) -> None:
         self.screen = Screen(json=options.json, quiet=options.quiet)
         self.session: Session = open_session(options, self.screen)
-        self.command, self._writes, self._starts, self._locks = command, writes, starts, writes or locks
+        self._writes, self._starts, self._locks = writes, starts, writes or locks
         self._stack = ExitStack()
         self.lab: Lab
 
@@ -122,22 +123,17 @@ class Work:
         self.lab = self.session.lab()
         self.lab.state = before
 
-    def finish(self, result: dict[str, Any], exit_code: int, error: PlabError | None = None) -> int:
-        """Close the board and, with --json, the stream of events."""
+    def finish(self, result: dict[str, Any], exit_code: int, errors: Mapping[str, PlabError] = NONE) -> int:
+        """Close the board, show the errors that no event has shown and, with --json, close the stream of events."""
         self.screen.close_board()
+        self.screen.show_errors(errors)
         if self.screen.json:
-            self.screen.tell(Summary(self.command, exit_code, result, error))
+            first = next(iter(errors.values()), None)
+            self.screen.tell(Summary(self.session.options.command, exit_code, result, first))
         return exit_code
 
 
 # Words.
-
-
-def warn_of(screen: Screen, error: PlabError) -> None:
-    """Say an error and its hint."""
-    screen.warn(f"Error: {error}")
-    if error.hint:
-        screen.warn(f"Hint: {error.hint}")
 
 
 def cost_words(usd_per_hour: float | None) -> str:

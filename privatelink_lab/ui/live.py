@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from privatelink_lab.events import Event, Failed
+from privatelink_lab.events import Event
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
 
 MARKS = {
@@ -40,15 +40,13 @@ class LiveBoard:
         self._live.start()
 
     def tell(self, event: Event) -> None:
-        """Fold the event into the board; a failure's sentence also stands above it."""
+        """Fold the event into the board."""
         with self._lock:
             self._board.tell(event, time.monotonic())
-        if isinstance(event, Failed):
-            self._live.console.print(Text(f"✗ {event.key}: {event.error}", style="red"), soft_wrap=True)
 
-    def say(self, text: str) -> None:
-        """A line above the board."""
-        self._live.console.print(Text(text), soft_wrap=True)
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print a text above the board."""
+        self._live.console.print(Text(text, style=style), soft_wrap=True)
 
     def stop(self) -> None:
         """Draw the last state and give the terminal back."""

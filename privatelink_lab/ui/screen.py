@@ -1,4 +1,4 @@
-"""Which way to show things: a live board on a terminal, plain lines in a pipe, JSON for a program, or nothing.
+"""Which way to show things: a live board on a terminal, plain lines in a pipe, JSON for a program, or errors only.
 
 stdout is data, stderr is talk. `CI` and `NO_COLOR` count as a pipe.
 """
@@ -9,12 +9,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from privatelink_lab.events import Event
+from privatelink_lab.errors import PlabError
+from privatelink_lab.events import Event, Failed
 from privatelink_lab.ui.bars import fitted
-from privatelink_lab.ui.lines import JsonLines, PlainLines, Silence
+from privatelink_lab.ui.lines import PlainLines, write_json
 
 if TYPE_CHECKING:
     from privatelink_lab.ui.live import LiveBoard
@@ -27,12 +28,8 @@ class Screen:
         self.json = json
         self.quiet = quiet
         self._live: LiveBoard | None = None
-        began = time.monotonic()
-        self._lines: JsonLines | PlainLines | Silence = PlainLines(sys.stderr, began, time.monotonic)
-        if json:
-            self._lines = JsonLines(sys.stdout)
-        elif quiet:
-            self._lines = Silence()
+        self._plain = PlainLines(sys.stderr, time.monotonic(), time.monotonic)
+        self._written_errors: set[str] = set()
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
         """Show the live board of these (step, key) pairs, where a person watches a terminal."""
@@ -52,11 +49,27 @@ class Screen:
             self._live = None
 
     def tell(self, event: Event) -> None:
-        """Show one event."""
-        if self._live:
+        """Show one event; an error also with --quiet."""
+        if self.json:
+            self.data(event.as_json())
+        elif self._live:
             self._live.tell(event)
-        else:
-            self._lines.tell(event)
+        elif not self.quiet:
+            self._plain.tell(event)
+        if isinstance(event, Failed):
+            self.show_errors({event.key: event.error})
+
+    def show_errors(self, errors: Mapping[str, PlabError]) -> None:
+        """Show errors by key, each once in a run; with --json the events and the summary carry them."""
+        texts = [error.as_text(key) for key, error in errors.items()]
+        for text in dict.fromkeys(texts) if not self.json else ():
+            if text in self._written_errors:
+                continue
+            self._written_errors.add(text)
+            if self._live:
+                self._live.say(text, style="red")
+            else:
+                self.warn(text)
 
     def say(self, text: str) -> None:
         """Talk to the person, unless there is none."""
@@ -78,7 +91,7 @@ class Screen:
 
     def data(self, data: dict[str, Any]) -> None:
         """Write one JSON object to stdout."""
-        JsonLines(sys.stdout).write(data)
+        write_json(sys.stdout, data)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table to stdout."""
