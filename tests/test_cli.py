@@ -28,7 +28,7 @@ def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
     down = run("down", "-y")
     assert down.code == 0
     assert "Left: 0." in down.out
-    assert "No longer costs about 0.0438 USD/hour" in down.out
+    assert "This no longer costs about 0.0438 USD/hour" in down.out
     assert at_cloud.aws.inventory() == before
     again = run("down", "-y")
     assert (again.code, "Deleted: nothing." in again.out) == (0, True)
@@ -91,7 +91,7 @@ def test_yes_alone_admits_nobody(at_cloud: Cloud, run: Run, tmp_path: Path) -> N
     write_config(tmp_path, "manual")
     run("up")
     ran = run("accept", "-y")
-    assert (ran.code, "whom to admit" in ran.err) == (2, True)
+    assert (ran.code, "does not say which endpoints to accept" in ran.err) == (2, True)
 
 
 def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -> None:
@@ -285,16 +285,16 @@ def test_a_foreign_connection_holds_down_until_forced(
     assert at_cloud.changes() == []
     assert STRANGER.split(":")[4] == "444455556666"
     without_terminal = run("down")
-    assert (without_terminal.code, "Say --force if you mean it" in without_terminal.err) == (2, True)
+    assert (without_terminal.code, "Use --force to agree" in without_terminal.err) == (2, True)
     assert at_cloud.changes() == []
     for answers in ((False,), (True, False)):  # to the question about the others, and to the one about the lab
         asked = iter(answers)
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-        monkeypatch.setattr("privatelink_lab.cli.confirm", lambda _, asked=asked, **__: next(asked))
+        monkeypatch.setattr("privatelink_lab.cli.down.confirm", lambda _, asked=asked, **__: next(asked))
         refused = run("down")
         assert refused.code == 1
         assert f"{stranger} of account 444455556666" in refused.err
-        assert "Nothing was touched." in refused.err
+        assert "Nothing was changed." in refused.err
         assert next(asked, None) is None
         assert at_cloud.changes() == []
     forced = run("down", "-y", "--force")

@@ -9,9 +9,9 @@ import pytest
 from conftest import Cloud, Run
 
 from privatelink_lab.aws import account
+from privatelink_lab.commands.report import timeline as reported
 from privatelink_lab.errors import Interrupted
 from privatelink_lab.events import Finished, Waiting
-from privatelink_lab.report import timeline as reported
 from privatelink_lab.timeline import Span, Timeline
 from privatelink_lab.ui.bars import GAP, bars, fitted
 
@@ -94,7 +94,7 @@ def test_it_fits_into_the_window(columns: int) -> None:
 
 def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """After `up` the build, after a second `up` that changed nothing still the build, after `down` the teardown."""
-    assert run("status", "--timeline").out == "No run of the lab test is remembered here.\n"
+    assert run("status", "--timeline").out == "No run of the lab test is recorded here.\n"
     assert run("status", "--timeline", "--json").json == [{"lab": "test", "timeline": None}]
     run("up")
     shown = run("status", "--timeline").out
@@ -122,7 +122,7 @@ def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, tex
     (tmp_path / ".plab").mkdir()
     (tmp_path / ".plab" / "test.last.json").write_text(text)
     ran = run("status", "--timeline")
-    assert (ran.code, "No run of the lab test is remembered" in ran.out) == (0, True)
+    assert (ran.code, "No run of the lab test is recorded" in ran.out) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     monkeypatch.setattr(engine, "down", remove_interrupted)
     ran = run("verify")
     assert ran.code == 130
-    assert "Stopped; a probe may be left, which ends itself within a quarter of an hour." in ran.err
+    assert "Stopped; a probe may be left. It ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
     lab.spread()
     assert states(lab) == ["running"]

@@ -1,0 +1,21 @@
+"""The options of `plab connections`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from privatelink_lab.cli.options import lab_options
+
+if TYPE_CHECKING:
+    from privatelink_lab.commands.session import Options
+
+
+@click.command("connections")
+@lab_options("connections")
+def connections(options: Options) -> int:
+    """List the connections to the service: endpoint, owner account, state, consumer, since when."""
+    from privatelink_lab.commands import connections as command
+
+    return command.connections(options)

@@ -1,0 +1,27 @@
+"""The options of `plab reject`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from privatelink_lab.cli.confirm import confirm
+from privatelink_lab.cli.options import lab_options
+
+if TYPE_CHECKING:
+    from privatelink_lab.commands.session import Options
+
+
+@click.command("reject")
+@click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_ID...")
+@lab_options("reject", asks=True)
+def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
+    """Reject pending connections, or cut available ones, and wait until they are rejected.
+
+    A rejected endpoint still exists in its owner's account and costs its owner money until they delete it. `plab up`
+    never accepts it again.
+    """
+    from privatelink_lab.commands import reject as command
+
+    return command.reject(options, endpoints=endpoints, ask=confirm)
