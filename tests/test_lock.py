@@ -15,7 +15,8 @@ from conftest import config_of
 
 from privatelink_lab import lock, state
 from privatelink_lab.aws import Address
-from privatelink_lab.commands.session import Options, Session
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.session import Session
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Place
 from privatelink_lab.ui.screen import Screen

@@ -4,8 +4,6 @@ Each command's options stand in the module of its name, the shared ones in `opti
 imports what it needs when it runs.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

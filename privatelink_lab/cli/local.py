@@ -1,7 +1,5 @@
 """The options of `plab local start | stop | status | faults | logs | shell`."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
@@ -121,9 +119,9 @@ def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) ->
     In a consumer's VPC the endpoint's DNS name answers once the connection is accepted. Only the provider's VPC reaches
     the web server's own address. Put plab's options before PROVIDER_OR_CONSUMER; the rest belongs to the command.
     """
+    from privatelink_lab.commands import Options
     from privatelink_lab.commands.execution import execute
     from privatelink_lab.commands.local_shell import shell
-    from privatelink_lab.commands.session import Options
 
     words = command[1:] if command[:1] == ("--",) else command
     return execute(shell, Options("shell", config, local=True, quiet=True), party=party, words=words)

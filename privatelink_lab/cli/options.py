@@ -1,7 +1,5 @@
 """The options that several commands share: --config, --local, --json, --quiet, --verbose, --yes and --lab."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +44,8 @@ def lab_options(command: str, *, asks: bool = False) -> Decorator:
             lab: str | None = None,
             **rest: Any,
         ) -> Any:
+            from privatelink_lab.commands import Options
             from privatelink_lab.commands.execution import execute
-            from privatelink_lab.commands.session import Options
 
             if config and lab:
                 raise UsageError("--config and --lab exclude each other.", hint="The config names its lab.")

@@ -1,16 +1,10 @@
 """The options of `plab reject`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from privatelink_lab.cli.confirm import confirm
 from privatelink_lab.cli.options import lab_options
-
-if TYPE_CHECKING:
-    from privatelink_lab.commands.session import Options
+from privatelink_lab.commands import Options
 
 
 @click.command("reject")

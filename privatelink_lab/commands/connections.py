@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from privatelink_lab.commands import admission, report
+from privatelink_lab.commands import Options, admission, report
 from privatelink_lab.commands.execution import Execution
-from privatelink_lab.commands.session import Options
 from privatelink_lab.steps import STEPS
 
 COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")

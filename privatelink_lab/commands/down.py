@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, prices
-from privatelink_lab.commands import report
+from privatelink_lab.commands import Options, report
 from privatelink_lab.commands.execution import Ask, Execution
 from privatelink_lab.commands.interrupts import interruptible
-from privatelink_lab.commands.session import Options
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
 from privatelink_lab.resource import Found

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from typing import Any, Protocol, Self
 
 from privatelink_lab import engine, lock, state, waits
-from privatelink_lab.commands import report
-from privatelink_lab.commands.session import LOCAL_STEP, NoLab, Options, Session, open_session
+from privatelink_lab.commands import Options, report
+from privatelink_lab.commands.session import LOCAL_STEP, NoLab, Session, open_session
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab

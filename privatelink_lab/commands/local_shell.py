@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from privatelink_lab import engine
+from privatelink_lab.commands import Options
 from privatelink_lab.commands.execution import Execution
-from privatelink_lab.commands.session import Options
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import client, launch

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from privatelink_lab.commands import admission
+from privatelink_lab.commands import Options, admission
 from privatelink_lab.commands.execution import Ask, Execution
-from privatelink_lab.commands.session import Options
 from privatelink_lab.steps import STEPS
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privatelink_lab import aws, config, state, waits
+from privatelink_lab.commands import Options
 from privatelink_lab.config import Config
 from privatelink_lab.errors import Interrupted, PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
     from privatelink_lab.local.client import LocalServer
 
 LOCAL_STEP = "local AWS"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What every command takes; `command` is its name in JSON."""
-
-    command: str
-    config: Path | None = None
-    local: bool = False
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    yes: bool = False
-    lab: str | None = None  # --lab: the name of a lab to find by its tags, without a config
 
 
 class NoLab(Exception):

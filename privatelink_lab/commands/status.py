@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from privatelink_lab import engine, prices
-from privatelink_lab.commands import report
+from privatelink_lab.commands import Options, report
 from privatelink_lab.commands.execution import Execution
-from privatelink_lab.commands.session import Options, last_run
+from privatelink_lab.commands.session import last_run
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
 
