@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Cloud, config_of
+from support.strangers import STRANGER, connect_stranger
 
 from privatelink_lab import engine
 from privatelink_lab.commands import admission
@@ -16,7 +17,6 @@ from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN, Connection
 
 MANUAL = {"name": "acme", "accept": "manual"}
-STRANGER = "arn:aws:iam::444455556666:role/stranger"
 
 
 def state_of(built: Built, key: str) -> str:
@@ -27,23 +27,6 @@ def state_of(built: Built, key: str) -> str:
 def rows(cloud: Cloud, lab: Lab) -> list[Connection]:
     """What `plab connections` lists."""
     return admission.connections(cloud.lab(lab.config, lab.state), STEPS)
-
-
-def connect_stranger(cloud: Cloud, built: Built) -> str:
-    """An endpoint of another account, which asks for a connection; its id."""
-    ec2: Any = cloud.account(STRANGER).ec2
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    cloud.spread()
-    zone = cloud.account().ec2.describe_subnets(SubnetIds=[built.settled["provider/subnet-1"][0].id])
-    zone_id = zone["Subnets"][0]["AvailabilityZoneId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZoneId=zone_id)["Subnet"]["SubnetId"]
-    cloud.spread()
-    name = built.settled["provider/endpoint-service"][0].shows["service_name"]
-    made = ec2.create_vpc_endpoint(
-        VpcEndpointType="Interface", VpcId=vpc, ServiceName=name, SubnetIds=[subnet], PrivateDnsEnabled=False
-    )
-    cloud.spread()
-    return str(made["VpcEndpoint"]["VpcEndpointId"])
 
 
 def open_lab(cloud: Cloud, *consumers: Any) -> Lab:

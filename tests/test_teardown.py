@@ -100,7 +100,7 @@ def test_who_comes_in_the_middle_stays_and_ends_it(cloud: Cloud) -> None:
 
 def test_a_stranger_in_the_middle_of_a_real_down(slow_cloud: Cloud) -> None:
     """The same with the whole lab: everything else goes, exit 3, and it ends within seconds."""
-    from test_acceptance import connect_stranger
+    from support.strangers import connect_stranger
 
     lab = slow_cloud.lab(config_of(provider={"service": {"allowed_principals": ["444455556666"]}}))
     built = slow_cloud.up(lab)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud, Run, write_config
+from support.strangers import STRANGER, connect_stranger
+
+from privatelink_lab.engine import Built
+from privatelink_lab.resource import Found, Phase
 
 
 def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
@@ -264,11 +268,6 @@ def test_a_foreign_connection_holds_down_until_forced(
     at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`down -y` lists other accounts' connections and refuses, `down` asks, `--force` rejects and deletes."""
-    from test_acceptance import STRANGER, connect_stranger
-
-    from privatelink_lab.engine import Built
-    from privatelink_lab.resource import Found, Phase
-
     provider = "region: us-east-1\nprovider: {service: {allowed_principals: [444455556666]}}"
     write_config(tmp_path, **{"region: us-east-1": provider})
     summary = run("up", "--json").json[-1]

@@ -12,10 +12,6 @@ import pytest
 from conftest import Cloud, Ran, Run, write_config
 from local.traffic import stand_in
 
-from privatelink_lab.errors import PlabError
-from privatelink_lab.events import Failed, Started
-from privatelink_lab.ui.screen import Screen
-
 Fail = Callable[[Cloud, Run, Path], tuple[str, ...]]  # prepares a command that will fail; returns its words
 
 
@@ -126,23 +122,3 @@ def test_in_json(failure: tuple[tuple[str, ...], str, str], run: Run) -> None:
     else:
         assert failed[key]["request_id"]
         assert error == failed[key] or words[0] == "verify"
-
-
-def test_what_an_event_has_shown_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """The errors of a result are those of its events; one that no event had is added, also another of the same key."""
-    for quiet in (True, False):
-        screen = Screen(quiet=quiet)
-        screen.tell(Started("a", "step", "delete", "id"))
-        screen.tell(Failed("a", "step", PlabError("a stays.", hint="plab down")))
-        screen.tell(Failed("a", "step", PlabError("a stays.", hint="plab down")))
-        screen.show_errors({"a": PlabError("a stays.", hint="plab down"), "b": PlabError("No.")})
-        screen.show_errors({"a": PlabError("Not now.")})
-        err = capsys.readouterr().err
-        lines = [line for line in err.splitlines() if not re.match(r" +\d+\.\ds  a: (deleting id|failed)$", line)]
-        assert lines == ["Error: a stays.", "Hint: plab down", "Error: b: No.", "Error: a: Not now."]
-
-
-def test_an_interrupt_loses_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --quiet an error is shown when it happens: a run that is stopped later has shown it."""
-    Screen(quiet=True).tell(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
-    assert capsys.readouterr().err == "Error: provider/vpc: No more VPCs.\n"
