@@ -165,13 +165,15 @@ class Lab:
     def is_fresh(self, resource: Resource) -> bool:
         """Whether we made it, or may have, so recently that AWS may not show it yet."""
         key, window = resource.key, self.settle(resource)
-        at_least = INTENT if self.config.settle is None else 0.0
+        at_least = INTENT if self.config.creation_grace_period is None else 0.0
         windows = ((self.state.born, window), (self.state.intents, max(at_least, window)))
         return any(0 <= self.clock.now() - moments[key] < window for moments, window in windows if key in moments)
 
     def settle(self, resource: Resource) -> float:
         """Seconds for which describes may miss what is there: the config's, or by the kind of resource."""
-        return resource.patience.settle if self.config.settle is None else self.config.settle
+        return (
+            resource.patience.settle if self.config.creation_grace_period is None else self.config.creation_grace_period
+        )
 
     def check_interrupted(self) -> None:
         """Raise Interrupted once somebody asked to stop."""

@@ -112,7 +112,7 @@ def test_local_is_an_address_not_a_mode(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
-    """Nobody prints but `ui` and the server's log; nobody sleeps but `waits`, the launcher, a timed shutdown."""
+    """Only `ui` and the server's log print; only `waits`, the launcher and a timed shutdown sleep."""
     module = name_of(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":

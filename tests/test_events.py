@@ -43,10 +43,10 @@ CONTRACT: list[tuple[Event, list[str]]] = [
 ]
 
 
-def written(*told: Event) -> list[dict[str, Any]]:
+def written(*emitted: Event) -> list[dict[str, Any]]:
     """What a program reads: one object per line."""
     stream = io.StringIO()
-    for event in told:
+    for event in emitted:
         write_json(stream, event.as_json())
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 

@@ -47,7 +47,7 @@ def test_of_two_that_ended_at_once_the_later_one_closes_the_chain() -> None:
 
 
 def test_an_empty_run_and_a_circle_have_an_end() -> None:
-    """Nothing hangs on a file that somebody edited by hand."""
+    """A timeline that was edited by hand does not hang plab."""
     assert of().chain() == []
     assert sorted(of(a=Span(0.0, 1.0, "b"), b=Span(0.0, 1.0, "a")).chain()) == ["a", "b"]
     assert of(a=Span(0.0, 1.0, "gone")).chain() == ["a"]
@@ -118,7 +118,7 @@ def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run,
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"timeline": 5}', '{"timeline": {"spans": {"x": 1}}}'])
 def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, text: str) -> None:
-    """What is left of a lab that is gone is only for show: nobody is stopped by it."""
+    """The record of a lab that is gone is only for show: a damaged one stops no command."""
     (tmp_path / ".plab").mkdir()
     (tmp_path / ".plab" / "test.last.json").write_text(text)
     ran = run("status", "--timeline")
@@ -137,7 +137,7 @@ def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, tex
     ],
 )
 def test_an_odd_timeline_is_no_timeline(wrong: dict[str, Any]) -> None:
-    """What somebody edited by hand is refused when it is read, not when it is drawn."""
+    """A timeline that was edited by hand is refused when plab reads it, not when plab draws it."""
     data = {"command": "up", "at": 1.0, "seconds": 1.0, "over": True, "spans": {}} | wrong
     with pytest.raises((TypeError, KeyError, ValueError)):
         Timeline.of(data)

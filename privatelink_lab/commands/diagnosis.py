@@ -23,7 +23,7 @@ HOPS = (
     ("target security group", "provider/security-group/ingress"),
     ("target", "provider/target-group/registration"),
 )
-SETTINGS = frozenset({"service", "balancer"})  # a wrong setting there seldom stops a packet: these are named last
+SETTINGS = frozenset({"service", "balancer"})  # a wrong setting there rarely stops a packet, so these are named last
 OK = 200
 ENDPOINT, DNS, PATH, WEB_SERVER, PROBE = "endpoint", "dns", "path", "web server", "probe"
 

@@ -51,7 +51,7 @@ def _fail(options: Options, error: PlabError) -> int:
         traceback.print_exc()
     if not options.json:
         raise error
-    Screen(json=True).tell(Summary(options.command, error.exit_code, {}, error))
+    Screen(json=True).show(Summary(options.command, error.exit_code, {}, error))
     return error.exit_code
 
 
@@ -73,7 +73,7 @@ def _no_lab(options: Options, lab: str) -> int:
             "reject": {"rejected": []},
             "verify": {"verified": [], "broken": {}},
         }
-        screen.tell(Summary(command, code, place | results.get(command, {})))
+        screen.show(Summary(command, code, place | results.get(command, {})))
     return code
 
 
@@ -129,5 +129,5 @@ class Execution:
         self.screen.show_errors(errors)
         if self.screen.json:
             first = next(iter(errors.values()), None)
-            self.screen.tell(Summary(self.session.options.command, exit_code, result, first))
+            self.screen.show(Summary(self.session.options.command, exit_code, result, first))
         return exit_code

@@ -57,7 +57,7 @@ class Session:
 
     def lab(self) -> Lab:
         """The lab, before any call to AWS."""
-        return Lab(self.config, self.state, self._connect, self.clock, self.screen.tell)
+        return Lab(self.config, self.state, self._connect, self.clock, self.screen.show)
 
     def _connect(self, party: Party) -> aws.Account:
         return aws.connect(
@@ -116,14 +116,14 @@ class Session:
     def _start(self) -> None:
         from privatelink_lab.local import client, launch
 
-        self.screen.tell(Started("local", LOCAL_STEP, "start"))
+        self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
             self.server, self.started_server = launch.start(self.local_folder, client.Pace())
         except KeyboardInterrupt:
             hint = "Continue with plab up --local, or end it with plab local stop."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
         word = "started" if self.started_server else "running"
-        self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
+        self.screen.show(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
     def resolve_place(self, lab: Lab) -> Place:
         """Ask AWS for the account of the credentials, and return where the lab lives.

@@ -11,12 +11,12 @@ from privatelink_lab.ui.board import DOING
 
 
 class PlainLines:
-    """One line per change on `stream`: seconds, step, key, AWS's word."""
+    """One line per change on `stream`: seconds, key, AWS's state and id."""
 
     def __init__(self, stream: IO[str], began: float, now: Callable[[], float]) -> None:
         self._stream, self._began, self._now = stream, began, now
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Write the event's line, if it has one."""
         text = _text_of(event)
         if text:
@@ -24,7 +24,7 @@ class PlainLines:
 
 
 def _text_of(event: Event) -> str:
-    """The text of an event, without its error, which the screen shows; '' for what only programs need."""
+    """The text of an event, without its error, which the screen shows; '' for an event that only programs need."""
     match event:
         case Started():
             return f"{event.key}: {DOING.get(event.action, event.action)} {event.id}".rstrip()

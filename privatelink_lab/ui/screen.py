@@ -1,6 +1,6 @@
-"""Which way to show things: a live board on a terminal, plain lines in a pipe, JSON for a program, or errors only.
+"""How a command shows things: as a live board on a terminal, plain lines in a pipe, JSON, or with errors only.
 
-stdout is data, stderr is talk. `CI` and `NO_COLOR` count as a pipe.
+Results go to stdout, all else to stderr. With `CI` or `NO_COLOR` a terminal counts as a pipe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Screen:
-    """Everything that one command shows."""
+    """All output of one command."""
 
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
@@ -32,35 +32,35 @@ class Screen:
         self._written_errors: set[str] = set()
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
-        """Show the live board of these (step, key) pairs, where a person watches a terminal."""
+        """Show the live board of these (step, key) pairs, if stderr is a terminal."""
         plain = (
             os.environ.get("CI") or "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}
         )
         if self.json or self.quiet or not sys.stderr.isatty() or plain:
             return
-        from privatelink_lab.ui.live import LiveBoard  # rich costs a tenth of a second: only where it draws
+        from privatelink_lab.ui.live import LiveBoard  # rich takes 0.1 s to load: only when it draws
 
         self._live = LiveBoard(sys.stderr, plan)
 
     def close_board(self) -> None:
-        """Leave the board's last state on the terminal and stop drawing."""
+        """Stop drawing; the board's last state stays on the terminal."""
         if self._live:
             self._live.stop()
             self._live = None
 
-    def tell(self, event: Event) -> None:
-        """Show one event; an error also with --quiet."""
+    def show(self, event: Event) -> None:
+        """Show one event. With --quiet this shows only the error of a failure."""
         if self.json:
             self.data(event.as_json())
         elif self._live:
-            self._live.tell(event)
+            self._live.show(event)
         elif not self.quiet:
-            self._plain.tell(event)
+            self._plain.show(event)
         if isinstance(event, Failed):
             self.show_errors({event.key: event.error})
 
     def show_errors(self, errors: Mapping[str, PlabError]) -> None:
-        """Show errors by key, each once in a run; with --json the events and the summary carry them."""
+        """Show errors by key, but no error twice in a run; with --json the events and the summary have them."""
         texts = [error.as_text(key) for key, error in errors.items()]
         for text in dict.fromkeys(texts) if not self.json else ():
             if text in self._written_errors:
@@ -72,7 +72,7 @@ class Screen:
                 self.warn(text)
 
     def say(self, text: str) -> None:
-        """Talk to the person, unless there is none."""
+        """Print a sentence for a person: not with --quiet, and not with --json."""
         if self.json or self.quiet:
             return
         if self._live:
@@ -81,29 +81,29 @@ class Screen:
             print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """Say something that also --quiet must not hide; with --json the summary carries it."""
+        """Print a sentence for a person, also with --quiet; not with --json, where the summary has it."""
         if not self.json:
             print(text, file=sys.stderr, flush=True)
 
     def out(self, text: str) -> None:
-        """Write data for a person to stdout."""
+        """Print a part of the result to stdout."""
         print(text, flush=True)
 
     def data(self, data: dict[str, Any]) -> None:
-        """Write one JSON object to stdout."""
+        """Print one JSON object to stdout."""
         write_json(sys.stdout, data)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table to stdout."""
+        """Print a table to stdout."""
         from privatelink_lab.ui.live import print_table
 
         print_table(sys.stdout, columns, rows)
 
     def bars(self, timeline: dict[str, Any]) -> None:
-        """Write a run's timeline to stdout."""
+        """Print a run's timeline to stdout."""
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-        so_far = "" if timeline["over"] else " so far: it was stopped, or is still at work"
+        so_far = "" if timeline["over"] else " so far: the run was stopped, or has not ended yet"
         print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.", flush=True)
         self.table(*fitted(timeline, unicode=unicode, columns=columns))
         print(f"The chain that decides it: {' -> '.join(timeline['chain'])}", flush=True)

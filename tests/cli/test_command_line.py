@@ -1,4 +1,4 @@
-"""The command line as a user or a script meets it: exit codes, stdout and stderr, errors, JSON."""
+"""The command line as a user or a script sees it: exit codes, stdout and stderr, errors, JSON."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_without_a_terminal_nothing_is_done_unasked(
     assert at_cloud.changes() == []
 
 
-def test_yes_alone_admits_nobody(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
-    """`accept -y` without ids or --all does not know whom: exit 2."""
+def test_yes_alone_accepts_no_endpoint(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`accept -y` without ids or --all does not say which endpoints to accept: exit 2."""
     write_config(tmp_path, "manual")
     run("up")
     ran = run("accept", "-y")
@@ -325,7 +325,7 @@ def test_local_does_not_hide_a_lab_on_aws(at_cloud: Cloud, run: Run) -> None:
 
 @pytest.mark.parametrize("command", [("up",), ("down", "-y"), ("status",), ("connections",), ("status", "--lab", "x")])
 def test_a_local_aws_in_this_folder_is_not_overlooked(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Its lab's state is lost, or the lab has another name now: nobody goes to AWS instead; exit 2, nothing called."""
+    """Its lab's state is lost, or the lab has another name now: plab does not go to AWS instead; exit 2, no call."""
     write_config(tmp_path)
     (tmp_path / ".plab").mkdir()
     (tmp_path / ".plab" / "local.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""What `plab verify` makes of a probe's words and of what AWS shows: the verdict, and the hop that is broken."""
+"""The verdict of `plab verify` on a probe's report and on what AWS shows: which hop is broken."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
 
 
 def revoke_endpoints_rule(cloud: Cloud, built: Built) -> None:
-    """Nobody may reach the endpoint."""
+    """The endpoint's security group lets no packet in."""
     revoke(cloud, built, "acme", "10.1.0.0/16")
 
 
@@ -101,7 +101,7 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
 
 
 BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
-    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # seldom stops a packet: blamed last
+    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # rarely stops a packet: named last
     (require_no_acceptance, "service", "provider/endpoint-service: acceptance required is false"),
     (deregister, "target", "provider/target-group/registration: missing"),
     (revoke_targets_rule, "target security group", "provider/security-group/ingress: missing"),
@@ -141,7 +141,7 @@ def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
 
 
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """`endpoint_problem` says so before any probe, and so does the verdict of one that was at work meanwhile."""
+    """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
     assert diagnosis.endpoint_problem(look(cloud, lab), "acme") is None
     admission.reject(lab, STEPS, admission.connections(lab, STEPS))
     shut = diagnosis.endpoint_problem(look(cloud, lab), "acme")
@@ -151,7 +151,7 @@ def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) ->
 
 
 def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """An endpoint that was deleted meanwhile resolves no more: the hop is the endpoint, not `dns`."""
+    """The name of a deleted endpoint does not resolve: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
     report = Report(problem="dns", detail="Name or service not known", ended=True)
     assert diagnosis.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
@@ -236,7 +236,7 @@ def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
         ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows no broken hop"),
         ({}, "path", "no answer; AWS shows no broken hop"),
     ],
-    ids=["dns", "silence", "nothing said"],
+    ids=["dns", "silence", "empty report"],
 )
 def test_no_answer_at_all(whole: Callable[..., Verified], report: dict[str, str], hop: str, words: str) -> None:
     """A name that does not resolve is `dns`; silence with all in place is `path`."""

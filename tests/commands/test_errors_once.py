@@ -1,4 +1,4 @@
-"""An error is said once in a run: the key, AWS's sentence, code and request id, and the next command, in one place."""
+"""A run shows each error once: the key, AWS's sentence, code and request id, and the next command, in one place."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def failure(
     return prepare(at_cloud, run, tmp_path), key, action
 
 
-def assert_said_once(text: str, key: str, action: str) -> None:
+def assert_shown_once(text: str, key: str, action: str) -> None:
     """One block has it all, and nothing of it stands anywhere else."""
     operation = action.partition(":")[2]
     block = rf"Error: {key}: {operation}: .* \((UnauthorizedOperation|AccessDenied), request [\w-]+\)"
@@ -90,11 +90,11 @@ def assert_said_once(text: str, key: str, action: str) -> None:
 
 @pytest.mark.parametrize("options", [(), ("-q",)], ids=["plain", "quiet"])
 def test_in_a_pipe(failure: tuple[tuple[str, ...], str, str], run: Run, options: tuple[str, ...]) -> None:
-    """Stdout and stderr together say it once, with --quiet and without; stdout is for results."""
+    """Stdout and stderr together have it once, with --quiet and without; stdout is for results."""
     words, key, action = failure
     ran = run(*words, *options)
     assert ran.code in {1, 3}
-    assert_said_once(ran.out + ran.err, key, action)
+    assert_shown_once(ran.out + ran.err, key, action)
     assert "Error: " not in ran.out
 
 
@@ -106,11 +106,11 @@ def test_on_a_terminal(failure: tuple[tuple[str, ...], str, str], run: Run, monk
     monkeypatch.setattr(sys, "stderr", terminal)
     ran = run(*words)
     written = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", terminal.getvalue())
-    assert_said_once(ran.out + written, key, action)
+    assert_shown_once(ran.out + written, key, action)
 
 
 def test_in_json(failure: tuple[tuple[str, ...], str, str], run: Run) -> None:
-    """`failed` carries it, and the summary's `error` repeats the first for who reads the last line only."""
+    """`failed` has it; the summary's `error` repeats the first one for a program that reads only the last line."""
     words, key, _ = failure
     ran: Ran = run(*words, "--json")
     assert ran.err == ""

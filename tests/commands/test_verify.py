@@ -37,7 +37,7 @@ def report(*, requests: int = 10, message: str = MESSAGE) -> bytes:
         "total_ms": 4.25,
     }
     rows = [row, *[row | {"connect_ms": 1.5}] * (requests - 1), {"end": True, "tries": requests}]
-    return "".join(f"[   12.5] cloud-init: {MARK} {json.dumps(each)}\r\n" for each in rows).encode()
+    return "".join(f"[   12.5] cloud-init: {MARK} {json.dumps(row)}\r\n" for row in rows).encode()
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def probes(cloud: Cloud) -> list[dict[str, Any]]:
     """The instances that ever bore the probe's tag."""
     filters: Any = [{"Name": "tag:plab:key", "Values": [KEY]}]
     reservations = cloud.account().ec2.describe_instances(Filters=filters)["Reservations"]
-    return [dict(each) for reservation in reservations for each in reservation["Instances"]]
+    return [dict(instance) for reservation in reservations for instance in reservation["Instances"]]
 
 
 def states(cloud: Cloud) -> list[str]:
     """The states of all probes."""
-    return [each["State"]["Name"] for each in probes(cloud)]
+    return [instance["State"]["Name"] for instance in probes(cloud)]
 
 
 def leave_probe(cloud: Cloud) -> None:
@@ -120,8 +120,8 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
     """Events of probe and verdict closed by the summary, with the documented keys; nothing on stderr."""
     ran = run("verify", "--json")
     assert (ran.code, ran.err) == (0, "")
-    told = [(row["event"], row.get("action") or row.get("phase")) for row in ran.json if row["event"] != "waiting"]
-    assert told == [
+    events = [(row["event"], row.get("action") or row.get("phase")) for row in ran.json if row["event"] != "waiting"]
+    assert events == [
         ("started", "create"),
         ("finished", "ready"),
         ("verified", None),
@@ -259,10 +259,10 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
 
 
-def test_somebody_elses_lab_is_not_verified(
+def test_another_makers_lab_is_not_verified(
     lab: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lab of that name was made by another, and there is no state of it here: no probe is put into his VPC."""
+    """Another maker made the lab of that name, and there is no state of it here: plab puts no probe into their VPC."""
     (tmp_path / ".plab" / "test.json").unlink()
     monkeypatch.setattr("privatelink_lab.lab.getpass.getuser", lambda: "other")
     ran = run("verify")

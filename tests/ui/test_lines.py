@@ -16,12 +16,12 @@ REFUSED = AwsError(
 KEY, STEP = "provider/vpc", "network"
 
 
-def plain(*told: Event) -> list[str]:
+def plain(*events: Event) -> list[str]:
     """The plain lines of these events, each one and a quarter seconds after the last."""
     stream, times = io.StringIO(), iter(range(100))
     lines = PlainLines(stream, 10.0, lambda: 10.0 + 1.25 * next(times))
-    for event in told:
-        lines.tell(event)
+    for event in events:
+        lines.show(event)
     return stream.getvalue().splitlines()
 
 

@@ -54,8 +54,8 @@ def shown(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str
     """What stdout and stderr get of a command that starts, says, warns and prints its data."""
     screen = Screen(**options)
     screen.open_board([(STEP, KEY)])
-    screen.tell(Started(KEY, STEP, "create"))
-    screen.say("said")
+    screen.show(Started(KEY, STEP, "create"))
+    screen.say("a sentence")
     screen.close_board()
     screen.warn("warned")
     screen.data({"lab": "test"})
@@ -67,11 +67,11 @@ def test_a_pipe_gets_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -
     """Results go to stdout, talk goes to stderr."""
     out, err = shown(capsys)
     assert out == '{"lab": "test"}\n'
-    assert err == "   0.0s  provider/vpc: creating\nsaid\nwarned\n"
+    assert err == "   0.0s  provider/vpc: creating\na sentence\nwarned\n"
 
 
 def test_json_leaves_stderr_empty(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json every line on stdout is an object, and nothing else is said."""
+    """With --json every line on stdout is an object, and nothing else is printed."""
     out, err = shown(capsys, json=True)
     assert [json.loads(line).get("event") for line in out.splitlines()] == ["started", None]
     assert err == ""
@@ -82,13 +82,13 @@ def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, quiet=True) == ('{"lab": "test"}\n', "warned\n")
 
 
-def test_what_an_event_has_shown_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_an_event_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
     """The errors of a result are those of its events; one that no event had is added, also another of the same key."""
     for quiet in (True, False):
         screen = Screen(quiet=quiet)
-        screen.tell(Started("a", "step", "delete", "id"))
-        screen.tell(Failed("a", "step", PlabError("a stays.", hint="plab down")))
-        screen.tell(Failed("a", "step", PlabError("a stays.", hint="plab down")))
+        screen.show(Started("a", "step", "delete", "id"))
+        screen.show(Failed("a", "step", PlabError("a stays.", hint="plab down")))
+        screen.show(Failed("a", "step", PlabError("a stays.", hint="plab down")))
         screen.show_errors({"a": PlabError("a stays.", hint="plab down"), "b": PlabError("No.")})
         screen.show_errors({"a": PlabError("Not now.")})
         err = capsys.readouterr().err
@@ -98,5 +98,5 @@ def test_what_an_event_has_shown_is_not_shown_again(capsys: pytest.CaptureFixtur
 
 def test_an_interrupt_loses_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     """With --quiet an error is shown when it happens: a run that is stopped later has shown it."""
-    Screen(quiet=True).tell(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
+    Screen(quiet=True).show(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
     assert capsys.readouterr().err == "Error: provider/vpc: No more VPCs.\n"
