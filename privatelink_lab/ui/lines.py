@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import IO, Any
 
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Waiting
 from privatelink_lab.ui.board import DOING
 
 
-class PlainLines:
-    """One line per change on `stream`: seconds, key, AWS's state and id."""
-
-    def __init__(self, stream: IO[str], began: float, now: Callable[[], float]) -> None:
-        self._stream, self._began, self._now = stream, began, now
-
-    def show(self, event: Event) -> None:
-        """Write the event's line, if it has one."""
-        text = _text_of(event)
-        if text:
-            print(f"{self._now() - self._began:6.1f}s  {text}", file=self._stream, flush=True)
-
-
-def _text_of(event: Event) -> str:
+def plain_text(event: Event) -> str:
     """The text of an event, without its error, which the screen shows; '' for an event that only programs need."""
     match event:
         case Started():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Event, Failed
 from privatelink_lab.ui.bars import fitted
-from privatelink_lab.ui.lines import PlainLines, write_json
+from privatelink_lab.ui.lines import plain_text, write_json
 
 if TYPE_CHECKING:
     from privatelink_lab.ui.live import LiveBoard
@@ -28,7 +28,7 @@ class Screen:
         self.json = json
         self.quiet = quiet
         self._live: LiveBoard | None = None
-        self._plain = PlainLines(sys.stderr, time.monotonic(), time.monotonic)
+        self._began = time.monotonic()
         self._written_errors: set[str] = set()
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
@@ -54,8 +54,8 @@ class Screen:
             self.data(event.as_json())
         elif self._live:
             self._live.show(event)
-        elif not self.quiet:
-            self._plain.show(event)
+        elif text := plain_text(event):
+            self.say(f"{time.monotonic() - self._began:6.1f}s  {text}")
         if isinstance(event, Failed):
             self.show_errors({event.key: event.error})
 

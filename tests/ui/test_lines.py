@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Waiting
-from privatelink_lab.ui.lines import PlainLines
+from privatelink_lab.ui.lines import plain_text
+from privatelink_lab.ui.screen import Screen
 
 REFUSED = AwsError(
     "You are not authorized", code="UnauthorizedOperation", operation="CreateVpc", request_id="r-1", hint="Allow it."
 )
 KEY, STEP = "provider/vpc", "network"
-
-
-def plain(*events: Event) -> list[str]:
-    """The plain lines of these events, each one and a quarter seconds after the last."""
-    stream, times = io.StringIO(), iter(range(100))
-    lines = PlainLines(stream, 10.0, lambda: 10.0 + 1.25 * next(times))
-    for event in events:
-        lines.show(event)
-    return stream.getvalue().splitlines()
 
 
 PLAIN = [
@@ -41,16 +31,20 @@ PLAIN = [
 @pytest.mark.parametrize(("event", "line"), PLAIN, ids=[line for _, line in PLAIN])
 def test_one_plain_line_per_event(event: Event, line: str) -> None:
     """In a pipe every change is one line: seconds, key, AWS's word, id."""
-    assert plain(event) == [f"   0.0s  {line}"]
+    assert plain_text(event) == line
 
 
-def test_seconds_count_from_the_start() -> None:
+def test_seconds_count_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The times of a log can be subtracted."""
-    lines = plain(Started(KEY, STEP, "create"), Finished(KEY, STEP, "vpc-1", "ready", "available"))
-    assert [line.split()[0] for line in lines] == ["0.0s", "1.2s"]
+    times = iter((10.0, 10.0, 11.25))
+    monkeypatch.setattr("privatelink_lab.ui.screen.time.monotonic", lambda: next(times))
+    screen = Screen()
+    screen.show(Started(KEY, STEP, "create"))
+    screen.show(Finished(KEY, STEP, "vpc-1", "ready", "available"))
+    assert capsys.readouterr().err == ("   0.0s  provider/vpc: creating\n   1.2s  provider/vpc: available  vpc-1\n")
 
 
 @pytest.mark.parametrize("event", [Waiting(KEY, STEP, "vpc-1", ""), Summary("up", 0, {"lab": "test"})])
 def test_no_plain_line_where_there_is_nothing_to_say(event: Event) -> None:
     """A wait without a word is no line; and the command prints its summary."""
-    assert plain(event) == []
+    assert plain_text(event) == ""
