@@ -1,13 +1,13 @@
-"""The exception tree: every error says what is true, what to do next, and how `plab` exits.
+"""The exception tree: every error has a sentence, a next step, and plab's exit code.
 
 PlabError                1   something failed
 +-- UsageError           2   bad options or config, before any AWS call
 |   +-- ConfigError      2   every mistake of one config file
 +-- AwsError             1   AWS refused or failed a call (code, request id)
-|   +-- LostAnswer       1   the call went out and no answer came: its effect is unknown
+|   +-- LostAnswer       1   the call was sent and no answer came: its effect is unknown
 +-- AccountError         1   no usable credentials or region for an account
 +-- StateError           1   the state file cannot be used
-+-- NotOurs              1   something that bears no tag of this lab is in the way
++-- NotOurs              1   something without this lab's tag is in the way
 |   +-- ConcurrentMaker          1   another maker of the same lab began earlier
 +-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
 """
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 
 class PlabError(Exception):
-    """A failure with a next step; `exit_code` is what the process ends with."""
+    """A failure with a next step in `hint`; the process ends with `exit_code`."""
 
     default_exit_code: ClassVar[int] = 1
 
@@ -32,15 +32,20 @@ class PlabError(Exception):
         """The `error` object of the event contract: code, message, request_id, hint."""
         return {"code": None, "message": self.message, "request_id": None, "hint": self.hint or None}
 
+    def as_text(self, key: str = "") -> str:
+        """What a person reads: the resource's key, the sentence with AWS's code and request id, the next command."""
+        sentence = str(self) if not key or str(self).startswith(key) else f"{key}: {self}"
+        return f"Error: {sentence}" + (f"\nHint: {self.hint}" if self.hint else "")
+
 
 class UsageError(PlabError):
-    """The command line or the config cannot be acted on; nothing was called."""
+    """The command line or the config is wrong; no call was made."""
 
     default_exit_code = 2
 
 
 class ConfigError(UsageError):
-    """One config file, all its mistakes; each already carries its file and line."""
+    """All mistakes of one config file; each has its file and line."""
 
     def __init__(self, mistakes: list[str], *, hint: str = "") -> None:
         super().__init__("\n".join(mistakes), hint=hint)
@@ -80,7 +85,7 @@ class AwsError(PlabError):
 
 
 class LostAnswer(AwsError):
-    """The request may have reached AWS and its answer did not reach us; only a look can tell."""
+    """AWS may have received the request, but its answer is lost; only a describe can show the effect."""
 
 
 class AccountError(PlabError):
@@ -88,18 +93,18 @@ class AccountError(PlabError):
 
 
 class StateError(PlabError):
-    """The state file is locked, damaged, newer than this plab, or of another place."""
+    """The state file is locked, damaged, newer than this plab, or of another account or region."""
 
 
 class NotOurs(PlabError):
-    """Something has our name but not our tag; plab neither adopts nor deletes it."""
+    """Something has the lab's name but not its tag; plab neither adopts nor deletes it."""
 
 
 class ConcurrentMaker(NotOurs):
-    """Somebody else began the same lab earlier: this run stops, and what it made is to go."""
+    """Another maker began the same lab earlier: this run stops, and deletes what it made."""
 
 
 class Interrupted(PlabError):
-    """The user asked to stop; calls in flight have finished and the state is on disk."""
+    """The user stopped the run; the calls in flight have finished, and the state is saved."""
 
     default_exit_code = 130

@@ -1,4 +1,4 @@
-"""What happened, as frozen values: the engine emits them, `ui` shows them, nothing else prints."""
+"""What happens in a run, as frozen values: the engine emits them and `ui` shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from privatelink_lab.errors import PlabError
 
 @dataclass(frozen=True)
 class Event:
-    """One moment; `as_json` is the documented contract of `--json`."""
+    """One moment of a run; `as_json` is the documented contract of `--json`."""
 
     event: ClassVar[str]
 
@@ -25,7 +25,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """A call goes out: `action` is create, update, delete, accept or reject."""
+    """A call is sent; `action` is create, update, delete, accept or reject."""
 
     event: ClassVar[str] = "started"
     key: str
@@ -36,7 +36,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Waiting(Event):
-    """AWS, or somebody else, is at work; `detail` is AWS's own word."""
+    """The key waits for AWS, or for another person; `detail` is AWS's own word."""
 
     event: ClassVar[str] = "waiting"
     key: str
@@ -47,7 +47,7 @@ class Waiting(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The key is as asked (`phase` ready, held) or gone (`phase` deleted)."""
+    """The key is as asked (`phase` ready or held), or gone (`phase` deleted)."""
 
     event: ClassVar[str] = "finished"
     key: str
@@ -59,7 +59,7 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """The key will not get there; what needs it stops, the rest goes on."""
+    """The key has failed. What depends on it stops, and the rest goes on."""
 
     event: ClassVar[str] = "failed"
     key: str
@@ -69,7 +69,7 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Accepted(Event):
-    """A connection was admitted and is available."""
+    """A connection was accepted and is available."""
 
     event: ClassVar[str] = "accepted"
     endpoint: str
@@ -80,7 +80,7 @@ class Accepted(Event):
 
 @dataclass(frozen=True)
 class Rejected(Event):
-    """A connection was refused or cut."""
+    """A connection was rejected or cut."""
 
     event: ClassVar[str] = "rejected"
     endpoint: str
@@ -91,10 +91,10 @@ class Rejected(Event):
 
 @dataclass(frozen=True)
 class Verified(Event):
-    """What came back to a consumer from its endpoint; `hop` names what is broken, None where nothing is.
+    """What came back to a consumer from its endpoint; `hop` names the broken hop, and is None where none is broken.
 
-    `addresses` are those that answered: one in each zone of the endpoint. The times are milliseconds: p50, max, and
-    those of each request in order.
+    `addresses` have answered; an endpoint has one address per zone. The times are milliseconds: p50, max, and the times
+    of all requests in order.
     """
 
     event: ClassVar[str] = "verified"
@@ -111,7 +111,7 @@ class Verified(Event):
 
 @dataclass(frozen=True)
 class Summary(Event):
-    """The last event of every run; `result` holds what the command reports."""
+    """The last event of every run; `result` is the command's report."""
 
     event: ClassVar[str] = "summary"
     command: str
@@ -120,7 +120,7 @@ class Summary(Event):
     error: PlabError | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As every event, with the result's keys beside `exit_code` and no empty error."""
+        """As for every event; the result's keys stand beside `exit_code`, and `error` only where there is one."""
         data = super().as_json()
         del data["result"]
         if self.error is None:

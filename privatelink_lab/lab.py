@@ -163,13 +163,17 @@ class Lab:
     def may_be_invisible(self, resource: Resource) -> bool:
         """Whether we made it, or may have, so recently that AWS may not show it yet."""
         key, period = resource.key, self.grace_period(resource)
-        at_least = PENDING_CREATE_PERIOD if self.config.settle is None else 0.0
+        at_least = PENDING_CREATE_PERIOD if self.config.creation_grace_period is None else 0.0
         periods = ((self.state.created_at, period), (self.state.create_pending, max(at_least, period)))
         return any(0 <= self.clock.now() - moments[key] < period for moments, period in periods if key in moments)
 
     def grace_period(self, resource: Resource) -> float:
         """Seconds for which describes may miss what exists: the config's, or by the kind of resource."""
-        return resource.patience.creation_grace_period if self.config.settle is None else self.config.settle
+        return (
+            resource.patience.creation_grace_period
+            if self.config.creation_grace_period is None
+            else self.config.creation_grace_period
+        )
 
     def check_interrupted(self) -> None:
         """Raise Interrupted once the user asked to stop."""

@@ -1,6 +1,6 @@
-"""One plab at a time on one lab: a lock beside the state file, and one per machine for whoever has no state of it yet.
+"""Locks that keep two plabs from working on one lab: one beside the state file, and one per machine.
 
-The kernel frees a lock when its process dies. A file that a killed process left holds nobody up.
+The kernel frees a lock when its process dies. The file that a killed process leaves behind locks nothing.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import IO
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Place, path_of
 
-SHARED = Path("/tmp")  # noqa: S108  # the same for every terminal, whatever its TMPDIR; links are refused below
+SHARED = Path("/tmp")  # noqa: S108  # the same folder for every terminal, whatever its TMPDIR; O_NOFOLLOW refuses links
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 @contextlib.contextmanager
 def in_folder(folder: Path, lab: str) -> Iterator[None]:
-    """Hold the lock of the lab's state file; raises StateError naming who holds it."""
+    """Hold the lock of the lab's state file; raises StateError, which names the process that holds it."""
     path = path_of(folder, lab).with_suffix(".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -35,10 +35,11 @@ def in_folder(folder: Path, lab: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]:
-    """Hold this user's lock on a lab in that account and region (or at that URL), whatever folder the config lies in.
+    """Hold this user's lock on a lab in that account and region (or at that URL), from whatever folder plab runs.
 
-    Both runs bear the same `plab:maker`, so the second would take what the first makes for its own of a lost state.
-    Raises StateError naming who holds it, and in which folder. Where SHARED cannot be written there is no such lock.
+    Two runs of one user have the same `plab:maker`: without this lock, a run in a second folder would treat what the
+    first one makes as its own. Raises StateError, which names the process that holds the lock and its folder. If SHARED
+    cannot be written, there is no such lock.
     """
     identity = repr((os.getuid(), place.account, place.region, url.rstrip("/"), lab))
     path = SHARED / f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
@@ -52,7 +53,7 @@ def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]
 @contextlib.contextmanager
 def _held(path: Path, where: str, hint: str) -> Iterator[None]:
     file = _locked(path, hint)
-    while not _is_file_of(path, file):  # its holder has just removed it: there is a newer one, or none
+    while not _is_file_of(path, file):  # its holder has just removed it; by now there is a new file, or none
         file.close()
         file = _locked(path, hint)
     with file:
@@ -76,9 +77,9 @@ def _locked(path: Path, hint: str) -> IO[str]:
         with file:
             holder = file.read().strip() or "another process"
         raise StateError(
-            f"Another plab is at work on this lab: {holder}.", hint="Wait for it, or end it with Ctrl-C there."
+            f"Another plab is at work on this lab: {holder}.", hint="Wait until it ends, or stop it with Ctrl-C."
         ) from None
-    except OSError as error:  # a file system without locks, as some network mounts
+    except OSError as error:  # some network file systems have no locks
         file.close()
         raise _unusable(path, "locked", error, hint=hint) from None
     return file

@@ -1,4 +1,4 @@
-"""What the lab costs: about, us-east-1 list prices; unknown elsewhere. Source: facts sheet section 8."""
+"""What the lab costs, by the list prices of us-east-1; plab knows no others. Source: facts sheet section 8."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ INSTANCE = {  # USD/hour, Linux on demand
 
 
 def instance(instance_type: str) -> float | None:
-    """USD/hour of one instance with its root volume; None for a type that is not in the table."""
+    """USD/hour of one instance with its root volume; None for a type without a known price."""
     price = INSTANCE.get(instance_type)
     return None if price is None else price + ROOT_VOLUME
 
 
 def hourly(prices: Iterable[float | None]) -> float | None:
-    """The sum in USD/hour; None as soon as one price is unknown."""
+    """The sum in USD/hour; None where one of the prices is unknown."""
     known = list(prices)
     return None if None in known else sum(price for price in known if price is not None)
 
 
 def in_region(usd_per_hour: float | None, region: str) -> float | None:
-    """`usd_per_hour` rounded to a hundredth of a cent where the list prices hold, None elsewhere."""
+    """`usd_per_hour` rounded to a hundredth of a cent in us-east-1; None in other regions, whose prices are unknown."""
     if usd_per_hour is None or region != REGION:
         return None
     return round(usd_per_hour, 4)
+
+
+def in_words(usd_per_hour: float | None) -> str:
+    """A cost per hour as a person reads it."""
+    if usd_per_hour is None:
+        return f"an unknown amount per hour (list prices are known for {REGION} only)"
+    return f"about {usd_per_hour:.4f} USD/hour on AWS ({REGION} list price of {PRICES_OF})"

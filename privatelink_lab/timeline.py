@@ -1,4 +1,4 @@
-"""How long one run took and why: when each key began and ended, what it waited for, and the chain that decided."""
+"""How long one run took and why: when each key began and ended, what it waited for, and the deciding chain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LATEST = 253_402_300_799.0  # epoch seconds; the last moment of the year 9999
 
 
 def _number(value: Any) -> float:
-    """What a run can be measured by; raises TypeError or ValueError for anything else."""
+    """A time or duration in seconds; raises TypeError or ValueError for anything else."""
     number = float(value)
     if not 0 <= number <= LATEST:
         raise ValueError(value)
@@ -21,8 +21,8 @@ def _number(value: Any) -> float:
 class Span:
     """One key's part of a run, in seconds since its start.
 
-    `began` is its first call or the first wait for it, `ended` when others could go on (None: not in this run), `after`
-    the key whose end it waited for last (None: for nobody).
+    `began` is the time of its first call or first wait; `ended` the time when other keys could go on (None: not in this
+    run); `after` the key whose end it waited for last (None: it waited for none).
     """
 
     began: float
@@ -31,16 +31,16 @@ class Span:
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
-        """What `dataclasses.asdict` made; raises TypeError, KeyError or ValueError for anything else."""
+        """The span that `dataclasses.asdict` wrote; raises TypeError, KeyError or ValueError for other data."""
         ended, after = data["ended"], data["after"]
         return cls(_number(data["began"]), None if ended is None else _number(ended), after and str(after))
 
 
 @dataclass
 class Timeline:
-    """One run of a command; `at` is when it began, in epoch seconds.
+    """One run of a command; `at` is its start in epoch seconds.
 
-    `seconds` is how long it has gone on, `over` whether it came to its end by itself, well or not.
+    `seconds` is its length so far; `over` is True once it has ended by itself, whatever its exit code.
     """
 
     command: str
@@ -51,30 +51,30 @@ class Timeline:
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
-        """What `dataclasses.asdict` made; raises TypeError, KeyError, AttributeError or ValueError for all else."""
+        """The run that `asdict` wrote; raises TypeError, KeyError, AttributeError or ValueError for other data."""
         spans = {key: Span.of(span) for key, span in data["spans"].items()}
         return cls(str(data["command"]), _number(data["at"]), _number(data["seconds"]), bool(data["over"]), spans)
 
     def begin(self, key: str, now: float, before: Iterable[str]) -> None:
-        """A key's span begins at `now` (epoch seconds), unless it has; it could not before those had ended."""
+        """Begin a key's span at `now` (epoch seconds), unless it has begun; it had to wait for the keys `before`."""
         if key not in self.spans:
             self.spans[key] = Span(self._since_start(now), None, self._last_of(before))
 
     def end(self, key: str, now: float, before: Iterable[str]) -> None:
-        """A key's span ends at `now`, unless it has; it could not before those had ended."""
+        """End a key's span at `now`, unless it has ended; it had to wait for the keys `before`."""
         span = self.spans.get(key)
         if span and span.ended is None:
             span.ended = self._since_start(now)
             span.after = self._last_of(before) or span.after
 
     def note(self, now: float, *, over: bool) -> None:
-        """It has gone on until `now`, and is `over` or not."""
+        """Record that the run has lasted until `now`, and whether it is `over`."""
         self.seconds, self.over = self._since_start(now), over
 
     def chain(self) -> list[str]:
-        """The keys that decided how long it took, first to last: each waited for the one before it.
+        """The keys that decided how long the run took, first to last: each of them waited for the one before it.
 
-        While it is not over, they lead to what it waits for.
+        While the run is not over, the chain leads to the key that it waits for.
         """
         waiting = [] if self.over else [key for key, span in self.spans.items() if span.ended is None]
         last = min(waiting, key=lambda key: self.spans[key].began) if waiting else self._last_of(self.spans)
@@ -85,7 +85,7 @@ class Timeline:
         return [key for key in chain if key in self.spans]
 
     def _last_of(self, keys: Iterable[str]) -> str | None:
-        """The one that ended last; of several the last one named, which may stand on the others."""
+        """The key that ended last; of several, the one named last, because it may depend on the others."""
         ended = [
             (span.ended, number, key)
             for number, key in enumerate(keys)

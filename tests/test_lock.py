@@ -1,4 +1,4 @@
-"""Two at work on one lab: the second is told who holds it, and nothing stays of a lock."""
+"""Two plabs on one lab: the second one names the process that holds the lock, and no lock file is left behind."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from conftest import config_of
 
 from privatelink_lab import lock, state
 from privatelink_lab.aws import Address
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.session import Session
 from privatelink_lab.errors import StateError
-from privatelink_lab.session import Options, Session
 from privatelink_lab.state import Place
 from privatelink_lab.ui.screen import Screen
 
@@ -70,7 +71,9 @@ def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_lock_that_its_holder_has_just_removed_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_that_its_holder_has_just_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two runs never hold two files of one name: who locked the removed one opens again."""
     path: Path = file_in(tmp_path)
     found: list[int] = []
@@ -96,7 +99,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same user, account, region and name from a second folder: told where the first is at work; others go on."""
+    """The same user, account, region and name in a second folder: refused, with the first folder's path."""
     monkeypatch.setattr(lock, "SHARED", tmp_path)
     there = tmp_path / "there"
     with lock.on_machine(HERE, "", "test", there):
@@ -114,7 +117,7 @@ def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can lead plab to write into another file by a link under the lock's name."""
+    """A link under the lock's name does not make plab write into another file."""
     monkeypatch.setattr(lock, "SHARED", tmp_path)
     victim = tmp_path / "victim"
     victim.write_text("precious")
@@ -130,16 +133,16 @@ def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_a_server_is_one_place_however_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--local` in one folder and AWS_ENDPOINT_URL in another lead to the same lock; a slash at its end is nothing."""
     monkeypatch.setattr(lock, "SHARED", tmp_path)
-    local = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    local = Session(Options("up"), Screen(), tmp_path, config_of(), state.State("test"))
     local.address = Address("http://127.0.0.1:1", "id", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
-    by_variable = Session(Options(), Screen(), tmp_path, config_of(), state.State("test"))
+    by_variable = Session(Options("up"), Screen(), tmp_path, config_of(), state.State("test"))
     with lock.on_machine(HERE, local.url, "test", tmp_path), pytest.raises(StateError):
         lock.on_machine(HERE, by_variable.url, "test", tmp_path).__enter__()
 
 
 def test_a_machine_without_a_shared_folder_has_no_such_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container without a folder that everybody may write into: plab works there."""
+    """A container without a folder that all may write into: plab works there."""
     monkeypatch.setattr(lock, "SHARED", tmp_path / "missing")
     with lock.on_machine(HERE, "", "test", tmp_path), lock.on_machine(HERE, "", "test", tmp_path):
         assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,7 @@ def test_nothing_is_open_to_the_world(cloud: Cloud) -> None:
     for rule in (rule for group in groups for rule in group["IpPermissions"]):
         assert rule["IpProtocol"] == "tcp"
         assert rule["FromPort"] == rule["ToPort"] == 80
-        assert not [each for each in rule["IpRanges"] if each["CidrIp"].endswith("/0")]
+        assert not [block for block in rule["IpRanges"] if block["CidrIp"].endswith("/0")]
         assert rule["Ipv6Ranges"] == []
 
 
@@ -74,4 +74,4 @@ def test_no_program_is_run_through_a_shell() -> None:
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)
                 assert name not in {"os.system", "os.popen", "eval", "exec"}, path
-                assert not [each for each in node.keywords if each.arg == "shell"], path
+                assert not [keyword for keyword in node.keywords if keyword.arg == "shell"], path

@@ -9,9 +9,9 @@ import pytest
 from conftest import Cloud, Run
 
 from privatelink_lab.aws import account
+from privatelink_lab.commands.report import timeline as reported
 from privatelink_lab.errors import Interrupted
 from privatelink_lab.events import Finished, Waiting
-from privatelink_lab.report import timeline as reported
 from privatelink_lab.timeline import Span, Timeline
 from privatelink_lab.ui.bars import GAP, bars, fitted
 
@@ -47,7 +47,7 @@ def test_of_two_that_ended_at_once_the_later_one_closes_the_chain() -> None:
 
 
 def test_an_empty_run_and_a_circle_have_an_end() -> None:
-    """Nothing hangs on a file that somebody edited by hand."""
+    """A timeline that was edited by hand does not hang plab."""
     assert of().chain() == []
     assert sorted(of(a=Span(0.0, 1.0, "b"), b=Span(0.0, 1.0, "a")).chain()) == ["a", "b"]
     assert of(a=Span(0.0, 1.0, "gone")).chain() == ["a"]
@@ -94,7 +94,7 @@ def test_it_fits_into_the_window(columns: int) -> None:
 
 def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """After `up` the build, after a second `up` that changed nothing still the build, after `down` the teardown."""
-    assert run("status", "--timeline").out == "No run of the lab test is remembered here.\n"
+    assert run("status", "--timeline").out == "No run of the lab test is recorded here.\n"
     assert run("status", "--timeline", "--json").json == [{"lab": "test", "timeline": None}]
     run("up")
     shown = run("status", "--timeline").out
@@ -118,11 +118,11 @@ def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run,
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"timeline": 5}', '{"timeline": {"spans": {"x": 1}}}'])
 def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, text: str) -> None:
-    """What is left of a lab that is gone is only for show: nobody is stopped by it."""
+    """The record of a lab that is gone is only for show: a damaged one stops no command."""
     (tmp_path / ".plab").mkdir()
     (tmp_path / ".plab" / "test.last.json").write_text(text)
     ran = run("status", "--timeline")
-    assert (ran.code, "No run of the lab test is remembered" in ran.out) == (0, True)
+    assert (ran.code, "No run of the lab test is recorded" in ran.out) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_damaged_memory_is_none(at_cloud: Cloud, run: Run, tmp_path: Path, tex
     ],
 )
 def test_an_odd_timeline_is_no_timeline(wrong: dict[str, Any]) -> None:
-    """What somebody edited by hand is refused when it is read, not when it is drawn."""
+    """A timeline that was edited by hand is refused when plab reads it, not when plab draws it."""
     data = {"command": "up", "at": 1.0, "seconds": 1.0, "over": True, "spans": {}} | wrong
     with pytest.raises((TypeError, KeyError, ValueError)):
         Timeline.of(data)

@@ -1,1 +1,22 @@
-"""What each command does, between the command line and the engine: look, ask, act, report. One module each."""
+"""What each command does between the command line and the engine: look, ask, act, report.
+
+Each command has a module of its name. Several of them need `execution` (from options to exit code), `session` (which
+lab, on which AWS), `report` (results as data), `interrupts`, `admission` (accept, reject) and `diagnosis` (verify).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command takes; `command` is its name in JSON."""
+
+    command: str
+    config: Path | None = None
+    local: bool = False
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+    lab: str | None = None  # --lab: the name of a lab to find by its tags, without a config

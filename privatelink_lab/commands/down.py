@@ -1,81 +1,78 @@
-"""`plab down`: delete it all, in reverse, with consent and a receipt."""
+"""`plab down`: delete the whole lab, after consent and with a receipt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from privatelink_lab import engine, report
-from privatelink_lab.commands.work import Ask, Work, cost_words, counted
+from privatelink_lab import engine, prices
+from privatelink_lab.commands import Options, report
+from privatelink_lab.commands.execution import Ask, Execution
+from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
-from privatelink_lab.interrupts import interruptible
 from privatelink_lab.resource import Found
-from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
 from privatelink_lab.ui.screen import Screen
 
 
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
-    """Delete it all; see `plab down --help`."""
-    with Work(options, "down", writes=True) as work:
-        return _down(work, force=force, adopt=adopt, ask=ask)
+    """Delete the lab; see `plab down --help`."""
+    with Execution(options, writes=True) as execution:
+        return _down(execution, force=force, adopt=adopt, ask=ask)
 
 
-def _down(work: Work, *, force: bool, adopt: bool, ask: Ask) -> int:
-    seen = engine.survey(work.lab, STEPS, to_delete=True)
-    engine.claim_or_refuse(work.lab, seen.snapshot, adopt=adopt)
+def _down(execution: Execution, *, force: bool, adopt: bool, ask: Ask) -> int:
+    seen = engine.survey(execution.lab, STEPS, to_delete=True)
+    engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
     existing = {key: found for key, found in seen.existing().items() if not seen.resources[key].goes_with_parent}
-    cost = report.cost(work.lab, seen)
-    if existing and not _consents(work, seen, list(existing), force=force, ask=ask):
-        work.screen.say("Nothing was touched.")
-        return work.finish(report.removed(work.lab, engine.Removed(), None), 1)
-    work.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
-    with interruptible(work.lab):
-        receipt = engine.down(work.lab, STEPS, seen)
-    result = report.removed(work.lab, receipt, cost)
-    first = next(iter(receipt.left.values()), None)
-    code = work.finish(result, receipt.exit_code, first)
-    if not work.screen.json:
-        _print_receipt(work.screen, receipt, result)
+    cost = report.cost(execution.lab, seen)
+    if existing and not _consents(execution, seen, list(existing), force=force, ask=ask):
+        execution.screen.say("Nothing was changed.")
+        return execution.finish(report.removed(execution.lab, engine.Removed(), None), 1)
+    execution.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
+    with interruptible(execution.lab):
+        receipt = engine.down(execution.lab, STEPS, seen)
+    result = report.removed(execution.lab, receipt, cost)
+    code = execution.finish(result, receipt.exit_code, receipt.left)
+    if not execution.screen.json:
+        _print_receipt(execution.screen, receipt, result)
     if not receipt.left:
-        work.session.stop_server_if_idle()
-        work.session.state.archive()
+        execution.session.stop_server_if_idle()
+        execution.session.state.archive()
     return code
 
 
-def _consents(work: Work, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
+def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
     foreign = seen.found.get(FOREIGN, ())
-    if foreign and not force and not _consents_to_cut(work, foreign, ask):
+    if foreign and not force and not _consents_to_cut(execution, foreign, ask):
         return False
-    if work.session.options.yes:
+    if execution.session.options.yes:
         return True
     counts: dict[str, int] = {}
     for key in keys:
         noun = seen.resources[key].noun
         counts[noun] = counts.get(noun, 0) + len(seen.found[key])
-    work.screen.warn(f"This deletes {counted(counts)} in {report.place(work.lab)}.")
-    return ask("Delete all of it?")
+    execution.screen.warn(f"This deletes {report.counted(counts)} in {report.place(execution.lab)}.")
+    return ask("Delete all of this?")
 
 
-def _consents_to_cut(work: Work, foreign: Sequence[Found], ask: Ask) -> bool:
-    """Whether the person at the terminal lets go of somebody else's connections; --yes alone does not say so."""
+def _consents_to_cut(execution: Execution, foreign: Sequence[Found], ask: Ask) -> bool:
+    """Whether the person at the terminal agrees to cut other accounts' connections; --yes alone does not agree."""
     for found in foreign:
-        work.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
-    text = f"{len(foreign)} connections of other accounts use the service; deleting it cuts them."
-    if work.session.options.yes:
-        raise PlabError(f"{text} Nothing was touched.", hint="Tell their owners, then: plab down --force")
-    work.screen.warn(text)
-    return ask("Have their owners been told? Reject them all?", instead="--force")
+        execution.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
+    text = f"{len(foreign)} connections of other accounts use the service; deleting the service cuts them."
+    if execution.session.options.yes:
+        raise PlabError(f"{text} Nothing was changed.", hint="Tell their owners, then run: plab down --force")
+    execution.screen.warn(text)
+    return ask("Do their owners know? Reject all these connections?", instead="--force")
 
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:
-    screen.out(f"Deleted: {counted(result['deleted'])}.")
-    screen.out(f"Left: {len(receipt.left)}.")
-    for key, error in receipt.left.items():
-        screen.out(f"  {key}: {error}")
+    screen.out(f"Deleted: {report.counted(result['deleted'])}.")
+    screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
-        screen.out("It may still cost money. Next: plab down (again), or plab status")
+        screen.out("What is left may still cost money. Next: plab down (again), or plab status")
     elif result["stopped_usd_per_hour"]:
-        screen.out(f"No longer costs {cost_words(result['stopped_usd_per_hour'])}.")
+        screen.out(f"This no longer costs {prices.in_words(result['stopped_usd_per_hour'])}.")

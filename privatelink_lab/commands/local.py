@@ -1,4 +1,4 @@
-"""`plab local start | stop | status | faults | logs`: the local AWS of one folder."""
+"""`plab local start | stop | status | faults | logs`: the local AWS of one folder. `plab local shell`: local_shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: boo
     """Start the local AWS; see `plab local start --help`."""
     server, started = launch.start(folder, client.ServerOptions(speed, slow, seed))
     screen = Screen(json=json)
-    screen.say(f"The local AWS {'started' if started else 'was running already'} at {server.url}. Use it with:")
+    screen.say(f"The local AWS {'has started' if started else 'was already running'} at {server.url}. Use it with:")
     _print_server(screen, server)
     return 0
 
@@ -33,14 +33,14 @@ def status(folder: Path, *, json: bool) -> int:
 
 
 def faults(folder: Path, chosen: Sequence[str], *, off: bool, json: bool) -> int:
-    """Switch faults on or off, and print those that are on; see `plab local faults --help`."""
+    """Switch faults on or off, and print the faults that are on; see `plab local faults --help`."""
     server, screen = _running(folder), Screen(json=json)
     about = client.choose_faults(server, chosen) if chosen or off else client.about(server)
     if screen.json:
         screen.data({"faults": about["faults"]})
         return 0
-    for each in about["faults"]:
-        screen.out(client.fault_text(each))
+    for fault in about["faults"]:
+        screen.out(client.fault_text(fault))
     if not about["faults"]:
         screen.say("No fault is on.")
     return 0
@@ -64,8 +64,8 @@ def _print_server(screen: Screen, server: client.LocalServer) -> None:
     screen.out(server.exports().rstrip())
     screen.say(f"# {server.url}, process {server.pid}, {server.pace}")
     screen.say("# traffic: yes" if about["traffic"] else f"# traffic: no. {about['why_not']}")
-    for each in about["faults"]:
-        screen.say(f"# fault: {client.fault_text(each)}")
+    for fault in about["faults"]:
+        screen.say(f"# fault: {client.fault_text(fault)}")
 
 
 def logs(folder: Path) -> int:

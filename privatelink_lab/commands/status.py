@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from privatelink_lab import engine, report
-from privatelink_lab.commands.work import Work, cost_words
-from privatelink_lab.session import Options, last_run
+from privatelink_lab import engine, prices
+from privatelink_lab.commands import Options, report
+from privatelink_lab.commands.execution import Execution
+from privatelink_lab.commands.session import last_run
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
 
@@ -15,17 +16,17 @@ HOURS_PER_DAY = 24
 
 def status(options: Options) -> int:
     """Show what exists; see `plab status --help`."""
-    with Work(options, "status") as work:
-        data = report.status(work.lab, engine.survey(work.lab, STEPS), judged=not options.lab)
+    with Execution(options) as execution:
+        data = report.status(execution.lab, engine.survey(execution.lab, STEPS), has_config=not options.lab)
         if options.json:
-            work.screen.data(data)
+            execution.screen.data(data)
         else:
-            _print_status(work.screen, data, local=bool(work.session.server))
+            _print_status(execution.screen, data, local=bool(execution.session.server))
         return 0
 
 
 def timeline(options: Options) -> int:
-    """Show how long the last run took, and why; see `plab status --help`."""
+    """Show how long the last run took and why; see `plab status --help`."""
     screen = Screen(json=options.json, quiet=options.quiet)
     data = report.timeline(*last_run(options))
     if options.json:
@@ -33,25 +34,24 @@ def timeline(options: Options) -> int:
     elif data["timeline"]:
         screen.bars(data["timeline"])
     else:
-        screen.out(f"No run of the lab {data['lab']} is remembered here.")
+        screen.out(f"No run of the lab {data['lab']} is recorded here.")
     return 0
 
 
 def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:
     rows = data["resources"]
     if all(row["phase"] == report.MISSING for row in rows):
-        screen.out(f"There is no such lab: nothing bears its tag. Next: plab up{' --local' if local else ''}")
+        screen.out(f"There is no such lab: nothing in AWS bears its tag. Next: plab up{' --local' if local else ''}")
         return
     screen.table(("KEY", "STATE", "DETAIL", "ID"), (_status_cells(row) for row in rows))
-    screen.out(f"Cost: {cost_words(data['usd_per_hour'])}.")
+    screen.out(f"Cost: {prices.in_words(data['usd_per_hour'])}.")
     hours = report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
-        screen.out(
-            f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far. Done with it? plab down"
-        )
+        screen.out(f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far.")
+        screen.out("If you no longer need it: plab down")
 
 
 def _status_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A row for a person: of an ARN only its own part, so that a line fits into a window."""
+    """A row for a person: ARNs without their common prefix, so that a line fits into a window."""
     return (row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2])

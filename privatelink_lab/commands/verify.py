@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from privatelink_lab import engine, verification
-from privatelink_lab.commands.work import Work, warn_of
+from privatelink_lab import engine
+from privatelink_lab.commands import Options, diagnosis
+from privatelink_lab.commands.execution import NO_ERRORS, Execution
+from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Verified
-from privatelink_lab.interrupts import interruptible
 from privatelink_lab.resource import Resource
-from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
@@ -22,125 +22,124 @@ from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
 def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
     """Prove the path; see `plab verify --help`."""
     asked = ProbeTask(requests, timeout, secrets.token_hex(8))
-    work = Work(options, "verify", locks=True)
-    chosen = _chosen(work.session.config, consumers)  # before anything is called
-    with work:
-        work.lab.state = (
-            work.lab.state.without_file()
-        )  # the probes are not the lab's: nothing of them is to be remembered
-        verdicts = _verify(work, chosen, asked)
-        wrong = {each.consumer: each.hop for each in verdicts if not each.ok}
-        result = {"verified": [each.consumer for each in verdicts if each.ok], "broken": wrong}
-        error = _error(verdicts) if wrong else None
-        code = work.finish(result, error.exit_code if error else 0, error)
-        if not work.screen.json:
-            for each in verdicts:
-                work.screen.out(_words(each))
-        if error:
-            warn_of(work.screen, error)
+    execution = Execution(options, locks=True)
+    chosen = _chosen(execution.session.config, consumers)  # before anything is called
+    with execution:
+        # The probes are not part of the lab: its state file stays as it is.
+        execution.lab.state = execution.lab.state.without_file()
+        verdicts = _verify(execution, chosen, asked)
+        broken = {verdict.consumer: verdict.hop for verdict in verdicts if not verdict.ok}
+        result = {"verified": [verdict.consumer for verdict in verdicts if verdict.ok], "broken": broken}
+        code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts)} if broken else NO_ERRORS)
+        if not execution.screen.json:
+            for verdict in verdicts:
+                execution.screen.out(_verdict_text(verdict))
         return code
 
 
 def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
-    consumers = {each.name: each for each in config.consumers}
+    consumers = {consumer.name: consumer for consumer in config.consumers}
     for name in names:
         if name not in consumers:
             raise UsageError(f"The lab has no consumer {name!r}.", hint=f"One of: {', '.join(consumers)}")
     if not consumers:
-        raise UsageError("The lab has no consumer to look from.", hint="Add one under `consumers:` in the config.")
+        raise UsageError("The lab has no consumer.", hint="Add one under `consumers:` in the config.")
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(work: Work, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
-    """One verdict per consumer; those whose endpoint lets nothing pass need no probe."""
-    everywhere = [probe(work.lab, each.name, asked) for each in work.session.config.consumers]
-    seen = engine.survey(work.lab, STEPS, _by_key(everywhere))
-    engine.claim_or_refuse(work.lab, seen.snapshot, adopt=False)
-    _refuse_unseen(seen, [each.key for each in everywhere])
-    _refuse_unseen(seen, [endpoint_key(each.name) for each in chosen])
-    left = [each for each in everywhere if seen.found.get(each.key)]
-    if left:  # of a `verify` that was killed
-        _remove(work, left)
-    shut = {each.name: bad for each in chosen if (bad := verification.closed(seen, each.name))}
-    for bad in shut.values():
-        work.lab.emit(bad)
-    names = [each.name for each in chosen if each.name not in shut]
-    if names:
-        work.session.refuse_without_traffic()
-    return [*shut.values(), *(_probe(work, names, seen, asked) if names else [])]
+def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
+    """One verdict per consumer; a consumer whose endpoint lets no packet pass needs no probe."""
+    all_probes = [probe(execution.lab, consumer.name, asked) for consumer in execution.session.config.consumers]
+    seen = engine.survey(execution.lab, STEPS, _by_key(all_probes))
+    engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=False)
+    _refuse_unseen(seen, [resource.key for resource in all_probes])
+    _refuse_unseen(seen, [endpoint_key(consumer.name) for consumer in chosen])
+    left = [resource for resource in all_probes if seen.found.get(resource.key)]
+    if left:  # by a `verify` that was killed
+        _remove(execution, left)
+    problems = {consumer.name: diagnosis.endpoint_problem(seen, consumer.name) for consumer in chosen}
+    without_probe = [verdict for verdict in problems.values() if verdict]
+    for verdict in without_probe:
+        execution.lab.emit(verdict)
+    with_probe = [name for name, verdict in problems.items() if not verdict]
+    if not with_probe:
+        return without_probe
+    execution.session.refuse_without_traffic()
+    return [*without_probe, *_probe(execution, with_probe, seen, asked)]
 
 
 def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
-    """Raise the error of the first key when none of them could be looked at: nothing can be said then."""
+    """Raise the first key's error when AWS showed none of these keys: then there is no verdict."""
     if all(key in seen.errors for key in keys):
         raise seen.errors[keys[0]]
 
 
 def _by_key(probes: Sequence[Resource]) -> dict[str, Resource]:
-    return {each.key: each for each in probes}
+    return {resource.key: resource for resource in probes}
 
 
-def _probe(work: Work, consumers: list[str], seen: Survey, asked: ProbeTask) -> list[Verified]:
-    """Make the probes, read what they saw, and remove them whatever happens."""
-    probes = [probe(work.lab, each, asked) for each in consumers]
-    work.screen.open_board([(each.step, each.key) for each in probes])
+def _probe(execution: Execution, consumers: list[str], seen: Survey, asked: ProbeTask) -> list[Verified]:
+    """Make the probes, read their reports, and remove them whatever happens."""
+    probes = [probe(execution.lab, consumer, asked) for consumer in consumers]
+    execution.screen.open_board([(resource.step, resource.key) for resource in probes])
     try:
-        with interruptible(work.lab):
-            built = engine.create_only(work.lab, _by_key(probes), seen)
-            after = engine.survey(work.lab, STEPS, _by_key(probes))
-            work.lab.check_interrupted()
-        found = [_judge(work, built, after, name) for name in consumers]
+        with interruptible(execution.lab):
+            built = engine.create_only(execution.lab, _by_key(probes), seen)
+            after = engine.survey(execution.lab, STEPS, _by_key(probes))
+            execution.lab.check_interrupted()
+        verdicts = [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
-        work.begin_anew()
-        _remove(work, probes)
-        raise Interrupted("Stopped; the probes are removed.", hint="plab verify begins anew.") from None
+        execution.resume()
+        _remove(execution, probes)
+        raise Interrupted("Stopped; the probes are removed.", hint="plab verify starts again.") from None
     except BaseException:
-        _remove(work, probes)
+        _remove(execution, probes)
         raise
-    _remove(work, probes)
-    return found
+    _remove(execution, probes)
+    return verdicts
 
 
-def _judge(work: Work, built: Built, after: Survey, consumer: str) -> Verified:
+def _judge(execution: Execution, built: Built, after: Survey, consumer: str) -> Verified:
     key = probe_key(consumer)
     if key in built.failed:
-        found = verification.broken(consumer, "probe", str(built.failed[key]))
+        verdict = diagnosis.broken_at(consumer, diagnosis.PROBE, str(built.failed[key]))
     else:
         report = read_report(built.shows(key, "console") or "")
-        found = verification.verdict(work.lab, after, consumer, report)
-    work.lab.emit(found)
-    return found
+        verdict = diagnosis.verdict(execution.lab, after, consumer, report)
+    execution.lab.emit(verdict)
+    return verdict
 
 
-def _remove(work: Work, probes: Sequence[Resource]) -> None:
-    """End the probes; raises Interrupted, with what is left, when somebody asks to stop that too."""
-    with interruptible(work.lab):
+def _remove(execution: Execution, probes: Sequence[Resource]) -> None:
+    """Delete the probes; raises Interrupted, which names what is left, when the user stops this as well."""
+    with interruptible(execution.lab):
         try:
-            seen = engine.survey(work.lab, STEPS, _by_key(probes))
-            removed = engine.down(work.lab, STEPS, seen, only={each.key for each in probes})
+            seen = engine.survey(execution.lab, STEPS, _by_key(probes))
+            removed = engine.down(execution.lab, STEPS, seen, only={resource.key for resource in probes})
         except Interrupted:
             raise Interrupted(
-                "Stopped; a probe may be left, which ends itself within a quarter of an hour.",
+                "Stopped; a probe may be left. It ends itself within a quarter of an hour.",
                 hint="plab verify or plab down removes it at once.",
             ) from None
-    for key, error in removed.left.items():
-        work.screen.warn(f"{key} is left, and ends itself within a quarter of an hour: {error}")
+    for key in removed.left:
+        execution.screen.warn(f"{key} is left; it ends itself within a quarter of an hour.")
 
 
 def _error(verdicts: Sequence[Verified]) -> PlabError:
-    """How many are wrong, and the next command by what is broken."""
-    wrong = [each for each in verdicts if not each.ok]
-    only_endpoints = all(each.hop == verification.ENDPOINT for each in wrong)
-    message = f"{len(wrong)} of {len(verdicts)} consumers do not reach the service."
+    """How many consumers are cut off; the next command depends on which hops are broken."""
+    broken = [verdict for verdict in verdicts if not verdict.ok]
+    only_endpoints = all(verdict.hop == diagnosis.ENDPOINT for verdict in broken)
+    message = f"{len(broken)} of {len(verdicts)} consumers do not reach the service."
     return PlabError(message, hint="plab connections" if only_endpoints else "plab status")
 
 
-def _words(found: Verified) -> str:
-    if not found.connect_ms or not found.total_ms:
-        return f"{found.consumer}: BROKEN at the hop {found.hop}: {found.detail}"
-    connect, total = found.connect_ms, found.total_ms
+def _verdict_text(verdict: Verified) -> str:
+    if not verdict.connect_ms or not verdict.total_ms:
+        detail = f"{probe_key(verdict.consumer)} failed" if verdict.hop == diagnosis.PROBE else verdict.detail
+        return f"{verdict.consumer}: BROKEN at the hop {verdict.hop}: {detail}"
+    connect, total = verdict.connect_ms, verdict.total_ms
     return (
-        f"{found.consumer}: {found.status} from {', '.join(found.addresses)}: {found.body}\n"
-        f"  {found.detail}; connect {connect['p50']:.1f} ms (max {connect['max']:.1f}), "
+        f"{verdict.consumer}: {verdict.status} from {', '.join(verdict.addresses)}: {verdict.body}\n"
+        f"  {verdict.detail}; connect {connect['p50']:.1f} ms (max {connect['max']:.1f}), "
         f"total {total['p50']:.1f} ms (max {total['max']:.1f})"
     )

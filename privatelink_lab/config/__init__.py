@@ -1,4 +1,4 @@
-"""The config file: what it may say, and every mistake in it at once, with file and line.
+"""The config file: its keys and defaults, and a report of all its mistakes with file and line.
 
 The only package that knows pydantic (`models`, `load`) and YAML (`source`). Nothing here calls AWS.
 """

@@ -1,4 +1,4 @@
-"""Read a config file; say every mistake in it at once."""
+"""Read a config file, and report all its mistakes at once."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from privatelink_lab.config.messages import KeyPath, did_you_mean, key_text, value_text
 from privatelink_lab.config.models import Config, Consumer
 from privatelink_lab.config.source import Source
-from privatelink_lab.config.words import Where, did_you_mean, dotted, shown
 from privatelink_lab.errors import ConfigError, UsageError
 
 DEFAULT_FILE = "plab.yaml"
-IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # not Python's words
+IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # pydantic names Python's types
 
 
 def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
-    """The config in `path`; `regions` are the region names that count as known (none: any).
+    """The config in `path`. `regions` are the names of known regions; where it is empty, any region is accepted.
 
-    Raises ConfigError with every mistake, each as `FILE:LINE: path: what`; UsageError when there is no such file.
+    Raises ConfigError with all mistakes, one `FILE:LINE: KEY: MISTAKE` each; UsageError when there is no such file.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -33,44 +33,46 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
         raise ConfigError([f"{path}:1: the config is {_kind(source.data)}; it must be a mapping such as `lab: demo`"])
     mistakes = list(source.repeated)
     if "lab" not in source.data:
-        mistakes.append(f"{path}:1: lab: is missing; it names and tags everything that the lab makes")
+        mistakes.append(f"{path}:1: lab: is missing; plab uses it in the names and tags of all that it makes")
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
         mistakes += [_explain(source, item) for item in error.errors()]
     if mistakes:
-        raise ConfigError(sorted(mistakes, key=_line_of), hint="`plab init FILE` writes one with every key explained.")
+        raise ConfigError(
+            sorted(mistakes, key=_line_of), hint="`plab init FILE` writes a config that explains every key."
+        )
     return config
 
 
 def of_name(lab: str) -> Config:
-    """A lab of which only the name is known; raises UsageError for what cannot be one."""
+    """The config of a lab whose name alone is known; raises UsageError for a name that no lab can have."""
     try:
         return Config(lab=lab)
     except ValidationError as error:
         text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{lab!r} is no lab's name: {text}.", hint="plab status --lab NAME") from None
+        raise UsageError(f"{lab!r} cannot be the name of a lab: {text}.", hint="plab status --lab NAME") from None
 
 
 def _explain(source: Source, item: Any) -> str:
-    """One of pydantic's errors as `FILE:LINE: path: what`."""
-    where: Where = item["loc"]
-    return f"{source.path}:{source.line_of(where)}: {dotted(where)}: {_sentence(item)}"
+    """One of pydantic's errors as `FILE:LINE: KEY: MISTAKE`."""
+    where: KeyPath = item["loc"]
+    return f"{source.path}:{source.line_of(where)}: {key_text(where)}: {_sentence(item)}"
 
 
 def _sentence(item: Any) -> str:
     if item["type"] == "extra_forbidden":
-        return f"is not a key here{did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
+        return f"is not a known key{did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
     if item["type"] == "missing":
         return "is missing"
     text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     text = IN_YAML.get(item["type"], text)
     if item["type"].endswith("_type") or item["type"] == "literal_error":
-        return f"{text}, not {shown(item['input'])}"
+        return f"{text}, not {value_text(item['input'])}"
     return text
 
 
-def _keys_at(where: Where) -> list[str]:
+def _keys_at(where: KeyPath) -> list[str]:
     model: Any = Config
     for part in where:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""The YAML of one file: its data, and where each key stands."""
+"""The YAML of one file: its data, and the line of each key."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import yaml
 
+from privatelink_lab.config.messages import KeyPath, key_text, value_text
 from privatelink_lab.config.models import ACCOUNT_ID
-from privatelink_lab.config.words import Where, dotted, shown
 from privatelink_lab.errors import ConfigError
 
-MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases can make billions
+MOST_VALUES = 100_000  # far more than a lab needs; a few lines of YAML aliases can make billions
 
 
 class Source:
-    """The YAML of one file: its data, where each key stands, and which keys stand twice."""
+    """The YAML of one file: its data, the line of each key, and the keys that appear twice."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.lines: dict[Where, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         self.repeated: list[str] = []
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -31,14 +31,14 @@ class Source:
             raise self._not_yaml(line, ", ".join(filter(None, (error.context, error.problem)))) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            raise self._not_yaml(line, f"the character {chr(error.character)!a} may not stand in it") from None
+            raise self._not_yaml(line, f"the character {chr(error.character)!a} is not allowed") from None
         except (ValueError, OverflowError) as error:  # PyYAML on escapes and directives beyond Unicode and int
             raise self._not_yaml(1, str(error)) from None
 
     def _not_yaml(self, line: int, problem: str) -> ConfigError:
         return ConfigError([f"{self.path}:{line}: is not YAML: {problem}"])
 
-    def _build(self, node: yaml.Node, path: Where) -> Any:
+    def _build(self, node: yaml.Node, path: KeyPath) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if len(self.lines) > MOST_VALUES:
@@ -54,21 +54,23 @@ class Source:
             return yaml.SafeLoader("").construct_object(node)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):  # as PyYAML's constructors do
             kind = node.tag.rpartition(":")[2]
-            raise ConfigError([f"{self.path}:{line}: {shown(node.value)} is no {kind}; quote it for text"]) from None
+            raise ConfigError(
+                [f"{self.path}:{line}: {value_text(node.value)} is not a valid {kind}; put it in quotes if it is text"]
+            ) from None
 
-    def _mapping(self, node: yaml.MappingNode, path: Where) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError([f"{self.path}:{line}: {dotted(path)}: has a key that is no plain word"])
+                raise ConfigError([f"{self.path}:{line}: {key_text(path)}: has a key that is not a plain word"])
             key = str(key_node.value)
             if key in data:
-                self.repeated.append(f"{self.path}:{line}: {dotted((*path, key))}: stands twice; keep one")
+                self.repeated.append(f"{self.path}:{line}: {key_text((*path, key))}: appears twice; keep one")
             self.lines[(*path, key)] = line
             data[key] = self._build(value_node, (*path, key))
         return data
 
-    def line_of(self, where: Where) -> int:
-        """The line of a key, or of the nearest key around it that is in the file."""
+    def line_of(self, where: KeyPath) -> int:
+        """The line of a key; of the nearest enclosing key where the file does not have it."""
         return next(self.lines[where[:cut]] for cut in range(len(where), -1, -1) if where[:cut] in self.lines)

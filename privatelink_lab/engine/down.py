@@ -240,5 +240,6 @@ class _Down(Run[Removed]):
         if self.open():
             return None
         self.timeline.note(self.now, over=True)
-        errors = {key: item.error for key, item in self.items.items() if item.error}
-        return Removed(self.deleted, self.unseen | errors)
+        errors = [(key, item.error) for key, item in self.items.items() if item.error]
+        errors.sort(key=lambda pair: not isinstance(pair[1], AwsError))  # AWS's refusals before what stays for them
+        return Removed(self.deleted, self.unseen | dict(errors))

@@ -1,24 +1,24 @@
-"""A run's timeline as bars: one row per key, the chain that decided how long it took in solid. Pure."""
+"""A run's timeline as bars: one row per key, with solid bars for the chain that decided its length. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-WIDEST, NARROWEST = 40, 10  # characters of the whole run
+WIDEST, NARROWEST = 40, 10  # characters of a bar as long as the run
 HEADS = ("KEY", "WHEN", "SECONDS", "WAITED FOR")
 GAP = 2  # characters between two columns
-SOLID, LIGHT = ("█", "░"), ("#", "-")  # of the chain, of the others; and where the terminal has no such signs
+UNICODE, ASCII = ("█", "░"), ("#", "-")  # bars of the chain, and of all other keys
 
 
 def fitted(
     timeline: Mapping[str, Any], *, unicode: bool, columns: int
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Heads and rows that fit into so many columns: shorter bars, and without what was waited for if need be."""
+    """Heads and rows that fit into `columns` characters: with shorter bars, and without the last column if need be."""
     rows = list(bars(timeline, unicode=unicode, width=WIDEST))
-    taken = [max(map(len, column)) + GAP for column in zip(HEADS, *rows, strict=True)]
+    widths = [max(map(len, column)) + GAP for column in zip(HEADS, *rows, strict=True)]
     for count in (4, 3):
-        width = columns - sum(taken[:count]) + taken[1] - GAP
+        width = columns - sum(widths[:count]) + widths[1] - GAP
         if width >= WIDEST / 2 or count == 3:  # noqa: PLR2004  # all four columns, or the first three
             break
     width = max(NARROWEST, min(WIDEST, width))
@@ -26,11 +26,11 @@ def fitted(
 
 
 def bars(timeline: Mapping[str, Any], *, unicode: bool, width: int) -> Iterator[tuple[str, str, str, str]]:
-    """Rows of key, bar, seconds and what it waited for, in the order in which they began.
+    """Rows of key, bar, seconds and the key that it waited for, in the order in which the keys began.
 
     `timeline` is the object that `status --timeline --json` prints.
     """
-    in_chain, beside = SOLID if unicode else LIGHT
+    in_chain, beside = UNICODE if unicode else ASCII
     whole = timeline["seconds"] or 1.0
     for span in sorted(timeline["spans"], key=lambda span: (span["began"], span["ended"] or whole)):
         ended = span["ended"]

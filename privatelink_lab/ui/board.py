@@ -1,4 +1,4 @@
-"""The board: events folded into one row per step. Pure: the same events and time give the same rows."""
+"""The board: one row per step, computed from the events. Pure: the same events and time give the same rows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DOING = {
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line: the step, how it stands, its resources' AWS words, seconds so far, and what it waits for."""
+class BoardRow:
+    """One line: the step, its mark, the AWS states of its resources, seconds so far, and what it waits for."""
 
     step: str
     mark: str
@@ -43,30 +43,30 @@ class _StepState:
 
 
 class Board:
-    """Fold events with `tell`, read `rows`. `plan` gives the keys of each step in order."""
+    """Takes events with `apply`, and gives `rows`. `plan` has the (step, key) pairs in order."""
 
     def __init__(self, plan: Iterable[tuple[str, str]]) -> None:
         self._steps: dict[str, _StepState] = {}
         for step, key in plan:
             self._steps.setdefault(step, _StepState()).keys[key] = _Key()
 
-    def tell(self, event: Event, now: float) -> None:
-        """Fold one event in; `now` in seconds."""
+    def apply(self, event: Event, now: float) -> None:
+        """Take one event into account; `now` in seconds."""
         if not isinstance(event, (Started, Waiting, Finished, Failed)):
             return
         state = self._steps.setdefault(event.step, _StepState())
         state.began = now if state.began is None else state.began
         key = state.keys.setdefault(event.key, _Key())
-        key.mark, key.word = _told(event)
+        key.mark, key.word = _mark_and_word(event)
         over = all(k.mark not in {TODO, BUSY} for k in state.keys.values())
         state.ended = now if over else None
 
-    def rows(self, now: float) -> list[Row]:
+    def rows(self, now: float) -> list[BoardRow]:
         """The rows at `now`, in the order of the steps."""
         return [_row(step, state, now) for step, state in self._steps.items()]
 
 
-def _told(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
+def _mark_and_word(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
     match event:
         case Started():
             return BUSY, DOING.get(event.action, event.action)
@@ -78,12 +78,12 @@ def _told(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
             return FAILED, "failed"
 
 
-def _row(step: str, state: _StepState, now: float) -> Row:
+def _row(step: str, state: _StepState, now: float) -> BoardRow:
     marks = [key.mark for key in state.keys.values()]
     end = now if state.ended is None else state.ended
     seconds = None if state.began is None else end - state.began
     busy = [f"{key} {k.word}".strip() for key, k in state.keys.items() if k.mark == BUSY]
-    return Row(step, _mark(marks), _words(state), seconds, busy[0] if busy else "")
+    return BoardRow(step, _mark(marks), _words(state), seconds, busy[0] if busy else "")
 
 
 def _mark(marks: list[str]) -> str:
@@ -96,7 +96,7 @@ def _mark(marks: list[str]) -> str:
 
 
 def _words(state: _StepState) -> str:
-    """Each AWS word once with how often it stands: `available x3, in place`."""
+    """Each state once, with its count: `available x3, in place`."""
     words = [key.word for key in state.keys.values() if key.word]
     counts = {word: words.count(word) for word in words}
     return ", ".join(f"{word} x{count}" if count > 1 else word for word, count in counts.items())

@@ -1,4 +1,4 @@
-"""The only module that knows rich: the live board on a terminal, and the tables of the reports."""
+"""The live board on a terminal, and the tables of the reports. The only module that knows rich."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from privatelink_lab.events import Event, Failed
+from privatelink_lab.events import Event
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
 
 MARKS = {
@@ -23,12 +23,12 @@ MARKS = {
     HELD: ("◆", "yellow"),
     FAILED: ("✗", "red"),
 }
-WIDE = 100_000  # characters: a pipe folds nothing
+WIDE = 100_000  # characters: in a pipe, no cell is folded
 PLAIN_MARKS = {TODO: ".", BUSY: "*", DONE: "+", HELD: "=", FAILED: "x"}
 
 
 class LiveBoard:
-    """One live line per step on a terminal; call `stop` before anything else prints."""
+    """One live line per step on a terminal. Call `stop` before anything else prints."""
 
     def __init__(self, stream: IO[str], plan: Iterable[tuple[str, str]]) -> None:
         self._board = Board(plan)
@@ -39,19 +39,17 @@ class LiveBoard:
         )
         self._live.start()
 
-    def tell(self, event: Event) -> None:
-        """Fold the event into the board; a failure's sentence also stands above it."""
+    def show(self, event: Event) -> None:
+        """Show the event on the board."""
         with self._lock:
-            self._board.tell(event, time.monotonic())
-        if isinstance(event, Failed):
-            self._live.console.print(Text(f"✗ {event.key}: {event.error}", style="red"), soft_wrap=True)
+            self._board.apply(event, time.monotonic())
 
-    def say(self, text: str) -> None:
-        """A line above the board."""
-        self._live.console.print(Text(text), soft_wrap=True)
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print a text above the board."""
+        self._live.console.print(Text(text, style=style), soft_wrap=True)
 
     def stop(self) -> None:
-        """Draw the last state and give the terminal back."""
+        """Draw the last state, and stop using the terminal."""
         self._live.stop()
 
     def _render(self) -> ConsoleRenderable:
@@ -61,7 +59,7 @@ class LiveBoard:
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right")
-        table.add_column()  # the only one that gives way when the window is narrow
+        table.add_column()  # the only column that shrinks in a narrow window
         for row in rows:
             mark, style = MARKS[row.mark]
             if not self._unicode():
@@ -76,7 +74,7 @@ class LiveBoard:
 
 
 def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on `stream`: as wide as its content in a pipe, folded to the window on a terminal."""
+    """Write a table: in a pipe as wide as its content, on a terminal folded to the window."""
     terminal = stream.isatty()
     colour = terminal and "NO_COLOR" not in os.environ
     console = Console(file=stream, highlight=False, no_color=not colour, width=None if terminal else WIDE)

@@ -1,6 +1,6 @@
-"""Which way to show things: a live board on a terminal, plain lines in a pipe, JSON for a program, or nothing.
+"""How a command shows things: as a live board on a terminal, plain lines in a pipe, JSON, or with errors only.
 
-stdout is data, stderr is talk. `CI` and `NO_COLOR` count as a pipe.
+Results go to stdout, all else to stderr. With `CI` or `NO_COLOR` a terminal counts as a pipe.
 """
 
 from __future__ import annotations
@@ -9,57 +9,70 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from privatelink_lab.events import Event
+from privatelink_lab.errors import PlabError
+from privatelink_lab.events import Event, Failed
 from privatelink_lab.ui.bars import fitted
-from privatelink_lab.ui.lines import JsonLines, PlainLines, Silence
+from privatelink_lab.ui.lines import plain_text, write_json
 
 if TYPE_CHECKING:
     from privatelink_lab.ui.live import LiveBoard
 
 
 class Screen:
-    """Everything that one command shows."""
+    """All output of one command."""
 
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
         self.quiet = quiet
         self._live: LiveBoard | None = None
-        began = time.monotonic()
-        self._lines: JsonLines | PlainLines | Silence = PlainLines(sys.stderr, began, time.monotonic)
-        if json:
-            self._lines = JsonLines(sys.stdout)
-        elif quiet:
-            self._lines = Silence()
+        self._began = time.monotonic()
+        self._written_errors: set[str] = set()
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
-        """Show the live board of these (step, key) pairs, where a person watches a terminal."""
+        """Show the live board of these (step, key) pairs, if stderr is a terminal."""
         plain = (
             os.environ.get("CI") or "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}
         )
         if self.json or self.quiet or not sys.stderr.isatty() or plain:
             return
-        from privatelink_lab.ui.live import LiveBoard  # rich costs a tenth of a second: only where it draws
+        from privatelink_lab.ui.live import LiveBoard  # rich takes 0.1 s to load: only when it draws
 
         self._live = LiveBoard(sys.stderr, plan)
 
     def close_board(self) -> None:
-        """Leave the board's last state on the terminal and stop drawing."""
+        """Stop drawing; the board's last state stays on the terminal."""
         if self._live:
             self._live.stop()
             self._live = None
 
-    def tell(self, event: Event) -> None:
-        """Show one event."""
-        if self._live:
-            self._live.tell(event)
-        else:
-            self._lines.tell(event)
+    def show(self, event: Event) -> None:
+        """Show one event. With --quiet this shows only the error of a failure."""
+        if self.json:
+            self.data(event.as_json())
+        elif self._live:
+            self._live.show(event)
+        elif text := plain_text(event):
+            self.say(f"{time.monotonic() - self._began:6.1f}s  {text}")
+        if isinstance(event, Failed):
+            self.show_errors({event.key: event.error})
+
+    def show_errors(self, errors: Mapping[str, PlabError]) -> None:
+        """Show errors by key, but no error twice in a run; with --json the events and the summary have them."""
+        texts = [error.as_text(key) for key, error in errors.items()]
+        for text in dict.fromkeys(texts) if not self.json else ():
+            if text in self._written_errors:
+                continue
+            self._written_errors.add(text)
+            if self._live:
+                self._live.say(text, style="red")
+            else:
+                self.warn(text)
 
     def say(self, text: str) -> None:
-        """Talk to the person, unless there is none."""
+        """Print a sentence for a person: not with --quiet, and not with --json."""
         if self.json or self.quiet:
             return
         if self._live:
@@ -68,29 +81,29 @@ class Screen:
             print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        """Say something that also --quiet must not hide; with --json the summary carries it."""
+        """Print a sentence for a person, also with --quiet; not with --json, where the summary has it."""
         if not self.json:
             print(text, file=sys.stderr, flush=True)
 
     def out(self, text: str) -> None:
-        """Write data for a person to stdout."""
+        """Print a part of the result to stdout."""
         print(text, flush=True)
 
     def data(self, data: dict[str, Any]) -> None:
-        """Write one JSON object to stdout."""
-        JsonLines(sys.stdout).write(data)
+        """Print one JSON object to stdout."""
+        write_json(sys.stdout, data)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table to stdout."""
+        """Print a table to stdout."""
         from privatelink_lab.ui.live import print_table
 
         print_table(sys.stdout, columns, rows)
 
     def bars(self, timeline: dict[str, Any]) -> None:
-        """Write a run's timeline to stdout."""
+        """Print a run's timeline to stdout."""
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-        so_far = "" if timeline["over"] else " so far: it was stopped, or is still at work"
+        so_far = "" if timeline["over"] else " so far: the run was stopped, or has not ended yet"
         print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.", flush=True)
         self.table(*fitted(timeline, unicode=unicode, columns=columns))
         print(f"The chain that decides it: {' -> '.join(timeline['chain'])}", flush=True)

@@ -265,7 +265,7 @@ def test_a_create_without_an_answer_goes_out_once(broken: Breaker) -> None:
         at(broken.address).ec2.create_vpc(CidrBlock="10.0.0.0/16")
     assert broken.requests == ["CreateVpc"]
     assert caught.value.operation == "CreateVpc"
-    assert caught.value.hint == "Run the command again: it looks first."
+    assert caught.value.hint == "Run the command again: it reads AWS first."
     assert sentence(caught.value)
 
 

@@ -103,7 +103,7 @@ def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
 @pytest.mark.parametrize(
     ("hand", "key", "words"),
     [
-        (reject, "acme/endpoint", "was rejected; plab never re-admits what somebody rejected"),
+        (reject, "acme/endpoint", "was rejected; plab never re-admits a rejected endpoint"),
         (delete_service, "acme/endpoint", "was rejected"),
         (untag_group, "acme/security-group", "bears no tag of this lab"),
     ],

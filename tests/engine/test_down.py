@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import Cloud, config_of
 from support.outage import Outage
-from support.stranger import connect_stranger
+from support.strangers import connect_stranger
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account

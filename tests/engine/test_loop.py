@@ -63,9 +63,9 @@ class Thing:
         return Resource(self.key, "thing", depends_on=self.depends_on, **options)
 
 
-def build(cloud: Cloud, *things: Thing, settle: float | None = None) -> tuple[engine.Built, Lab]:
+def build(cloud: Cloud, *things: Thing, creation_grace_period: float | None = None) -> tuple[engine.Built, Lab]:
     """`up` with these things as the only step."""
-    lab = cloud.lab(config_of(settle=settle))
+    lab = cloud.lab(config_of(creation_grace_period=creation_grace_period))
     step = Step("things", lambda _: tuple(thing.resource() for thing in things))
     return engine.up(lab, (step,)), lab
 
@@ -90,7 +90,7 @@ def test_what_is_gone_after_its_settling_window_is_made_again_with_a_new_token(c
     """Older than the window and still missing is gone: a second create, as a new attempt."""
     thing = Thing("provider/thing")
     thing.seen = [(), *[()] * 200]
-    lab = cloud.lab(config_of(settle=None))
+    lab = cloud.lab(config_of(creation_grace_period=None))
 
     def when_made_twice() -> None:
         if len(thing.made) == 2:
@@ -162,7 +162,7 @@ def test_a_used_up_token_is_replaced_at_once(cloud: Cloud, code: str) -> None:
     """EC2 refuses a token of an earlier life: the next attempt has a new one."""
     thing = Thing("provider/thing")
     thing.answers = [refusal(code, "RunInstances")]
-    built, _ = build(cloud, thing, settle=0)
+    built, _ = build(cloud, thing, creation_grace_period=0)
     assert built.exit_code == 0
     assert thing.attempts == [0, 1]
 
@@ -352,7 +352,7 @@ class LateAws:
 @pytest.mark.parametrize("seconds", [5, 40])
 def test_late_describes_make_no_duplicate(cloud: Cloud, seconds: float) -> None:
     """AWS shows new things only after a while: `up` waits for them and makes nothing twice."""
-    lab = cloud.lab(config_of(settle=None))
+    lab = cloud.lab(config_of(creation_grace_period=None))
     LateAws(cloud, seconds).hide(lab)
     assert cloud.up(lab).exit_code == 0
     calls = cloud.calls()
@@ -365,14 +365,14 @@ def test_late_describes_make_no_duplicate(cloud: Cloud, seconds: float) -> None:
 def test_down_right_after_an_interrupted_up_waits_for_what_is_not_visible_yet(cloud: Cloud) -> None:
     """Ctrl-C, then `down` while describes are late: what was just made is waited for and deleted, never forgotten."""
     before = cloud.aws.inventory()
-    lab = cloud.lab(config_of(settle=None))
+    lab = cloud.lab(config_of(creation_grace_period=None))
     LateAws(cloud, 30).hide(lab)
     cloud.clock.before_sleep = lab.interrupt
     with pytest.raises(Interrupted):
         cloud.up(lab)
     assert cloud.aws.inventory() != before
     cloud.clock.before_sleep = lambda: None
-    later = cloud.lab(config_of(settle=None), lab.state)
+    later = cloud.lab(config_of(creation_grace_period=None), lab.state)
     LateAws(cloud, 30).hide(later)
     removed = cloud.down(later)
     assert removed.exit_code == 0

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from conftest import Cloud, config_of
-from support.stranger import STRANGER, connect_stranger
+from support.strangers import STRANGER, connect_stranger
 
-from privatelink_lab import admission, engine
+from privatelink_lab import engine
+from privatelink_lab.commands import admission
 from privatelink_lab.engine import Built
 from privatelink_lab.errors import NotOurs, UsageError
 from privatelink_lab.lab import Lab
@@ -130,7 +131,7 @@ def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
     """An id that is not connected is bad usage; nothing is accepted."""
     cloud.up(lab)
     with pytest.raises(UsageError, match="vpce-0"):
-        admission.chosen(rows(cloud, lab), ["vpce-0"])
+        admission.with_ids(rows(cloud, lab), ["vpce-0"])
 
 
 def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:

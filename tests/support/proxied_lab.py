@@ -18,7 +18,7 @@ ROLE = "arn:aws:iam::222222222222:role/lab"
 CONFIG = """\
 lab: test
 region: us-east-1
-settle: 0
+creation_grace_period: 0
 consumers:
   - name: acme
   - name: beta

@@ -35,7 +35,7 @@ def test_two_makers_run_up(lab: ProxiedLab, tmp_path: Path, monkeypatch: pytest.
     codes = [code for *_, code in ends]
     assert codes == [0, 1], ends
     assert "The lab 'test' belongs to alice@" in ends[1][1]
-    assert "What this run had made is deleted again: " in ends[1][1]
+    assert "This run has deleted what it had made: " in ends[1][1]
     assert lab.duplicated() == {}
     assert not (other / ".plab" / "test.json").exists()
     monkeypatch.setenv("LOGNAME", "alice")

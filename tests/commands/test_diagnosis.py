@@ -1,4 +1,4 @@
-"""What `plab verify` makes of a probe's words and of what AWS shows: the verdict, and the hop that is broken."""
+"""The verdict of `plab verify` on a probe's report and on what AWS shows: which hop is broken."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from conftest import Cloud, VirtualClock, config_of
 
-from privatelink_lab import admission, engine, verification
+from privatelink_lab import engine
 from privatelink_lab.aws import Account
+from privatelink_lab.commands import admission, diagnosis
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
@@ -55,7 +56,7 @@ def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
 
 
 def revoke_endpoints_rule(cloud: Cloud, built: Built) -> None:
-    """Nobody may reach the endpoint."""
+    """The endpoint's security group lets no packet in."""
     revoke(cloud, built, "acme", "10.1.0.0/16")
 
 
@@ -100,7 +101,7 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
 
 
 BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
-    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # seldom stops a packet: blamed last
+    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # rarely stops a packet: named last
     (require_no_acceptance, "service", "provider/endpoint-service: acceptance required is false"),
     (deregister, "target", "provider/target-group/registration: missing"),
     (revoke_targets_rule, "target security group", "provider/security-group/ingress: missing"),
@@ -116,8 +117,8 @@ def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> 
     silent = ProbeReport(problem="no answer", detail="timed out", ended=True)
     for breaks, hop, words in BREAKS:
         breaks(cloud, built)
-        found = verification.verdict(lab, look(cloud, lab), "acme", silent)
-        assert found == verification.broken("acme", hop, words)
+        found = diagnosis.verdict(lab, look(cloud, lab), "acme", silent)
+        assert found == diagnosis.broken_at("acme", hop, words)
     nothing: dict[str, Any] = {"addresses": []} | dict.fromkeys(("status", "body", "connect_ms", "total_ms"))
     assert (
         found.as_json() == {"event": "verified", "consumer": "acme", "ok": False, "hop": hop, "detail": words} | nothing
@@ -135,44 +136,44 @@ def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
     """Where all is in place and the server does not answer, the target is the hop."""
     cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
     assert cloud.up(lab).exit_code == 1
-    hop = verification.hop_of(look(cloud, lab), "acme", "timed out")
+    hop = diagnosis.first_broken_hop(look(cloud, lab), "acme", "timed out")
     assert hop == ("target", "provider/target-group/registration: unhealthy (Target.FailedHealthChecks)")
 
 
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """`closed` says so before any probe, and so does the verdict of one that was at work meanwhile."""
-    assert verification.closed(look(cloud, lab), "acme") is None
+    """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
+    assert diagnosis.endpoint_problem(look(cloud, lab), "acme") is None
     admission.reject(lab, STEPS, admission.connections(lab, STEPS))
-    shut = verification.closed(look(cloud, lab), "acme")
+    shut = diagnosis.endpoint_problem(look(cloud, lab), "acme")
     assert shut is not None
     assert (shut.ok, shut.hop) == (False, "endpoint")
-    assert shut.detail == "acme/endpoint: was rejected; plab never re-admits what somebody rejected"
+    assert shut.detail == "acme/endpoint: was rejected; plab never re-admits a rejected endpoint"
 
 
 def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """An endpoint that was deleted meanwhile resolves no more: the hop is the endpoint, not `dns`."""
+    """The name of a deleted endpoint does not resolve: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
     report = ProbeReport(problem="dns", detail="Name or service not known", ended=True)
-    assert verification.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
+    assert diagnosis.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
 
 
 def test_what_could_not_be_looked_at_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
     """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, the verdict does."""
     cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
-    hop, words = verification.hop_of(look(cloud, lab), "acme", "timed out")
+    hop, words = diagnosis.first_broken_hop(look(cloud, lab), "acme", "timed out")
     assert hop == "path"
-    assert words.startswith("timed out; not all of it could be looked at: provider/target-group/registration: Describe")
+    assert words.startswith("timed out; AWS did not show every hop: provider/target-group/registration: Describe")
     cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
-    unseen = verification.closed(look(cloud, lab), "acme")
+    unseen = diagnosis.endpoint_problem(look(cloud, lab), "acme")
     assert unseen is not None
-    assert unseen.detail.startswith("acme/endpoint could not be looked at: DescribeVpcEndpoints")
+    assert unseen.detail.startswith("AWS did not show acme/endpoint: DescribeVpcEndpoints")
 
 
 def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
     """It is pendingAcceptance, which lets nothing pass."""
     lab = cloud.lab(config_of({"name": "acme", "accept": "manual"}))
     cloud.up(lab)
-    assert verification.closed(look(cloud, lab), "acme") == verification.broken(
+    assert diagnosis.endpoint_problem(look(cloud, lab), "acme") == diagnosis.broken_at(
         "acme", "endpoint", "acme/endpoint: pendingAcceptance"
     )
 
@@ -188,10 +189,10 @@ def whole() -> Callable[..., Verified]:
         pytest.fail("a verdict asks AWS nothing")
 
     lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
-    keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in verification.HOPS)]
+    keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in diagnosis.HOPS)]
     found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
     seen = Survey({}, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
-    return lambda *rows, **more: verification.verdict(lab, seen, "acme", ProbeReport(rows, **more))
+    return lambda *rows, **more: diagnosis.verdict(lab, seen, "acme", ProbeReport(rows, **more))
 
 
 def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
@@ -208,7 +209,7 @@ def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
     [
         ({"digest": "0" * 64, "body": "Goodbye"}, "it answered 200 with 'Goodbye'"),
         ({"status": 503, "body": "busy"}, "it answered 503 with 'busy'"),
-        ({"status": 0, "body": "SSH-2.0"}, "what answers speaks no HTTP: 'SSH-2.0'"),
+        ({"status": 0, "body": "SSH-2.0"}, "it does not speak HTTP: 'SSH-2.0'"),
     ],
     ids=["body", "status", "no HTTP"],
 )
@@ -225,17 +226,17 @@ def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
     found = whole(answer(0), problem="no answer", detail="10.1.1.4 timed out", ended=True, tries=3)
     assert (found.ok, found.hop, found.addresses) == (False, "path", ["10.1.0.4"])
     lost = "2 of 3 requests got no answer (10.1.1.4 timed out)"
-    assert found.detail.startswith(f"{lost}; AWS shows nothing wrong: look at network ACLs")
+    assert found.detail.startswith(f"{lost}; AWS shows no broken hop: check network ACLs")
 
 
 @pytest.mark.parametrize(
     ("report", "hop", "words"),
     [
         ({"problem": "dns", "detail": "Name or service not known"}, "dns", "Name or service not known"),
-        ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows nothing wrong"),
-        ({}, "path", "no answer; AWS shows nothing wrong"),
+        ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows no broken hop"),
+        ({}, "path", "no answer; AWS shows no broken hop"),
     ],
-    ids=["dns", "silence", "nothing said"],
+    ids=["dns", "silence", "empty report"],
 )
 def test_no_answer_at_all(whole: Callable[..., Verified], report: dict[str, str], hop: str, words: str) -> None:
     """A name that does not resolve is `dns`; silence with all in place is `path`."""

@@ -1,4 +1,4 @@
-"""What the commands report, as plain data: the JSON contract, and what the tables show."""
+"""What the commands report, as plain data: the JSON contract, and the source of the tables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from privatelink_lab.timeline import Timeline
 MISSING, THERE = "missing", "there"
 
 
-def status(lab: Lab, seen: Survey, *, judged: bool = True) -> dict[str, Any]:
+def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]:
     """The `status` object: what exists, in which phase, at what cost per hour, and since when.
 
-    Where the config is not known (`judged` is False), nobody can say what is missing, or not as asked: it is THERE.
+    Without a config (`has_config` is False) plab cannot know what is missing or not as asked: the phase is THERE.
     """
     rows = [row for key in seen.resources for row in _status_rows(seen, key)]
-    if not judged:
-        rows = [_unjudged(row) for row in rows if row["phase"] != MISSING]
+    if not has_config:
+        rows = [_without_verdict(row) for row in rows if row["phase"] != MISSING]
     rows += [_unseen(what, error) for what, error in seen.unseen.items()]
     usd_per_hour = cost(lab, seen)
     return {
@@ -39,7 +39,7 @@ def status(lab: Lab, seen: Survey, *, judged: bool = True) -> dict[str, Any]:
 
 
 def timeline(lab: str, run: Timeline | None) -> dict[str, Any]:
-    """The `timeline` object: how long the last run took that changed something, and the chain that decided it."""
+    """The `timeline` object: how long the last run that changed something took, and the chain that decided it."""
     if run is None:
         return {"lab": lab, "timeline": None}
     began = datetime.fromtimestamp(run.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -49,7 +49,7 @@ def timeline(lab: str, run: Timeline | None) -> dict[str, Any]:
 
 
 def place(lab: Lab) -> str:
-    """Where the lab lives, in words."""
+    """Where the lab lives, as a person reads it."""
     return lab.state.place.name if lab.state.place else "nowhere yet"
 
 
@@ -60,10 +60,12 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     found = seen.found[key]
     if not found and not resource.made_by_plab:
         return []
-    return [_row(resource, one.id, one.phase.value, one.detail) for one in found] or [_row(resource, None, MISSING, "")]
+    return [_row(resource, thing.id, thing.phase.value, thing.detail) for thing in found] or [
+        _row(resource, None, MISSING, "")
+    ]
 
 
-def _unjudged(row: dict[str, Any]) -> dict[str, Any]:
+def _without_verdict(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"phase": THERE, "detail": ""} if row["phase"] in {Phase.DRIFTED, Phase.FAILED} else row
 
 
@@ -76,16 +78,16 @@ def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[s
 
 
 def cost(lab: Lab, seen: Survey) -> float | None:
-    """What exists costs so many USD per hour; None where a price is not known."""
+    """USD/hour of all that exists; None where a price is unknown."""
     return _cost_of(lab, seen.resources, seen.existing())
 
 
 def _cost_of(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]]) -> float | None:
-    """What exists, at what it costs itself, else at its plan's price."""
+    """USD/hour of all that was found: its own cost where that is known, otherwise its resource's."""
     costs = [
-        resources[key].usd_per_hour if one.usd_per_hour is None else one.usd_per_hour
-        for key, several in found.items()
-        for one in several
+        resources[key].usd_per_hour if thing.usd_per_hour is None else thing.usd_per_hour
+        for key, things in found.items()
+        for thing in things
     ]
     return prices.in_region(prices.hourly(costs), lab.provider.region)
 
@@ -96,7 +98,7 @@ def _so_far(since: str, usd_per_hour: float | None) -> float | None:
 
 
 def age_hours(since: str) -> float | None:
-    """Hours since a `plab:since` stamp; None for none."""
+    """Hours since a time of the tag `plab:since`; None where it is no time."""
     try:
         made = datetime.fromisoformat(since).astimezone(UTC)
     except ValueError:
@@ -105,7 +107,7 @@ def age_hours(since: str) -> float | None:
 
 
 def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
-    """What `up` would do: one action per key, and the cost per hour afterwards."""
+    """The plan of `up --dry-run`: one action per key, and the cost per hour afterwards."""
     steps = [
         {
             "key": key,
@@ -147,7 +149,7 @@ def _action(seen: Survey, key: str) -> str:
 def _detail(seen: Survey, key: str) -> str:
     if key in seen.errors:
         return str(seen.errors[key])
-    return ", ".join(f"{one.id} {one.detail}" for one in seen.found[key])
+    return ", ".join(f"{thing.id} {thing.detail}" for thing in seen.found[key])
 
 
 def built(lab: Lab, run: Built) -> dict[str, Any]:
@@ -178,10 +180,10 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 def _next(lab: Lab, run: Built) -> list[str]:
     held = [run.done[key][0].id for key in run.done if key.endswith("/acceptance") and _held(run, key)]
-    admit = [f"plab accept {' '.join(held)}"] if held else []
-    mend = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
-    prove = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
-    return list(dict.fromkeys([*admit, *mend, *prove, "plab status", "plab connections", "plab down"]))
+    accept = [f"plab accept {' '.join(held)}"] if held else []
+    repair = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
+    verify = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
+    return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
 
 
 def _held(run: Built, key: str) -> bool:
@@ -189,7 +191,7 @@ def _held(run: Built, key: str) -> bool:
 
 
 def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, Any]:
-    """The receipt of `down`: how many of what were deleted, what is left and why, and what stopped costing."""
+    """The receipt of `down`: how many of what were deleted, what is left and why, and the cost that has ended."""
     left = [{"key": key, "error": error.as_json()} for key, error in receipt.left.items()]
     return {
         "lab": lab.config.lab,
@@ -200,13 +202,18 @@ def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, 
     }
 
 
+def counted(counts: dict[str, int]) -> str:
+    """A text of how many of what: `2 VPCs, 1 instance`."""
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()) or "nothing"
+
+
 def connections(rows: list[Connection]) -> dict[str, Any]:
     """The `connections` object."""
     return {"connections": [connection(row) for row in rows]}
 
 
 def connection(row: Connection) -> dict[str, Any]:
-    """One row of it."""
+    """One row of the `connections` object."""
     return {
         "endpoint": row.endpoint,
         "owner": row.owner,

@@ -37,7 +37,7 @@ def report(*, requests: int = 10, message: str = MESSAGE) -> bytes:
         "total_ms": 4.25,
     }
     rows = [row, *[row | {"connect_ms": 1.5}] * (requests - 1), {"end": True, "tries": requests}]
-    return "".join(f"[   12.5] cloud-init: {LINE_PREFIX} {json.dumps(each)}\r\n" for each in rows).encode()
+    return "".join(f"[   12.5] cloud-init: {LINE_PREFIX} {json.dumps(row)}\r\n" for row in rows).encode()
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ def probes(cloud: Cloud) -> list[dict[str, Any]]:
     """The instances that ever bore the probe's tag."""
     filters: Any = [{"Name": "tag:plab:key", "Values": [KEY]}]
     reservations = cloud.account().ec2.describe_instances(Filters=filters)["Reservations"]
-    return [dict(each) for reservation in reservations for each in reservation["Instances"]]
+    return [dict(instance) for reservation in reservations for instance in reservation["Instances"]]
 
 
 def states(cloud: Cloud) -> list[str]:
     """The states of all probes."""
-    return [each["State"]["Name"] for each in probes(cloud)]
+    return [instance["State"]["Name"] for instance in probes(cloud)]
 
 
 def leave_probe(cloud: Cloud) -> None:
@@ -120,8 +120,8 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
     """Events of probe and verdict closed by the summary, with the documented keys; nothing on stderr."""
     ran = run("verify", "--json")
     assert (ran.code, ran.err) == (0, "")
-    told = [(row["event"], row.get("action") or row.get("phase")) for row in ran.json if row["event"] != "waiting"]
-    assert told == [
+    events = [(row["event"], row.get("action") or row.get("phase")) for row in ran.json if row["event"] != "waiting"]
+    assert events == [
         ("started", "create"),
         ("finished", "ready"),
         ("verified", None),
@@ -253,7 +253,7 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     monkeypatch.setattr(engine, "down", remove_interrupted)
     ran = run("verify")
     assert ran.code == 130
-    assert "Stopped; a probe may be left, which ends itself within a quarter of an hour." in ran.err
+    assert "Stopped; a probe may be left. It ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
     lab.spread()
     assert states(lab) == ["running"]
@@ -261,10 +261,10 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
 
 
-def test_somebody_elses_lab_is_not_verified(
+def test_another_makers_lab_is_not_verified(
     lab: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lab of that name was made by another, and there is no state of it here: no probe is put into his VPC."""
+    """Another maker made the lab of that name, and there is no state of it here: plab puts no probe into their VPC."""
     (tmp_path / ".plab" / "test.json").unlink()
     monkeypatch.setattr("privatelink_lab.lab.getpass.getuser", lambda: "other")
     ran = run("verify")
@@ -288,11 +288,12 @@ def test_another_consumers_leftover_is_removed_too(
 
 
 def test_a_probe_that_cannot_be_started(lab: Cloud, run: Run) -> None:
-    """RunInstances refused: exit 1, and AWS's words say that it is not the path."""
+    """RunInstances refused: exit 1, and the hop says that it is not the path."""
     lab.fail("RunInstances", 403, "UnauthorizedOperation")
     ran = run("verify")
     assert ran.code == 1
-    assert ran.out.startswith("acme: BROKEN at the hop probe: RunInstances: ")
+    assert ran.out == "acme: BROKEN at the hop probe: acme/probe failed\n"
+    assert "Error: acme/probe: RunInstances: " in ran.err
     assert states(lab) == []
 
 

@@ -1,4 +1,4 @@
-"""The command line as a user or a script meets it: exit codes, stdout and stderr, errors, JSON."""
+"""The command line as a user or a script sees it: exit codes, stdout and stderr, errors, JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud, Run, write_config
+from support.strangers import STRANGER, connect_stranger
+
+from privatelink_lab.engine import Built
+from privatelink_lab.resource import Found, Phase
 
 
 def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
@@ -28,7 +32,7 @@ def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
     down = run("down", "-y")
     assert down.code == 0
     assert "Left: 0." in down.out
-    assert "No longer costs about 0.0438 USD/hour" in down.out
+    assert "This no longer costs about 0.0438 USD/hour" in down.out
     assert at_cloud.aws.inventory() == before
     again = run("down", "-y")
     assert (again.code, "Deleted: nothing." in again.out) == (0, True)
@@ -61,7 +65,7 @@ def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: P
     assert run("reject", endpoint, "-y").code == 0
     after = run("up")
     assert after.code == 1
-    assert "was rejected; plab never re-admits what somebody rejected" in after.err
+    assert "was rejected; plab never re-admits a rejected endpoint" in after.err
     assert "Hint: plab up --replace acme/endpoint" in after.err
     refused = run("accept", endpoint, "-y")
     assert (refused.code, "cannot be accepted any more" in refused.err) == (2, True)
@@ -86,12 +90,12 @@ def test_without_a_terminal_nothing_is_done_unasked(
     assert at_cloud.changes() == []
 
 
-def test_yes_alone_admits_nobody(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
-    """`accept -y` without ids or --all does not know whom: exit 2."""
+def test_yes_alone_accepts_no_endpoint(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`accept -y` without ids or --all does not say which endpoints to accept: exit 2."""
     write_config(tmp_path, "manual")
     run("up")
     ran = run("accept", "-y")
-    assert (ran.code, "whom to admit" in ran.err) == (2, True)
+    assert (ran.code, "does not say which endpoints to accept" in ran.err) == (2, True)
 
 
 def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -> None:
@@ -264,11 +268,6 @@ def test_a_foreign_connection_holds_down_until_forced(
     at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`down -y` lists other accounts' connections and refuses, `down` asks, `--force` rejects and deletes."""
-    from support.stranger import STRANGER, connect_stranger
-
-    from privatelink_lab.engine import Built
-    from privatelink_lab.resource import Found, Phase
-
     provider = "region: us-east-1\nprovider: {service: {allowed_principals: [444455556666]}}"
     write_config(tmp_path, **{"region: us-east-1": provider})
     summary = run("up", "--json").json[-1]
@@ -285,16 +284,16 @@ def test_a_foreign_connection_holds_down_until_forced(
     assert at_cloud.changes() == []
     assert STRANGER.split(":")[4] == "444455556666"
     without_terminal = run("down")
-    assert (without_terminal.code, "Say --force if you mean it" in without_terminal.err) == (2, True)
+    assert (without_terminal.code, "Use --force to agree" in without_terminal.err) == (2, True)
     assert at_cloud.changes() == []
     for answers in ((False,), (True, False)):  # to the question about the others, and to the one about the lab
         asked = iter(answers)
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-        monkeypatch.setattr("privatelink_lab.cli.confirm", lambda _, asked=asked, **__: next(asked))
+        monkeypatch.setattr("privatelink_lab.cli.down.confirm", lambda _, asked=asked, **__: next(asked))
         refused = run("down")
         assert refused.code == 1
         assert f"{stranger} of account 444455556666" in refused.err
-        assert "Nothing was touched." in refused.err
+        assert "Nothing was changed." in refused.err
         assert next(asked, None) is None
         assert at_cloud.changes() == []
     forced = run("down", "-y", "--force")
@@ -303,13 +302,14 @@ def test_a_foreign_connection_holds_down_until_forced(
 
 
 def test_what_cannot_be_deleted_is_left_with_exit_3(at_cloud: Cloud, run: Run) -> None:
-    """A refused delete: the rest goes, the receipt names what is left and why, exit 3; the next `down` finishes."""
+    """A refused delete: the rest goes, the receipt names what is left, exit 3; the next `down` finishes."""
     run("up")
     at_cloud.fail("TerminateInstances", 403, "UnauthorizedOperation")
     ran = run("down", "-y")
     assert ran.code == 3
-    assert "provider/web-server: TerminateInstances" in ran.out
-    assert "provider/vpc: " in ran.out
+    assert "Left: 4: provider/web-server, " in ran.out
+    assert "provider/web-server: TerminateInstances" in ran.err
+    assert "Error: provider/vpc stays, because provider/web-server could not be deleted." in ran.err
     at_cloud.heal()
     assert run("down", "-y").code == 0
 
@@ -325,7 +325,7 @@ def test_local_does_not_hide_a_lab_on_aws(at_cloud: Cloud, run: Run) -> None:
 
 @pytest.mark.parametrize("command", [("up",), ("down", "-y"), ("status",), ("connections",), ("status", "--lab", "x")])
 def test_a_local_aws_in_this_folder_is_not_overlooked(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Its lab's state is lost, or the lab has another name now: nobody goes to AWS instead; exit 2, nothing called."""
+    """Its lab's state is lost, or the lab has another name now: plab does not go to AWS instead; exit 2, no call."""
     write_config(tmp_path)
     (tmp_path / ".plab").mkdir()
     (tmp_path / ".plab" / "local.json").write_text("{}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privatelink_lab import aws, config, state, waits
+from privatelink_lab.commands import Options
 from privatelink_lab.config import Config
 from privatelink_lab.errors import Interrupted, PlabError, StateError, UsageError
 from privatelink_lab.events import Finished, Started
@@ -25,33 +26,20 @@ if TYPE_CHECKING:
 LOCAL_STEP = "local AWS"
 
 
-@dataclass(frozen=True)
-class Options:
-    """What every command takes."""
-
-    config: Path | None = None
-    local: bool = False
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    yes: bool = False
-    lab: str | None = None  # the lab of that name as its tags show it, without a config
-
-
 class NoLab(Exception):
-    """The local AWS that held the lab (the argument) is gone, and everything in it with it: no error, exit code 0."""
+    """The local AWS of the lab is gone, so nothing of the lab is left; the argument is the lab's name. No error."""
 
 
 @dataclass
 class Session:
-    """One command at work on one lab."""
+    """The lab of one command: its config, its state, and the AWS that it lives on."""
 
     options: Options
     screen: Screen
     folder: Path
     config: Config
     state: State
-    has_config: bool = True  # else the defaults, because the lab is or was a local one
+    has_config: bool = True  # False: the defaults, because the lab is or was on a local AWS
     clock: waits.Clock = field(default_factory=waits.RealClock)
     address: aws.Address | None = None
     server: LocalServer | None = None
@@ -59,17 +47,17 @@ class Session:
 
     @property
     def local_folder(self) -> Path:
-        """Where the local server keeps its address."""
+        """The folder of the file in which the local AWS keeps its address."""
         return self.folder / FOLDER
 
     @property
     def url(self) -> str:
-        """Where the AWS that was chosen answers; '' for AWS itself."""
+        """The URL of the local AWS, or of AWS_ENDPOINT_URL; '' for AWS itself."""
         return self.address.url if self.address else os.environ.get("AWS_ENDPOINT_URL", "")
 
     def lab(self) -> Lab:
-        """The lab; nothing is asked of AWS yet."""
-        return Lab(self.config, self.state, self._connect, self.clock, self.screen.tell)
+        """The lab, before any call to AWS."""
+        return Lab(self.config, self.state, self._connect, self.clock, self.screen.show)
 
     def _connect(self, party: Party) -> aws.Account:
         return aws.connect(
@@ -78,19 +66,19 @@ class Session:
 
     # Where the lab lives.
 
-    def find_place(self, *, start: bool, writes: bool) -> None:
-        """Decide between AWS and the local server, and start the latter when `start` and --local ask for it.
+    def choose_aws(self, *, start: bool, writes: bool) -> None:
+        """Choose AWS or the local AWS, and start the latter when `start` and --local ask for it.
 
-        Raises UsageError when the lab lives elsewhere than the options say, NoLab when its local server is gone.
+        Raises UsageError when the lab lives elsewhere than the options say, NoLab when its local AWS is gone.
         """
         was_local = bool(self.state.place and self.state.place.server)
         if start and was_local and not self.options.local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
-                hint="plab up --local to go on there, or plab down first.",
+                hint="Continue there with plab up --local, or run plab down first.",
             )
         if not (self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
-            self._must_mean_aws(start=start)
+            self._refuse_unclear_aws(start=start)
         if self.options.local and self.state.place and not was_local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
@@ -99,12 +87,12 @@ class Session:
         if self.options.local or was_local:
             self._use_local(start=start, writes=writes)
 
-    def _must_mean_aws(self, *, start: bool) -> None:
-        """Nothing says where the lab lives, so it is AWS, unless a local AWS is or was here."""
+    def _refuse_unclear_aws(self, *, start: bool) -> None:
+        """Raise UsageError or NoLab where a lab without a known place may be on a local AWS, and not on AWS."""
         if _runs_locally(self.folder):
             raise UsageError(
-                f"A local AWS runs in this folder, and nothing says that the lab {self.config.lab!r} is on it.",
-                hint="Say --local to work there; for AWS: plab local stop first.",
+                f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
+                hint="Use --local for a lab on it. For a lab on AWS, run plab local stop first.",
             )
         if not self.has_config and not start:
             raise NoLab(self.config.lab)
@@ -128,17 +116,17 @@ class Session:
     def _start(self) -> None:
         from privatelink_lab.local import client, launch
 
-        self.screen.tell(Started("local", LOCAL_STEP, "start"))
+        self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
             self.server, self.started_server = launch.start(self.local_folder, client.ServerOptions())
         except KeyboardInterrupt:
-            hint = "plab up --local goes on with it, plab local stop ends it."
+            hint = "Continue with plab up --local, or end it with plab local stop."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
         word = "started" if self.started_server else "running"
-        self.screen.tell(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
+        self.screen.show(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
-    def settle_place(self, lab: Lab) -> Place:
-        """Where the lab lives: ask AWS who we are and say it.
+    def resolve_place(self, lab: Lab) -> Place:
+        """Ask AWS for the account of the credentials, and return where the lab lives.
 
         Raises StateError for a lab whose state is of another account, region or server.
         """
@@ -148,7 +136,7 @@ class Session:
         if before and not before.same_as(now):
             raise StateError(
                 f"The state of lab {self.config.lab!r} is of {before.name}; these credentials are of {now.name}.",
-                hint="Use the credentials and region of then, or another `lab:` name.",
+                hint="Use the earlier credentials and region, or another `lab:` name.",
             )
         self.state.place = now
         lab.refuse_moved_parties()
@@ -160,8 +148,8 @@ class Session:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
         place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
         if self.options.lab:
-            known = "; other accounts only as far as the state knows"
-            return f"lab {self.config.lab}, looked for by its tags in {place}{known}"
+            known = "; of other accounts only those that the state names"
+            return f"lab {self.config.lab}, by its tags in {place}{known}"
         return f"lab {self.config.lab} in {place}"
 
     def refuse_without_traffic(self) -> None:
@@ -172,24 +160,23 @@ class Session:
 
         why_not = client.about(self.server)["why_not"]
         if why_not:
-            raise PlabError(f"The local AWS carries no traffic. {why_not}", hint="see `plab local status`")
+            raise PlabError(f"The local AWS carries no traffic. {why_not}", hint="plab local status")
 
     def stop_server_if_idle(self) -> None:
-        """Stop the local server that `up` started, once nothing is left in it."""
+        """Stop the local AWS if `plab up` started it and nothing is left in it."""
         if not self.server or not (self.state.place and self.state.place.started_by_up):
             return
         from privatelink_lab.local import client, launch
 
         if client.about(self.server)["resources"] == 0:
             launch.stop(self.local_folder)
-            self.screen.say("The local AWS is stopped: nothing is left in it.")
+            self.screen.say("The local AWS is stopped, because nothing is left in it.")
 
 
 def open_session(options: Options, screen: Screen) -> Session:
     """Load the config and the state that the options point at; no call goes out.
 
-    Without a file, `--local` and a lab that lives on the local server run the defaults; a lab that is asked for by its
-    name is found by its tags.
+    Without a config file, --local and a lab on the local AWS use the defaults. With --lab only the lab's name is known.
     """
     folder, has_config = _folder(options), bool(options.lab or _file(options).exists() or options.config)
     loaded = _config(options)
@@ -206,9 +193,9 @@ def _no_config() -> UsageError:
 
 
 def last_run(options: Options) -> tuple[str, Timeline | None]:
-    """The lab's name, and the timeline of its last run that changed something, from the files here: no call goes out.
+    """The lab's name, and the timeline of its last run that changed something. No call goes out.
 
-    Without a config it is that of the default lab.
+    Without a config this is the default lab.
     """
     lab, folder = (_config(options) or config.default_config()).lab, _folder(options)
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
@@ -223,7 +210,7 @@ def _folder(options: Options) -> Path:
 
 
 def _config(options: Options) -> Config | None:
-    """What the options ask for; None without a file where nothing says that the lab is a local one."""
+    """The config that the options point at; None without a file, unless the lab is on a local AWS."""
     path = _file(options)
     if options.lab:
         return config.of_name(options.lab)
@@ -233,7 +220,7 @@ def _config(options: Options) -> Config | None:
 
 
 def _lives_locally(folder: Path) -> bool:
-    """Whether the default lab is on a local AWS, or was when it went."""
+    """Whether the default lab is on a local AWS, or was there when it was deleted."""
     place = state.load(folder, config.DEFAULT_LAB).place or state.last_place(folder, config.DEFAULT_LAB)
     return bool(place and place.server) or _runs_locally(folder)
 

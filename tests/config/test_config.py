@@ -62,21 +62,21 @@ def consumer(text: str) -> str:
 
 
 ONE_MISTAKE = {
-    "unknown key": ("lab: demo\nregoin: us-east-1\n", "2: regoin: is not a key here; did you mean region?"),
-    "unknown key like nothing": ("lab: demo\nzzz: 1\n", "2: zzz: is not a key here"),
+    "unknown key": ("lab: demo\nregoin: us-east-1\n", "2: regoin: is not a known key; did you mean region?"),
+    "unknown key like nothing": ("lab: demo\nzzz: 1\n", "2: zzz: is not a known key"),
     "unknown key deep inside": (
         consumer("{name: a, vpc: {cidrs: 10.0.0.0/16, cidr: 10.0.0.0/16}}"),
-        "3: consumers[0].vpc.cidrs: is not a key here; did you mean cidr?",
+        "3: consumers[0].vpc.cidrs: is not a known key; did you mean cidr?",
     ),
     "unknown key of the service": (
         provider("{service: {acceptence_required: true}}"),
-        "2: provider.service.acceptence_required: is not a key here; did you mean acceptance_required?",
+        "2: provider.service.acceptence_required: is not a known key; did you mean acceptance_required?",
     ),
-    "key with a line break": ('lab: demo\n"a\\nb": 1\n', "2: 'a\\nb': is not a key here; did you mean lab?"),
-    "repeated key": ("lab: demo\nregion: us-east-1\nlab: other\n", "3: lab: stands twice; keep one"),
+    "key with a line break": ('lab: demo\n"a\\nb": 1\n', "2: 'a\\nb': is not a known key; did you mean lab?"),
+    "repeated key": ("lab: demo\nregion: us-east-1\nlab: other\n", "3: lab: appears twice; keep one"),
     "repeated key deep inside": (
         "lab: demo\nprovider:\n  vpc:\n    cidr: 10.0.0.0/16\n    cidr: 10.1.0.0/16\n",
-        "5: provider.vpc.cidr: stands twice; keep one",
+        "5: provider.vpc.cidr: appears twice; keep one",
     ),
     "text for a number": (provider("{zones: two}"), "2: provider.zones: should be a valid integer, not 'two'"),
     "number for text": ("lab: 5\n", "1: lab: should be a valid string, not 5"),
@@ -103,62 +103,71 @@ ONE_MISTAKE = {
         consumer("{name: a, accept: maybe}"),
         "3: consumers[0].accept: should be 'auto' or 'manual', not 'maybe'",
     ),
-    "settle not a number": ("lab: demo\nsettle: .nan\n", "2: settle: should be less than or equal to 600"),
+    "a grace period that is not a number": (
+        "lab: demo\ncreation_grace_period: .nan\n",
+        "2: creation_grace_period: should be less than or equal to 600",
+    ),
     "no CIDR": (
         provider("{vpc: {cidr: everything}}"),
         "2: provider.vpc.cidr: 'everything' is not a CIDR block such as 10.0.0.0/16",
     ),
     "CIDR without prefix": (
         provider("{vpc: {cidr: 10.0.0.0}}"),
-        "2: provider.vpc.cidr: has host bits set or no prefix; did you mean 10.0.0.0/32?",
+        "2: provider.vpc.cidr: has host bits or no prefix length; did you mean 10.0.0.0/32?",
     ),
     "CIDR with host bits": (
         provider("{vpc: {cidr: 10.0.0.5/16}}"),
-        "2: provider.vpc.cidr: has host bits set or no prefix; did you mean 10.0.0.0/16?",
+        "2: provider.vpc.cidr: has host bits or no prefix length; did you mean 10.0.0.0/16?",
     ),
-    "CIDR too large": (provider("{vpc: {cidr: 10.0.0.0/15}}"), "2: provider.vpc.cidr: is a /15; AWS takes /16 to /28"),
-    "CIDR too small": (provider("{vpc: {cidr: 10.0.0.0/29}}"), "2: provider.vpc.cidr: is a /29; AWS takes /16 to /28"),
+    "CIDR too large": (
+        provider("{vpc: {cidr: 10.0.0.0/15}}"),
+        "2: provider.vpc.cidr: is a /15; AWS accepts /16 to /28",
+    ),
+    "CIDR too small": (
+        provider("{vpc: {cidr: 10.0.0.0/29}}"),
+        "2: provider.vpc.cidr: is a /29; AWS accepts /16 to /28",
+    ),
     "CIDR too small for its zones": (
         provider("{vpc: {cidr: 10.0.0.0/28}, zones: 2}"),
-        "2: provider.zones: vpc 10.0.0.0/28 is too small for 2 zones: a subnet needs at least a /28",
+        "2: provider.zones: vpc 10.0.0.0/28 is too small for 2 zones: a subnet must be at least a /28",
     ),
     "consumer too small for the zones": (
         "lab: demo\nprovider: {zones: 3}\nconsumers: [{name: a, vpc: {cidr: 10.1.0.0/27}}]\n",
-        "3: consumers: the VPC of a is too small for 3 zones: a subnet needs a /28",
+        "3: consumers: the VPC of a is too small for 3 zones: a subnet must be at least a /28",
     ),
-    "IPv6": (provider("{vpc: {cidr: 'fd00::/56'}}"), "2: provider.vpc.cidr: is IPv6; the lab's VPCs are IPv4"),
+    "IPv6": (provider("{vpc: {cidr: 'fd00::/56'}}"), "2: provider.vpc.cidr: is IPv6; the lab's VPCs use IPv4"),
     "unknown region": (
         "lab: demo\nregion: us-east1\n",
-        "2: region: 'us-east1' is no AWS region; did you mean us-east-1?",
+        "2: region: 'us-east1' is not an AWS region; did you mean us-east-1?",
     ),
     "lab name too long": (
         "lab: abcdefghijklmnopqrstu\n",
-        "1: lab: is 21 characters long; at most 20 fit into AWS's names",
+        "1: lab: is 21 characters long; AWS's names leave room for 20",
     ),
-    "lab name with bad letters": ("lab: Demo_Lab\n", "1: lab: use a-z, 0-9 and inner hyphens only"),
-    "lab name with outer hyphen": ("lab: -demo\n", "1: lab: use a-z, 0-9 and inner hyphens only"),
-    "lab name empty": ("lab: ''\n", "1: lab: use a-z, 0-9 and inner hyphens only"),
-    "lab called local": ("lab: local\n", "1: lab: 'local' is the local AWS's own name; call the lab something else"),
+    "lab name with bad letters": ("lab: Demo_Lab\n", "1: lab: may only have a-z, 0-9 and inner hyphens"),
+    "lab name with outer hyphen": ("lab: -demo\n", "1: lab: may only have a-z, 0-9 and inner hyphens"),
+    "lab name empty": ("lab: ''\n", "1: lab: may only have a-z, 0-9 and inner hyphens"),
+    "lab called local": ("lab: local\n", "1: lab: 'local' is reserved for the local AWS; choose another name"),
     "consumer name too long": (
         consumer("{name: abcdefghijklmnopqrstu}"),
-        "3: consumers[0].name: is 21 characters long; at most 20 fit into AWS's names",
+        "3: consumers[0].name: is 21 characters long; AWS's names leave room for 20",
     ),
     "consumer name with bad letters": (
         consumer("{name: a b}"),
-        "3: consumers[0].name: use a-z, 0-9 and inner hyphens only",
+        "3: consumers[0].name: may only have a-z, 0-9 and inner hyphens",
     ),
     "consumer called provider": (
         consumer("{name: provider}"),
-        "3: consumers[0].name: 'provider' is the provider's own name; call the consumer something else",
+        "3: consumers[0].name: 'provider' is reserved for the provider; choose another name",
     ),
     "consumer without name": (consumer("{accept: auto}"), "3: consumers[0].name: is missing"),
     "two consumers of one name": (
         "lab: demo\nconsumers:\n- name: a\n- name: b\n- name: a\n",
-        "5: consumers[2].name: 'a' is another consumer's name; names tell them apart",
+        "5: consumers[2].name: 'a' is the name of another consumer; choose another name",
     ),
     "both id and cidr": (
         provider("{vpc: {id: vpc-12345678, cidr: 10.0.0.0/16, subnet_ids: [subnet-12345678]}}"),
-        "2: provider.vpc: has both id and cidr: give a cidr to make a VPC, or id and subnet_ids to reuse one",
+        "2: provider.vpc: has both id and cidr: use cidr to make a VPC, or id and subnet_ids to reuse one",
     ),
     "neither id nor cidr": (
         provider("{vpc: {}}"),
@@ -166,7 +175,7 @@ ONE_MISTAKE = {
     ),
     "subnet_ids without id": (
         provider("{vpc: {subnet_ids: [subnet-12345678]}}"),
-        "2: provider.vpc: has subnet_ids without id: subnets are reused together with their VPC",
+        "2: provider.vpc: has subnet_ids without id: subnets can only be reused together with their VPC",
     ),
     "id without subnet_ids": (
         provider("{vpc: {id: vpc-12345678}}"),
@@ -174,11 +183,11 @@ ONE_MISTAKE = {
     ),
     "a subnet twice": (
         provider("{vpc: {id: vpc-12345678, subnet_ids: [subnet-12345678, subnet-12345678]}}"),
-        "2: provider.vpc: names a subnet twice",
+        "2: provider.vpc: names the same subnet twice",
     ),
     "zones that are not the subnets": (
         provider("{zones: 2, vpc: {id: vpc-12345678, subnet_ids: [subnet-12345678]}}"),
-        "2: provider: has zones: 2 but 1 subnet_ids; leave zones out",
+        "2: provider: has zones: 2, but 1 subnet_ids; remove zones",
     ),
     "a VPC id that is none": (
         provider("{vpc: {id: my-vpc, subnet_ids: [subnet-12345678]}}"),
@@ -190,20 +199,20 @@ ONE_MISTAKE = {
     ),
     "bad role ARN": (
         provider("{role_arn: 'arn:aws:iam::12:role/x'}"),
-        "2: provider.role_arn: 'arn:aws:iam::12:role/x' is no role: it looks like arn:aws:iam::123456789012:role/NAME",
+        "2: provider.role_arn: 'arn:aws:iam::12:role/x' is not a role ARN such as arn:aws:iam::123456789012:role/NAME",
     ),
     "a user for a role": (
         consumer("{name: a, role_arn: 'arn:aws:iam::123456789012:user/x'}"),
         (
-            "3: consumers[0].role_arn: 'arn:aws:iam::123456789012:user/x' is no role: "
-            "it looks like arn:aws:iam::123456789012:role/NAME"
+            "3: consumers[0].role_arn: 'arn:aws:iam::123456789012:user/x' is not a role ARN such as "
+            "arn:aws:iam::123456789012:role/NAME"
         ),
     ),
     "an open service without saying so": (
         provider("{service: {acceptance_required: false, allowed_principals: ['*']}}"),
         (
             "2: provider.service: is open to every AWS account: '*' may connect and acceptance_required is false; "
-            "require acceptance, name principals, or say i_know_it_is_public: true"
+            "require acceptance, name principals, or set allow_public: true"
         ),
     ),
     "empty profile": (provider("{profile: ''}"), "2: provider.profile: should have at least 1 character"),
@@ -214,17 +223,23 @@ ONE_MISTAKE = {
     "null section": ("lab: demo\nprovider:\n", "2: provider: should be a mapping, not empty"),
     "null list": ("lab: demo\nconsumers:\n", "2: consumers: should be a list, not empty"),
     "null consumer": (consumer("null"), "3: consumers[0]: should be a mapping, not empty"),
-    "lab missing": ("region: us-east-1\n", "1: lab: is missing; it names and tags everything that the lab makes"),
-    "a date that is none": ("lab: 2026-99-99\n", "1: '2026-99-99' is no timestamp; quote it for text"),
+    "lab missing": (
+        "region: us-east-1\n",
+        "1: lab: is missing; plab uses it in the names and tags of all that it makes",
+    ),
+    "a date that is none": (
+        "lab: 2026-99-99\n",
+        "1: '2026-99-99' is not a valid timestamp; put it in quotes if it is text",
+    ),
     "a number too long to write": (
         f"lab: {LONG_NUMBER}\n",
         "1: lab: should be a valid string, not a very long number",
     ),
     "a merge key": (
         "lab: demo\nconsumers:\n  - &a {name: a}\n  - {<<: *a, name: b}\n",
-        "4: consumers[1].<<: is not a key here",
+        "4: consumers[1].<<: is not a known key",
     ),
-    "a list for a key": ("lab: demo\n? [a, b]\n: c\n", "2: config: has a key that is no plain word"),
+    "a list for a key": ("lab: demo\n? [a, b]\n: c\n", "2: config: has a key that is not a plain word"),
     "empty file": ("", "1: the config is empty; it must be a mapping such as `lab: demo`"),
     "only a comment": ("# lab: demo\n", "1: the config is empty; it must be a mapping such as `lab: demo`"),
     "a list": ("- lab: demo\n", "1: the config is a list; it must be a mapping such as `lab: demo`"),
@@ -237,7 +252,7 @@ ONE_MISTAKE = {
         "lab: demo\nprovider:\n\tzones: 1\n",
         "3: is not YAML: while scanning for the next token, found character '\\t' that cannot start any token",
     ),
-    "a NUL byte": ("lab: demo\nregion: \0\n", "2: is not YAML: the character '\\x00' may not stand in it"),
+    "a NUL byte": ("lab: demo\nregion: \0\n", "2: is not YAML: the character '\\x00' is not allowed"),
     "two documents": (
         "lab: demo\n---\nlab: other\n",
         "2: is not YAML: expected a single document in the stream, but found another document",
@@ -249,7 +264,7 @@ ONE_MISTAKE = {
 
 
 @pytest.mark.parametrize(("text", "mistake"), ONE_MISTAKE.values(), ids=ONE_MISTAKE.keys())
-def test_a_mistake_is_said_with_file_line_and_key(tmp_path: Path, text: str, mistake: str) -> None:
+def test_a_mistake_is_reported_with_file_line_and_key(tmp_path: Path, text: str, mistake: str) -> None:
     """The user reads one line per mistake: file, line, key, and what is wrong with it."""
     assert mistakes(tmp_path, text) == [mistake]
 
@@ -272,7 +287,7 @@ def test_a_bad_principal_is_refused(tmp_path: Path, principal: str) -> None:
     """CreateVpcEndpointServicePermissions would take none of these; the user hears it before any call."""
     [mistake] = mistakes(tmp_path, provider(f"{{service: {{allowed_principals: ['{principal}']}}}}"))
     assert mistake.startswith("2: provider.service.allowed_principals[0]: ")
-    assert "is no principal" in mistake
+    assert "is not a principal" in mistake
 
 
 MANY_MISTAKES = """\
@@ -298,11 +313,11 @@ consumers:
   - acept: auto
   - {name: acme, vpc: {cidr: 10.1.0.5/16}}
   - {name: acme}
-settle: soon
+creation_grace_period: soon
 """
 
 
-def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """A file with many mistakes is mended in one go: each has its line, in the order of the file."""
     assert [mistake.split(": ")[:2] for mistake in mistakes(tmp_path, MANY_MISTAKES)] == [
         ["1", "lab"],
@@ -321,12 +336,12 @@ def test_all_mistakes_are_said_at_once(tmp_path: Path) -> None:
         ["20", "consumers[2].acept"],
         ["21", "consumers[3].vpc.cidr"],
         ["22", "consumers[4].name"],
-        ["23", "settle"],
+        ["23", "creation_grace_period"],
     ]
 
 
 def test_a_missing_file_names_plab_init(tmp_path: Path) -> None:
-    """Without the file the user is told how to write one, and exits with 2."""
+    """Without the file the hint names `plab init`; exit code 2."""
     with pytest.raises(UsageError, match=r"There is no config file .*plab\.yaml") as caught:
         config.load(tmp_path / "plab.yaml")
     assert caught.value.exit_code == 2
@@ -413,8 +428,8 @@ def test_principals_of_every_kind(tmp_path: Path) -> None:
 
 def test_an_open_service_that_says_so(tmp_path: Path) -> None:
     """Who says that it is public may open the service to the world."""
-    text = "{service: {acceptance_required: false, allowed_principals: ['*'], i_know_it_is_public: true}}"
-    assert load(tmp_path, provider(text)).provider.service.i_know_it_is_public
+    text = "{service: {acceptance_required: false, allowed_principals: ['*'], allow_public: true}}"
+    assert load(tmp_path, provider(text)).provider.service.allow_public
 
 
 def test_reused_vpcs_count_their_subnets(tmp_path: Path) -> None:
@@ -451,7 +466,7 @@ def test_the_longest_message(tmp_path: Path) -> None:
     text = provider(f"{{web_server: {{message: '{fits}'}}}}")
     assert load(tmp_path, text).provider.web_server.message == fits
     [mistake] = mistakes(tmp_path, text.replace("'}", "x'}"))
-    assert mistake.endswith("has 8193 bytes; at most 8192 fit into an instance's user data")
+    assert mistake.endswith("has 8193 bytes; an instance's user data has room for 8192")
 
 
 SUBNETS = {
@@ -487,7 +502,7 @@ def test_a_vpc_fits_its_zones_or_is_refused(prefix: int) -> None:
     assert vpc.too_small_for(6) == (prefix > 25)
 
 
-# Files that nobody foresaw: each loads, or is refused in words.
+# Unexpected files: each of them loads, or is refused in words.
 
 LINES = EXAMPLE.splitlines(keepends=True)
 KEYS = [number for number, line in enumerate(LINES) if ": " in line.split("#")[0]]
@@ -511,8 +526,8 @@ HOSTILE = {
     "a character beyond C": 'lab: "\\Uffffffff"\n',
     "a version beyond int": "%YAML 1." + "1" * 5000 + "\n---\nlab: a\n",
     "a number of 5,000 digits": "lab: " + "9" * 5000,
-    "a base-60 float beyond float": "lab: a\nsettle: 1" + ":00" * 300 + ".0\n",
-    "infinity": "lab: a\nsettle: .inf\nprovider: {zones: -.inf}\n",
+    "a base-60 float beyond float": "lab: a\ncreation_grace_period: 1" + ":00" * 300 + ".0\n",
+    "infinity": "lab: a\ncreation_grace_period: .inf\nprovider: {zones: -.inf}\n",
     "a merge of a merge": "a: &a {lab: x}\n<<: [*a, *a]\n",
     "a key of every kind": "null: 1\ntrue: 2\n1.5: 3\n2001-01-01: 4\n'': 5\nlab: a\n",
 }

@@ -18,8 +18,8 @@ def orphan(at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     )
     assert run("up", "-q").code == 0
     (tmp_path / "plab.yaml").unlink()
-    for each in (tmp_path / ".plab").iterdir():
-        each.unlink()
+    for file in (tmp_path / ".plab").iterdir():
+        file.unlink()
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     return before
 
@@ -43,17 +43,17 @@ def test_down_deletes_it(orphan: dict[str, list[str]], at_cloud: Cloud, run: Run
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "error"),
     [
-        (("--lab", "No Name"), "'No Name' is no lab's name: "),
+        (("--lab", "No Name"), "'No Name' cannot be the name of a lab: "),
         (("--lab", "lost", "-c", "plab.yaml"), "--config and --lab exclude each other."),
     ],
 )
-def test_bad_usage(at_cloud: Cloud, run: Run, words: tuple[str, ...], said: str) -> None:
+def test_bad_usage(at_cloud: Cloud, run: Run, words: tuple[str, ...], error: str) -> None:
     """Exit 2 before any call."""
     ran = run("down", *words)
     assert ran.code == 2
-    assert said in ran.err
+    assert error in ran.err
     assert at_cloud.calls() == []
 
 

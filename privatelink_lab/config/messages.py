@@ -1,4 +1,4 @@
-"""How a mistake is said: values, keys and near misses, in a reader's words."""
+"""The parts of a message about a mistake: the value, the key, and what the user may have meant."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-SHOWN = 60  # characters of a value that a message repeats
+LONGEST_VALUE = 60  # characters of a value that a message repeats
 
-Where = tuple[str | int, ...]  # where a value stands: ("consumers", 0, "name")
+KeyPath = tuple[str | int, ...]  # the way to a value: ("consumers", 0, "name")
 
 
-def shown(value: Any) -> str:
-    """A value of the file on one short line."""
+def value_text(value: Any) -> str:
+    """A value of the file as text on one short line."""
     if value is None:
         return "empty"
     try:
         text = repr(value)
     except ValueError:  # Python writes no number of more than 4300 digits
         return "a very long number"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words as the end of a sentence, or nothing."""
+    """The known word that is most like this one, as the end of a sentence; '' where none is like it."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def dotted(path: Where) -> str:
-    """`consumers[0].name`."""
+def key_text(path: KeyPath) -> str:
+    """A key as text, such as `consumers[0].name`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
     return (text if text.isprintable() else ascii(text)) or "config"

@@ -1,59 +1,63 @@
-"""What all commands share: the way in (session, lock, lab) and the way out (errors, exit codes, words)."""
+"""How every command runs: from options to session, lock and lab, and from result or error to exit code."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol, Self
 
-from privatelink_lab import engine, lock, prices, report, state, waits
+from privatelink_lab import engine, lock, state, waits
+from privatelink_lab.commands import Options, report
+from privatelink_lab.commands.session import LOCAL_STEP, NoLab, Session, open_session
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
-from privatelink_lab.session import LOCAL_STEP, NoLab, Options, Session, open_session
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen
 
+NO_ERRORS: Mapping[str, PlabError] = {}
+
 
 class Ask(Protocol):
-    """A question to the person at the terminal; raises UsageError, naming the option `instead`, where there is none."""
+    """Asks the person at the terminal; raises UsageError, which names the option `instead`, where there is none."""
 
     def __call__(self, question: str, *, instead: str = "--yes") -> bool:
         """Whether the answer is yes."""
 
 
-def guarded(command: Callable[..., int], options: Options, **rest: Any) -> int:
-    """Run a command; an error becomes its sentence, its hint and its exit code (and a JSON summary)."""
+def execute(command: Callable[..., int], options: Options, **rest: Any) -> int:
+    """Run a command and return its exit code; with --json an error becomes the summary, otherwise it is raised."""
     if options.verbose:
         logging.basicConfig(stream=sys.stderr, format="%(message)s")
         logging.getLogger("privatelink_lab").setLevel(logging.DEBUG)
     try:
         return command(options, **rest)
     except NoLab as gone:
-        return _no_lab(command.__name__, options, str(gone))
+        return _no_lab(options, str(gone))
     except PlabError as error:
-        return _fail(command.__name__, options, error)
+        return _fail(options, error)
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 (the last door: a defect of ours, said without a traceback)
+    except Exception as error:  # noqa: BLE001 (a defect of plab: one sentence without a traceback)
         hint = "This is a defect of plab. Run it with -v and report what it prints."
-        return _fail(command.__name__, options, PlabError(f"{type(error).__name__}: {error}", hint=hint))
+        return _fail(options, PlabError(f"{type(error).__name__}: {error}", hint=hint))
 
 
-def _fail(command: str, options: Options, error: PlabError) -> int:
+def _fail(options: Options, error: PlabError) -> int:
     if options.verbose:
         traceback.print_exc()
     if not options.json:
         raise error
-    Screen(json=True).tell(Summary(command, error.exit_code, {}, error))
+    Screen(json=True).show(Summary(options.command, error.exit_code, {}, error))
     return error.exit_code
 
 
-def _no_lab(command: str, options: Options, lab: str) -> int:
-    """The local server that held the lab is gone: nothing is left, which is fine unless it was to be seen at work."""
+def _no_lab(options: Options, lab: str) -> int:
+    """Report that the local AWS of the lab is gone: nothing is left. Only `verify` and `shell` fail without a lab."""
+    command = options.command
     code = 1 if command in {"verify", "shell"} else 0
     screen = Screen(json=options.json, quiet=options.quiet)
     screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
@@ -69,23 +73,20 @@ def _no_lab(command: str, options: Options, lab: str) -> int:
             "reject": {"rejected": []},
             "verify": {"verified": [], "broken": {}},
         }
-        screen.tell(Summary(command, code, place | results.get(command, {})))
+        screen.show(Summary(command, code, place | results.get(command, {})))
     return code
 
 
-class Work:
-    """A session with its screen, lock and lab, for the length of one command.
+class Execution:
+    """One command's session, screen, lock and lab, from its start to its end.
 
-    A command that `starts` a lab may start a local AWS; one that `writes` the state locks it, and so does one that
-    only `locks`.
+    With `starts` it may start a local AWS. With `writes`, or with `locks` alone, it holds the lab's lock.
     """
 
-    def __init__(
-        self, options: Options, command: str, *, writes: bool = False, starts: bool = False, locks: bool = False
-    ) -> None:
+    def __init__(self, options: Options, *, writes: bool = False, starts: bool = False, locks: bool = False) -> None:
         self.screen = Screen(json=options.json, quiet=options.quiet)
         self.session: Session = open_session(options, self.screen)
-        self.command, self._writes, self._starts, self._locks = command, writes, starts, writes or locks
+        self._writes, self._starts, self._locks = writes, starts, writes or locks
         self._stack = ExitStack()
         self.lab: Lab
 
@@ -98,8 +99,8 @@ class Work:
             self.lab = self.session.lab()
             if self._starts:
                 self.screen.open_board(self._plan())
-            self.session.find_place(start=self._starts, writes=self._writes)
-            place = self.session.settle_place(self.lab)
+            self.session.choose_aws(start=self._starts, writes=self._writes)
+            place = self.session.resolve_place(self.lab)
             if self._locks:
                 here = self.session
                 self._stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
@@ -116,37 +117,17 @@ class Work:
         local = [(LOCAL_STEP, "local")] if self.session.options.local else []
         return [*local, *((r.step, r.key) for r in planned if r.made_by_plab)]
 
-    def begin_anew(self) -> None:
-        """After an interrupt: the lab on a clock that runs again, to clean up."""
+    def resume(self) -> None:
+        """After an interrupt, give the lab a new clock that can wait again, so that the command can clean up."""
         before, self.session.clock = self.lab.state, waits.RealClock()
         self.lab = self.session.lab()
         self.lab.state = before
 
-    def finish(self, result: dict[str, Any], exit_code: int, error: PlabError | None = None) -> int:
-        """Close the board and, with --json, the stream of events."""
+    def finish(self, result: dict[str, Any], exit_code: int, errors: Mapping[str, PlabError] = NO_ERRORS) -> int:
+        """Close the board, show the errors that no event has shown and, with --json, close the stream of events."""
         self.screen.close_board()
+        self.screen.show_errors(errors)
         if self.screen.json:
-            self.screen.tell(Summary(self.command, exit_code, result, error))
+            first = next(iter(errors.values()), None)
+            self.screen.show(Summary(self.session.options.command, exit_code, result, first))
         return exit_code
-
-
-# Words.
-
-
-def warn_of(screen: Screen, error: PlabError) -> None:
-    """Say an error and its hint."""
-    screen.warn(f"Error: {error}")
-    if error.hint:
-        screen.warn(f"Hint: {error.hint}")
-
-
-def cost_words(usd_per_hour: float | None) -> str:
-    """A cost per hour, in words."""
-    if usd_per_hour is None:
-        return "an unknown amount per hour (list prices are known for us-east-1 only)"
-    return f"about {usd_per_hour:.4f} USD/hour on AWS ({prices.REGION} list price of {prices.PRICES_OF})"
-
-
-def counted(counts: dict[str, int]) -> str:
-    """How many of what: `2 VPCs, 1 instance`."""
-    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()) or "nothing"

@@ -1,29 +1,29 @@
-"""`plab local shell`: look around in a VPC of the local AWS."""
+"""`plab local shell`: a shell inside a VPC of the local AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from privatelink_lab import engine
-from privatelink_lab.commands.work import Work
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.execution import Execution
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import client, launch
-from privatelink_lab.session import Options
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._vpc import subnet_ids
 
 
 def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
-    """A shell, or the command of these words, in a party's first subnet. It does not return."""
-    with Work(options, "shell") as work:
-        lab = work.lab
+    """Become a shell, or the command of these words, in a party's first subnet. It does not return."""
+    with Execution(options) as execution:
+        lab = execution.lab
         if not lab.names(party):
             known = ", ".join([PROVIDER, *(consumer.name for consumer in lab.config.consumers)])
             raise UsageError(f"The lab has no {party!r}.", hint=f"One of: {known}")
         subnets = subnet_ids(lab, engine.take_snapshot(lab, engine.planned(lab, STEPS)), party)
         if not subnets:
             raise PlabError(f"{party} has no subnet yet.", hint="plab up --local")
-        assert work.session.server is not None  # noqa: S101  # with --local there is one, or no lab
-        process = launch.process_in(client.visit(work.session.server, subnets[0]))
+        assert execution.session.server is not None  # noqa: S101  # Options say local=True, so that there is a server, or NoLab was raised
+        process = launch.process_in(client.visit(execution.session.server, subnets[0]))
     launch.enter(process, words)

@@ -1,4 +1,4 @@
-"""Another account that asks for a connection to the lab's service."""
+"""An account that is no consumer of the lab, and its connection to the lab's service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal while a lab is at work."""
+"""Ctrl-C, SIGTERM and a closed terminal while a command runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from privatelink_lab.lab import Lab
 
 @contextlib.contextmanager
 def interruptible(lab: Lab) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal stop the loop politely; a second Ctrl-C leaves at once."""
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the loop after calls in flight; a second Ctrl-C stops at once."""
 
     def stop(_: int, __: FrameType | None) -> None:
         if lab.interrupted.is_set():

@@ -1,4 +1,4 @@
-"""Whether the consumers reach the service, and if not, at which hop it breaks as far as AWS can tell."""
+"""Whether a consumer reaches the service, and if not, which hop is broken as far as AWS shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from privatelink_lab.resource import Phase
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeReport
 
-# The way of a packet: what it passes, by key. The first that is not as it should be is where it breaks.
+# The hops of a packet in order, each with its key. The first hop that is not as it should be is the broken one.
 HOPS = (
     ("endpoint security group", "{consumer}/security-group/ingress"),
     ("service", "provider/endpoint-service"),
@@ -23,44 +23,44 @@ HOPS = (
     ("target security group", "provider/security-group/ingress"),
     ("target", "provider/target-group/registration"),
 )
-SETTINGS = frozenset({"service", "balancer"})  # where a drifted setting seldom stops a packet: blamed last
+SETTINGS = frozenset({"service", "balancer"})  # a wrong setting there rarely stops a packet, so these are named last
 OK = 200
-ENDPOINT, DNS, PATH, WEB_SERVER = "endpoint", "dns", "path", "web server"
+ENDPOINT, DNS, PATH, WEB_SERVER, PROBE = "endpoint", "dns", "path", "web server", "probe"
 
 
-def closed(seen: Survey, consumer: str) -> Verified | None:
-    """The verdict on an endpoint that lets nothing pass, or that could not be looked at; None for an available one."""
+def endpoint_problem(seen: Survey, consumer: str) -> Verified | None:
+    """The verdict on an endpoint that lets no packet pass, or that AWS did not show; None for an available one."""
     key = endpoint_key(consumer)
     if key in seen.errors:
-        return broken(consumer, ENDPOINT, f"{key} could not be looked at: {seen.errors[key]}")
+        return broken_at(consumer, ENDPOINT, f"AWS did not show {key}: {seen.errors[key]}")
     found = seen.found.get(key, ())
     if found and found[0].phase is Phase.READY:
         return None
     state = found[0].detail if found else "not there"
-    return broken(consumer, ENDPOINT, f"{key}: {state}")
+    return broken_at(consumer, ENDPOINT, f"{key}: {state}")
 
 
 def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verified:
-    """What the report of a probe that has ended says, with a look at AWS from after it where it is bad."""
+    """The verdict on a probe's report; `seen`, a survey after the probe, shows the broken hop where there is one."""
     wanted = hashlib.sha256(lab.config.provider.web_server.message.encode()).hexdigest()
     good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
     if good and len(good) == report.tries:
-        return _well(consumer, good)
+        return _reached(consumer, good)
     if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
-        words = f"it answered {other['status']} with" if other["status"] else "what answers speaks no HTTP:"
-        return broken(consumer, WEB_SERVER, f"{words} {other['body']!r}", other)
+        words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
+        return broken_at(consumer, WEB_SERVER, f"{words} {other['body']!r}", other)
     if good:
         lost = f"{report.tries - len(good)} of {report.tries} requests got no answer ({report.detail})"
-        return broken(consumer, *hop_of(seen, consumer, lost), good[0])
-    if report.problem == DNS and closed(seen, consumer) is None:  # the names go with the endpoint
-        return broken(consumer, DNS, report.detail)
-    return broken(consumer, *hop_of(seen, consumer, report.detail or "no answer"))
+        return broken_at(consumer, *first_broken_hop(seen, consumer, lost), good[0])
+    if report.problem == DNS and endpoint_problem(seen, consumer) is None:  # a deleted endpoint has no DNS name either
+        return broken_at(consumer, DNS, report.detail)
+    return broken_at(consumer, *first_broken_hop(seen, consumer, report.detail or "no answer"))
 
 
-def hop_of(seen: Survey, consumer: str, otherwise: str) -> tuple[str, str]:
-    """The first hop that AWS shows as broken, and its state; `path` and `otherwise` where it shows none."""
-    bad = closed(seen, consumer)
+def first_broken_hop(seen: Survey, consumer: str, otherwise: str) -> tuple[str, str]:
+    """The first hop that AWS shows as broken, and its state; PATH and `otherwise` where AWS shows none."""
+    bad = endpoint_problem(seen, consumer)
     if bad:
         return ENDPOINT, bad.detail
     drifted, unseen = [], []
@@ -77,12 +77,15 @@ def hop_of(seen: Survey, consumer: str, otherwise: str) -> tuple[str, str]:
     if drifted:
         return drifted[0]
     if unseen:
-        return PATH, f"{otherwise}; not all of it could be looked at: {', '.join(unseen)}"
-    return PATH, f"{otherwise}; AWS shows nothing wrong: look at network ACLs, and at groups that were changed by hand"
+        return PATH, f"{otherwise}; AWS did not show every hop: {', '.join(unseen)}"
+    return (
+        PATH,
+        f"{otherwise}; AWS shows no broken hop: check network ACLs, and security groups that were changed by hand",
+    )
 
 
-def broken(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = None) -> Verified:
-    """A verdict that names a hop."""
+def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = None) -> Verified:
+    """The verdict that a hop is broken; `row` is an answer that came back nevertheless."""
     row = row or {}
     return Verified(
         consumer,
@@ -97,7 +100,7 @@ def broken(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = No
     )
 
 
-def _well(consumer: str, rows: list[dict[str, Any]]) -> Verified:
+def _reached(consumer: str, rows: list[dict[str, Any]]) -> Verified:
     return Verified(
         consumer,
         ok=True,
@@ -111,5 +114,5 @@ def _well(consumer: str, rows: list[dict[str, Any]]) -> Verified:
     )
 
 
-def _times(each: list[float]) -> dict[str, Any]:
-    return {"p50": round(statistics.median(each), 2), "max": max(each), "each": each}
+def _times(times: list[float]) -> dict[str, Any]:
+    return {"p50": round(statistics.median(times), 2), "max": max(times), "each": times}

@@ -1,0 +1,15 @@
+"""The options of `plab connections`."""
+
+import click
+
+from privatelink_lab.cli.options import lab_options
+from privatelink_lab.commands import Options
+
+
+@click.command("connections")
+@lab_options("connections")
+def connections(options: Options) -> int:
+    """List the connections to the service: endpoint, owner account, state, consumer, since when."""
+    from privatelink_lab.commands import connections as command
+
+    return command.connections(options)

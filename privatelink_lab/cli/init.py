@@ -1,0 +1,20 @@
+"""The options of `plab init`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("init")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("plab.yaml"))
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def init(file: Path, *, force: bool) -> None:
+    """Write a commented config to FILE (default: plab.yaml).
+
+    The file documents every key with its default. Change `lab` and `region`, then run `plab up`.
+    """
+    from privatelink_lab.commands import init as command
+
+    command.write_example(file, force=force)
+    option = "" if file == Path("plab.yaml") else f" -c {file}"
+    click.echo(f"Wrote {file}. Next: plab up --dry-run{option}", err=True)

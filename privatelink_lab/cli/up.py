@@ -1,0 +1,28 @@
+"""The options of `plab up`."""
+
+import click
+
+from privatelink_lab.cli.options import lab_options
+from privatelink_lab.commands import Options
+
+
+@click.command("up")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    envvar="PLAB_DRY_RUN",
+    help="Show what would be made and what it would cost; make nothing.",
+)
+@click.option("--replace", metavar="KEY", multiple=True, help="Delete KEY and what stands on it, then build.")
+@click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Take over a lab that another maker's plab made.")
+@lab_options("up")
+def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool) -> int:
+    """Build, continue or repair the lab.
+
+    plab leaves alone what exists as asked, makes what is missing and repairs what differs. Run it as often as you like.
+    It ends with each endpoint's DNS name, the cost per hour, and the next commands. An endpoint with `accept: manual`
+    waits for `plab accept`. A rejected endpoint is never accepted again; `--replace CONSUMER/endpoint` makes a new one.
+    """
+    from privatelink_lab.commands import up as command
+
+    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt)

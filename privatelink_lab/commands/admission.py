@@ -1,0 +1,166 @@
+"""Accept and reject connections by hand: list them, ask, call AWS, and wait until AWS shows the new state.
+
+Neither command writes the state or needs it: the endpoint ids and what AWS shows are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from privatelink_lab import engine, waits
+from privatelink_lab.aws import Account
+from privatelink_lab.commands.execution import Ask, Execution
+from privatelink_lab.commands.interrupts import interruptible
+from privatelink_lab.errors import AwsError, PlabError, UsageError
+from privatelink_lab.events import Accepted, Event, Failed, Rejected, Started, Waiting
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Phase, Step
+from privatelink_lab.steps import STEPS, acceptance
+from privatelink_lab.steps.acceptance import Connection
+from privatelink_lab.steps.consumer_endpoint import phase_of
+
+TIMEOUT = 900.0  # seconds from the call until AWS shows available, or rejected
+STEP = acceptance.STEP.name
+
+Send = Callable[[Account, str, Iterable[str]], None]
+Act = Callable[[Lab, Sequence[Step], list[Connection]], list[Failed]]
+
+
+def connections(lab: Lab, steps: Sequence[Step]) -> list[Connection]:
+    """The connections to the lab's service now, oldest first; [] when there is no service."""
+    look = engine.take_snapshot(lab, engine.planned(lab, steps))
+    rows = acceptance.connections(lab, look)
+    return sorted(rows, key=lambda row: (str(row.since), row.endpoint))
+
+
+def with_ids(rows: list[Connection], ids: Sequence[str]) -> list[Connection]:
+    """The connections of these endpoint ids; raises UsageError for an id that is not connected."""
+    by_id = {row.endpoint: row for row in rows}
+    unknown = [id_ for id_ in ids if id_ not in by_id]
+    if unknown:
+        raise UsageError(
+            f"The service has no connection of the endpoint {', '.join(unknown)}.", hint="List them: plab connections"
+        )
+    return [by_id[id_] for id_ in dict.fromkeys(ids)]
+
+
+# Consent.
+
+
+def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named: bool, ask: Ask) -> list[Connection]:
+    """The connections that the user agrees to. The list comes first, so that the user sees each owner."""
+    for row in rows:
+        execution.screen.warn(f"  {_sentence(row)}")
+    if named:
+        ids = ", ".join(row.endpoint for row in rows)
+        return rows if execution.session.options.yes or ask(f"{verb} {ids}?") else []
+    if execution.session.options.yes:
+        raise UsageError("--yes alone does not say which endpoints to accept.", hint="Name their ids, or use --all.")
+    return [row for row in rows if ask(f"{verb} {row.endpoint}?")]
+
+
+def _sentence(row: Connection) -> str:
+    whose = f"consumer {row.consumer} of this lab" if row.consumer else "NOT a consumer of this lab"
+    since = row.since.strftime("%Y-%m-%d %H:%M UTC") if row.since else "an unknown time"
+    return f"{row.endpoint} of account {row.owner}: {row.state} since {since}, {whose}"
+
+
+# Action.
+
+
+def carry_out(execution: Execution, rows: list[Connection], act: Act, participle: str) -> int:
+    """Accept or reject these connections, and report; returns the exit code."""
+    if not rows:
+        execution.screen.say("Nothing was changed.")
+        return execution.finish({participle: []}, 1)
+    ids = ", ".join(row.endpoint for row in rows)
+    try:
+        with interruptible(execution.lab):
+            failed = act(execution.lab, STEPS, rows)
+    except AwsError as error:  # AWS refuses the whole call
+        return execution.finish({}, error.exit_code, {ids: error})
+    done = [] if failed else [row.endpoint for row in rows]
+    code = execution.finish({participle: done}, 1 if failed else 0, {event.key: event.error for event in failed})
+    if done and not execution.screen.json:
+        execution.screen.out(f"{participle.capitalize()}: {ids}")
+    return code
+
+
+def accept(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
+    """Accept these connections and wait until each is `available`; returns what failed.
+
+    `pending` after acceptance is progress. A connection that is available already counts as done.
+    """
+    refused = [_cannot_accept(row) for row in rows if not row.pending and phase_of(row.state) is Phase.FAILED]
+    if refused:
+        raise refused[0]
+    pending = [row for row in rows if row.pending]
+    return _Admission(lab, steps, rows, "available", Accepted).run(pending, acceptance.accept, "accept")
+
+
+def _cannot_accept(row: Connection) -> PlabError:
+    return UsageError(
+        f"{row.endpoint} is {row.state}; it cannot be accepted any more.",
+        hint="Its owner must make a new endpoint (in this lab: plab up --replace CONSUMER/endpoint).",
+    )
+
+
+def reject(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
+    """Reject or cut these connections and wait until each is `rejected`; returns what failed."""
+    open_rows = [row for row in rows if row.open]
+    return _Admission(lab, steps, rows, "rejected", Rejected).run(open_rows, acceptance.reject, "reject")
+
+
+class _Admission:
+    def __init__(
+        self,
+        lab: Lab,
+        steps: Sequence[Step],
+        rows: list[Connection],
+        goal: str,
+        done: Callable[[str, str, str | None, str], Event],
+    ) -> None:
+        self.lab, self.steps, self.goal, self.done = lab, steps, goal, done
+        self.open = {row.endpoint: row for row in rows}
+        self.failed: list[Failed] = []
+        self.began = lab.clock.now()
+
+    def run(self, rows: list[Connection], send: Send, action: str) -> list[Failed]:
+        """Send these rows, one call per service, and wait until all reach the goal; returns what failed."""
+        for service in {row.service for row in rows}:
+            of_service = [row for row in rows if row.service == service]
+            for row in of_service:
+                self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
+            send(self.lab.provider, service, [row.endpoint for row in of_service])
+        clock = self.lab.clock
+        return waits.until(self._tick, clock=clock, pause=lambda: waits.interval(clock.now() - self.began))
+
+    def _tick(self) -> list[Failed] | None:
+        self.lab.check_interrupted()
+        now = {row.endpoint: row for row in connections(self.lab, self.steps)}
+        for id_ in list(self.open):
+            self._judge(self.open[id_], now.get(id_))
+        return None if self.open else self.failed
+
+    def _judge(self, before: Connection, row: Connection | None) -> None:
+        phase = phase_of(row.state) if row else Phase.DELETING
+        if row and row.state.lower() == self.goal:
+            del self.open[row.endpoint]
+            self.lab.emit(self.done(row.endpoint, row.owner, row.consumer, row.state))
+        elif not row or phase in {Phase.FAILED, Phase.DELETING}:
+            self._fail(before, f"{before.endpoint} is {row.state if row else 'gone'}.")
+        elif self.lab.clock.now() - self.began > TIMEOUT:
+            self._fail(before, f"{before.endpoint} is still {row.state} after {TIMEOUT / 60:.0f} minutes.")
+        elif row.state != before.state:
+            self.open[row.endpoint] = row
+            self.lab.emit(Waiting(_key(row), STEP, row.endpoint, row.state))
+
+    def _fail(self, row: Connection, message: str) -> None:
+        failed = Failed(_key(row), STEP, PlabError(message, hint="plab connections"))
+        del self.open[row.endpoint]
+        self.failed.append(failed)
+        self.lab.emit(failed)
+
+
+def _key(row: Connection) -> str:
+    return f"{row.consumer}/acceptance" if row.consumer else row.endpoint

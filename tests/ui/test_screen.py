@@ -1,0 +1,102 @@
+"""What a command shows in a pipe, with --json and with --quiet: lines, tables, and each error once."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+
+from privatelink_lab.errors import PlabError
+from privatelink_lab.events import Failed, Started
+from privatelink_lab.ui.live import print_table
+from privatelink_lab.ui.screen import Screen
+
+ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/plab-privatelink-lab/0123456789abcdef"
+KEY, STEP = "provider/vpc", "network"
+
+
+# Tables.
+
+
+def table(*rows: tuple[str, ...]) -> list[str]:
+    """The lines of a table in a pipe."""
+    stream = io.StringIO()
+    print_table(stream, ("KEY", "ID", "DETAIL"), rows)
+    return stream.getvalue().splitlines()
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_its_content() -> None:
+    """No ARN is cut or folded, however long the cells beside it are; no colours, no blanks at the ends."""
+    long = "a sentence of AWS's " * 50
+    assert table(("provider/nlb", ARN, long.strip()), ("provider/vpc", "vpc-1", "")) == [
+        f"KEY           {'ID':{len(ARN)}}  DETAIL",
+        f"provider/nlb  {ARN}  {long.strip()}",
+        "provider/vpc  vpc-1",
+    ]
+
+
+def test_brackets_in_a_table_are_text() -> None:
+    """What looks like rich's markup is shown as it is."""
+    assert table(("[red]x[/red]", ":smile:", "[/]"))[1].split() == ["[red]x[/red]", ":smile:", "[/]"]
+
+
+def test_an_empty_table_has_its_heads() -> None:
+    """A script finds the columns also when there is nothing."""
+    assert table() == ["KEY  ID  DETAIL"]
+
+
+# Which of them a command shows.
+
+
+def shown(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str]:
+    """What stdout and stderr get of a command that starts, says, warns and prints its data."""
+    screen = Screen(**options)
+    screen.open_board([(STEP, KEY)])
+    screen.show(Started(KEY, STEP, "create"))
+    screen.say("a sentence")
+    screen.close_board()
+    screen.warn("warned")
+    screen.data({"lab": "test"})
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_a_pipe_gets_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results go to stdout, talk goes to stderr."""
+    out, err = shown(capsys)
+    assert out == '{"lab": "test"}\n'
+    assert err == "   0.0s  provider/vpc: creating\na sentence\nwarned\n"
+
+
+def test_json_leaves_stderr_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json every line on stdout is an object, and nothing else is printed."""
+    out, err = shown(capsys, json=True)
+    assert [json.loads(line).get("event") for line in out.splitlines()] == ["started", None]
+    assert err == ""
+
+
+def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    """--quiet hides the progress, not what the user must know."""
+    assert shown(capsys, quiet=True) == ('{"lab": "test"}\n', "warned\n")
+
+
+def test_the_error_of_an_event_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """The errors of a result are those of its events; one that no event had is added, also another of the same key."""
+    for quiet in (True, False):
+        screen = Screen(quiet=quiet)
+        screen.show(Started("a", "step", "delete", "id"))
+        screen.show(Failed("a", "step", PlabError("a stays.", hint="plab down")))
+        screen.show(Failed("a", "step", PlabError("a stays.", hint="plab down")))
+        screen.show_errors({"a": PlabError("a stays.", hint="plab down"), "b": PlabError("No.")})
+        screen.show_errors({"a": PlabError("Not now.")})
+        err = capsys.readouterr().err
+        lines = [line for line in err.splitlines() if not re.match(r" +\d+\.\ds  a: (deleting id|failed)$", line)]
+        assert lines == ["Error: a stays.", "Hint: plab down", "Error: b: No.", "Error: a: Not now."]
+
+
+def test_an_interrupt_loses_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --quiet an error is shown when it happens: a run that is stopped later has shown it."""
+    Screen(quiet=True).show(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
+    assert capsys.readouterr().err == "Error: provider/vpc: No more VPCs.\n"
