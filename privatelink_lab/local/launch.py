@@ -49,9 +49,9 @@ def stop(folder: Path) -> LocalServer | None:
     server = running(folder)
     if server is None:
         return None
-    for word in (signal.SIGTERM, signal.SIGKILL):
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):  # it has ended
-            os.kill(server.pid, word)
+            os.kill(server.pid, signal_)
         if _wait(lambda: _has_ended(server.pid), STOP_TIMEOUT):
             break
     forget(folder, server.token)
@@ -83,12 +83,12 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     shell = next(shell for shell in ("/bin/bash", "/bin/sh") if Path(shell).exists() or shell == "/bin/sh")
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
     environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
-    words = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
+    arguments = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
     given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would restore them
-    words += ["setpriv", "--bounding-set", given_up, "--"]
+    arguments += ["setpriv", "--bounding-set", given_up, "--"]
     system_calls.new_keyring()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the command must not get our caller's open files
-    os.execve(nsenter, [*words, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose
+    os.execve(nsenter, [*arguments, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose
 
 
 def _check_extra() -> None:
@@ -144,7 +144,7 @@ def _log_end(folder: Path, lines: int = 5) -> str:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     """Lock the folder for one start; the system unlocks it when this process ends."""
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself, so that no lock file stays behind
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself, so that no lock file is left
     try:
 
         def take() -> bool:

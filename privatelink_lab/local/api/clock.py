@@ -49,8 +49,8 @@ DELAYS: Mapping[str, Delay] = MappingProxyType(
         "service_gone": Delay(5, 5),  # Deleted -> not found: the balancer is free from here on
         "domain_checked": Delay(60, 600),  # pendingVerification -> failed: the local AWS has no DNS to check
         "balancer_deleted": Delay(1, 30),  # DeleteLoadBalancer -> LoadBalancerNotFound
-        "group_unlocked": Delay(5, 60),  # a balancer or listener gone -> its target groups can be deleted
-        "interfaces_gone": Delay(90, 300),  # a balancer gone -> its network interfaces go
+        "group_unlocked": Delay(5, 60),  # a load balancer or listener deleted -> its target groups can be deleted
+        "interfaces_gone": Delay(90, 300),  # a load balancer deleted -> its network interfaces are deleted
     }
 )
 """The transitions of the local AWS (facts sheet section 13; instance_gone from the EC2 model)."""

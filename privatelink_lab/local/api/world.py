@@ -131,7 +131,7 @@ def make_once(
 ) -> Resource:
     """What `make` returned when this ClientToken was first used.
 
-    `make` also returns ids, by which `find` finds the resource again; None means that it is gone,
+    `make` also returns ids, by which `find` finds the resource again; None means that it was deleted,
     and the token is free. Raises `IdempotentParameterMismatch` when the parameters of both
     requests differ, as EC2 does.
     """

@@ -154,13 +154,13 @@ class Instances(Ec2Call):
         return rows
 
 
-def delete_interfaces_on_termination(instance: Instance, asked: Iterable[Mapping[str, Any]]) -> None:
+def delete_interfaces_on_termination(instance: Instance, requested: Iterable[Mapping[str, Any]]) -> None:
     """Delete interfaces made by the launch with the instance, unless the request says otherwise; moto keeps them."""
-    given = {int(interface["DeviceIndex"]): interface for interface in asked}
+    given = {int(interface["DeviceIndex"]): interface for interface in requested}
     for index, interface in instance.nics.items():
-        wish = given.get(index, {})
-        if not wish.get("NetworkInterfaceId"):
-            interface.delete_on_termination = wish.get("DeleteOnTermination") is not False
+        settings = given.get(index, {})
+        if not settings.get("NetworkInterfaceId"):
+            interface.delete_on_termination = settings.get("DeleteOnTermination") is not False
 
 
 def refuse_states(instances: Iterable[Instance], states: AbstractSet[str]) -> None:

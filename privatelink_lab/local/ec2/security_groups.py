@@ -15,7 +15,7 @@ ANY_ADDRESS = IPv4Network("0.0.0.0/0")
 
 
 class SecurityGroups(Ec2Call):
-    """CreateSecurityGroup and DeleteSecurityGroup: names that are refused, and what holds a group."""
+    """CreateSecurityGroup and DeleteSecurityGroup: which names are refused, and which groups cannot be deleted."""
 
     def create_security_group(self) -> ActionResult:
         """The new group; its name must be new in the VPC, and case does not count."""

@@ -1,4 +1,4 @@
-"""What all calls of ELBv2 share: the load balancer that a request names, and the target groups of gone ones."""
+"""What all calls of ELBv2 share: finding the resource of a request, and freeing unused target groups."""
 
 from __future__ import annotations
 

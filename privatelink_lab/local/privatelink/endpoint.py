@@ -114,7 +114,7 @@ class Endpoint(VPCEndPoint):
         private_dns: bool | None = None,
     ) -> None:
         """Apply a ModifyVpcEndpoint; an endpoint that is available is `pending` again for a while."""
-        for interface in [gone for gone in self.interfaces() if gone.subnet.id in remove_subnets]:
+        for interface in [removed for removed in self.interfaces() if removed.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
             delete_managed_interface(self.ec2_backend, interface.id)
         groups = [
@@ -202,7 +202,7 @@ class Endpoint(VPCEndPoint):
 def connections_of(account: str, region: str) -> Iterator[tuple[str, Endpoint]]:
     """Service id and endpoint of all connections to the services of an account in a region.
 
-    The endpoints may be in any account and region; the services may be gone.
+    The endpoints may be in any account and region; the services may be deleted.
     """
     for backend in ec2_everywhere():
         for endpoint in backend.vpc_end_points.values():

@@ -50,8 +50,8 @@ class Services(Ec2Call):
         check_balancers(self.world, self.ec2_backend, add)
         if not arns:
             raise EC2ClientError("InvalidParameter", "At least one load balancer must stay with the service.")
-        if gone and self._is_held(service.id):
-            raise EC2ClientError("ExistingVpcEndpointConnections", _HELD)
+        if gone and self._has_endpoints(service.id):
+            raise EC2ClientError("ExistingVpcEndpointConnections", _HAS_CONNECTIONS)
         service._supported_region_names = regions_after(
             self.ec2_backend,
             service._supported_region_names,
@@ -100,7 +100,7 @@ class Services(Ec2Call):
         self.world.record(Fact.SERVICE_CREATED, service.id)
         return service, [service.id]
 
-    def _is_held(self, service_id: str) -> bool:
+    def _has_endpoints(self, service_id: str) -> bool:
         rows = connections_of(self.current_account, self.region)
         return any(endpoint.state in ATTACHED_STATES for service, endpoint in rows if service == service_id)
 
@@ -112,14 +112,14 @@ class Services(Ec2Call):
                 "InvalidVpcEndpointService.NotFound",
                 f"The VpcEndpointService Id '{service_id}' does not exist",
             )
-        if self._is_held(service_id):
-            return unsuccessful_item(service_id, "ExistingVpcEndpointConnections", _HELD)
+        if self._has_endpoints(service_id):
+            return unsuccessful_item(service_id, "ExistingVpcEndpointConnections", _HAS_CONNECTIONS)
         if config.service_state == "Available":
             start_deletion(self.world, self.ec2_backend, config)
         return None
 
 
-_HELD = "Service has existing active VPC Endpoint connections!"
+_HAS_CONNECTIONS = "Service has existing active VPC Endpoint connections!"
 
 
 def start_deletion(world: World, backend: Any, service: EndpointService) -> None:

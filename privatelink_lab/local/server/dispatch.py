@@ -1,4 +1,4 @@
-"""The second half of a request's path: the class that answers for a service, the call, and errors in AWS's words."""
+"""The path of a request inside a service: the service's class, the call, and errors in AWS's words."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class HttpRequest(NamedTuple):
 
 
 Handled = tuple[str, Response]
-"""The log's word for what was done, and the response."""
+"""The action for the log, and the response."""
 
 
 class LocalAws:
