@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from privatelink_lab.aws import Account
     from privatelink_lab.errors import AwsError
     from privatelink_lab.lab import Lab
-    from privatelink_lab.snapshot import Kind, Snapshot
+    from privatelink_lab.snapshot import Kind, Row, Snapshot
 
 
 class Phase(StrEnum):
@@ -117,9 +117,17 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 Find = Callable[["Lab", "Snapshot", "Resource"], tuple[Found, ...]]
+Read = Callable[["Lab", "Snapshot", "Resource", "Row"], Found]
 Create = Callable[["Lab", "Snapshot", "Resource", Token], Found]
 Update = Callable[["Lab", "Snapshot", "Resource", Found], None]
 Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
+
+
+def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key."""
+    assert resource.read is not None  # noqa: S101 (a resource has a `read`, or a `find` of its own)
+    rows = snapshot.keyed(lab.account(resource.party), resource)
+    return tuple(resource.read(lab, snapshot, resource, row) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,8 @@ class Resource:
     What it is: `key` (its first part names the party whose account it lives in), `kind` (how AWS lists it; None for
     what belongs to a parent), `noun` (what a receipt counts), `options` (what the config does not say: a probe's task).
 
-    What can be done: `find`; `create`, which returns what AWS's answer says of the new resource; `update`, which
+    What can be done: `read`, which says what one row of its kind means, or a `find` of its own where it has no rows;
+    `create`, which returns what AWS's answer says of the new resource; `update`, which
     changes what drifted; `delete`, which starts the deletion of several ids in one account and returns the refusals by
     id. Permissions have no `create`: they exist as soon as their service does.
 
@@ -147,7 +156,8 @@ class Resource:
 
     key: str
     noun: str
-    find: Find
+    find: Find = find_tagged
+    read: Read | None = None
     create: Create | None = None
     update: Update | None = None
     delete: Delete | None = None

@@ -6,6 +6,7 @@ by the lab's tag or name. What belongs to a parent (health, listeners, permissio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -143,10 +144,15 @@ class Snapshot:
                 return ()
             raise
 
-    # Rows by parent.
+    # Answers about one parent (target health, listeners, permissions, connections).
+
+    def pages(self, account: Account, service: str, operation: str, rows: str, **request: Any) -> list[Row]:
+        """All rows of one describe, which is asked once a tick."""
+        fetch = functools.partial(account.pages, service, operation, rows, **request)
+        return self.of_parent(account, operation, repr(request), fetch)
 
     def of_parent(self, account: Account, what: str, parent: str, fetch: Callable[[], Answer]) -> Answer:
-        """The answer about one parent (target health, listeners, permissions, connections), asked once a tick."""
+        """The answer of `fetch` about one parent, asked once a tick."""
         return self._memo.get((what, account.id, account.region, parent), fetch)
 
     # What else bears the lab's tag.

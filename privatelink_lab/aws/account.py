@@ -50,26 +50,10 @@ class Account:
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, bool], Any] = {}
         self._identity: tuple[str, str] | None = None
-
-    @property
-    def ec2(self) -> EC2Client:
-        """The EC2 client."""
-        return cast("EC2Client", _TranslatingClient(self, "ec2"))
-
-    @property
-    def elbv2(self) -> ElasticLoadBalancingv2Client:
-        """The ELBv2 client."""
-        return cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
-
-    @property
-    def ssm(self) -> SSMClient:
-        """The SSM client (public parameters only)."""
-        return cast("SSMClient", _TranslatingClient(self, "ssm"))
-
-    @property
-    def sts(self) -> STSClient:
-        """The STS client."""
-        return cast("STSClient", _TranslatingClient(self, "sts"))
+        self.ec2 = cast("EC2Client", _TranslatingClient(self, "ec2"))
+        self.elbv2 = cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
+        self.ssm = cast("SSMClient", _TranslatingClient(self, "ssm"))  # public parameters only
+        self.sts = cast("STSClient", _TranslatingClient(self, "sts"))
 
     @property
     def id(self) -> str:

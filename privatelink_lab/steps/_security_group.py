@@ -33,9 +33,8 @@ def ingress_key(party: str) -> str:
 # The group.
 
 
-def _find_group(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.account(resource.party), resource)
-    return tuple(Found(row["GroupId"], Phase.READY, "in place") for row in rows)
+def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    return Found(row["GroupId"], Phase.READY, "in place")
 
 
 def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
@@ -77,7 +76,7 @@ def group(lab: Lab, party: str) -> Resource:
         key=group_key(party),
         noun="security group",
         kind=KIND,
-        find=_find_group,
+        read=_read_group,
         create=_create_group,
         delete=_delete_groups,
         depends_on=() if vpc and vpc.reused else (make_key(party, "vpc"),),

@@ -62,12 +62,10 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
 
 def _rows(account: Account, snapshot: Snapshot, service: str) -> list[Row]:
     """Filtered by service only: `vpc-endpoint-id` is documented, and reported as refused (facts sheet section 6)."""
-
-    def fetch() -> list[Row]:
-        filters = [{"Name": "service-id", "Values": [service]}]
-        return account.pages("ec2", "describe_vpc_endpoint_connections", "VpcEndpointConnections", Filters=filters)
-
-    return snapshot.of_parent(account, "connections", service, fetch)
+    filters = [{"Name": "service-id", "Values": [service]}]
+    return snapshot.pages(
+        account, "ec2", "describe_vpc_endpoint_connections", "VpcEndpointConnections", Filters=filters
+    )
 
 
 def _row(lab: Lab, snapshot: Snapshot, service: str, endpoint: str) -> Row | None:

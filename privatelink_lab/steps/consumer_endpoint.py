@@ -51,12 +51,7 @@ def phase_of(state: str) -> Phase:
     return STATES.get(state.lower(), Phase.FAILED)
 
 
-def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.account(resource.party), resource)
-    return tuple(_found(snapshot, row) for row in rows)
-
-
-def _found(snapshot: Snapshot, row: Row) -> Found:
+def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     id_, state = row["VpcEndpointId"], row["State"]
     phase = phase_of(state)
     service = next((found.shows["service_name"] for found in snapshot.found(SERVICE)), None)
@@ -89,7 +84,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
         ClientToken=token.of(**request),
         TagSpecifications=lab.tag_specifications("vpc-endpoint", resource.key),
     )
-    return _found(snapshot, dict(created["VpcEndpoint"]))
+    return _read(lab, snapshot, resource, dict(created["VpcEndpoint"]))
 
 
 def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
@@ -101,7 +96,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         key=endpoint_key(consumer),
         noun="endpoint",
         kind=KIND,
-        find=_find,
+        read=_read,
         create=_create,
         delete=_delete,
         depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),

@@ -34,12 +34,7 @@ STATES = {
 # The service.
 
 
-def _find_service(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.provider, resource)
-    return tuple(_found_service(lab, snapshot, row) for row in rows)
-
-
-def _found_service(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
+def _read_service(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     id_, state = row["ServiceId"], row["ServiceState"]
     phase = STATES.get(state.lower(), Phase.FAILED)
     balancer, wanted = snapshot.id(NLB), lab.config.provider.service.acceptance_required
@@ -104,13 +99,8 @@ def _arn(lab: Lab, principal: str) -> str:
 
 
 def _present(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
-    def fetch() -> set[str]:
-        rows = lab.provider.pages(
-            "ec2", "describe_vpc_endpoint_service_permissions", "AllowedPrincipals", ServiceId=service
-        )
-        return {row["Principal"] for row in rows}
-
-    return snapshot.of_parent(lab.provider, "permissions", service, fetch)
+    operation, rows = "describe_vpc_endpoint_service_permissions", "AllowedPrincipals"
+    return {row["Principal"] for row in snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)}
 
 
 def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
@@ -141,7 +131,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         key=KEY,
         noun="endpoint service",
         kind=KIND,
-        find=_find_service,
+        read=_read_service,
         create=_create_service,
         update=_update_service,
         delete=_delete_services,

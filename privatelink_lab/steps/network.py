@@ -39,10 +39,9 @@ def _found(row: Row, id_: str, cidr: str | None) -> Found:
 # VPCs.
 
 
-def _find_vpc(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.account(resource.party), resource)
+def _read_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     vpc = vpc_of(lab, resource.party)
-    return tuple(_found(row, "VpcId", vpc.cidr if vpc else None) for row in rows)
+    return _found(row, "VpcId", vpc.cidr if vpc else None)
 
 
 def _create_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
@@ -62,7 +61,7 @@ def _vpc(party: str) -> Resource:
         key=make_key(party, "vpc"),
         noun="VPC",
         kind=VPC,
-        find=_find_vpc,
+        read=_read_vpc,
         create=_create_vpc,
         delete=_delete_vpcs,
         patience=DELETED_LAST,
@@ -84,10 +83,9 @@ def _cidr(lab: Lab, resource: Resource) -> str | None:
     return vpc.subnet_cidrs(zones)[_number(resource) - 1]
 
 
-def _find_subnet(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.account(resource.party), resource)
-    cidr = _cidr(lab, resource)
-    return tuple(replace(_found(row, "SubnetId", cidr), shows={"zone": row["AvailabilityZoneId"]}) for row in rows)
+def _read_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    found = _found(row, "SubnetId", _cidr(lab, resource))
+    return replace(found, shows={"zone": row["AvailabilityZoneId"]})
 
 
 def _create_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
@@ -113,7 +111,7 @@ def _subnet(lab: Lab, party: str, number: int) -> Resource:
         key=make_key(party, f"subnet-{number}"),
         noun="subnet",
         kind=SUBNET,
-        find=_find_subnet,
+        read=_read_subnet,
         create=_create_subnet,
         delete=_delete_subnets,
         depends_on=(make_key(party, "vpc"), *([make_key(PROVIDER, f"subnet-{number}")] if follows else [])),

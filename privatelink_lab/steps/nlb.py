@@ -29,11 +29,7 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 # The balancer.
 
 
-def _find_balancer(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    return tuple(_found_balancer(lab, snapshot, row) for row in snapshot.keyed(lab.provider, resource))
-
-
-def _found_balancer(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
+def _read_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     arn, state = row["LoadBalancerArn"], row["State"]["Code"]
     phase = STATES.get(state, Phase.FAILED)
     present = {zone["SubnetId"] for zone in row.get("AvailabilityZones") or () if zone.get("SubnetId")}
@@ -85,14 +81,8 @@ def _find_listener(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Fo
     arn = snapshot.id(KEY)
     if not arn:
         return ()
-    return tuple(_found_listener(lab, snapshot, row) for row in _listeners(lab.provider, snapshot, arn))
-
-
-def _listeners(account: Account, snapshot: Snapshot, arn: str) -> list[Row]:
-    def fetch() -> list[Row]:
-        return account.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
-
-    return snapshot.of_parent(account, "listeners", arn, fetch)
+    rows = snapshot.pages(lab.provider, "elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+    return tuple(_found_listener(lab, snapshot, row) for row in rows)
 
 
 def _found_listener(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
@@ -135,10 +125,12 @@ def _find_interfaces(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[
     balancers = snapshot.rows(lab.provider, KIND)
     if any(snapshot.owns(row) for row in balancers):
         return ()  # they belong to the balancer while it exists
+    filters = [{"Name": "description", "Values": [f"ELB net/{lab.name}/*"]}]
+    rows = snapshot.pages(lab.provider, "ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
     foreign = {_description_of(row["LoadBalancerArn"]) for row in balancers}
     return tuple(
         Found(row["NetworkInterfaceId"], Phase.DELETING, f"network interface {row['Status']}")
-        for row in _interfaces(lab, snapshot)
+        for row in rows
         if row["Description"] not in foreign
     )
 
@@ -148,20 +140,12 @@ def _description_of(arn: str) -> str:
     return f"ELB {arn.partition(':loadbalancer/')[2]}"
 
 
-def _interfaces(lab: Lab, snapshot: Snapshot) -> list[Row]:
-    def fetch() -> list[Row]:
-        filters = [{"Name": "description", "Values": [f"ELB net/{lab.name}/*"]}]
-        return lab.provider.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
-
-    return snapshot.of_parent(lab.provider, "interfaces", lab.name, fetch)
-
-
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     balancer = Resource(
         key=KEY,
         noun="load balancer",
         kind=KIND,
-        find=_find_balancer,
+        read=_read_balancer,
         create=_create_balancer,
         update=_update_balancer,
         delete=_delete_balancers,

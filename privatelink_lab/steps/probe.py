@@ -175,13 +175,8 @@ def _read_row(line: str) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.account(resource.party), resource)
-    return tuple(_found(lab, snapshot, resource.party, row) for row in rows)
-
-
-def _found(lab: Lab, snapshot: Snapshot, consumer: str, row: Row) -> Found:
-    id_, state = row["InstanceId"], row["State"]["Name"]
+def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    consumer, id_, state = resource.party, row["InstanceId"], row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
     if phase is not Phase.READY:
         return Found(id_, Phase.FAILED if phase is Phase.DRIFTED else phase, state)
@@ -224,7 +219,7 @@ def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
         noun="probe",
         kind=KIND,
         options=task,
-        find=_find,
+        read=_read,
         create=_create if task else None,
         delete=terminate,
         depends_on=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer)),

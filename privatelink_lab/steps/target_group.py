@@ -36,11 +36,7 @@ NOT_REGISTERED = {"draining", "unhealthy.draining"}  # deregistered by hand: reg
 # The group.
 
 
-def _find_group(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    return tuple(_found_group(lab, row) for row in snapshot.keyed(lab.provider, resource))
-
-
-def _found_group(lab: Lab, row: Row) -> Found:
+def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     port = lab.config.provider.web_server.port
     if row["Port"] != port:
         return Found(row["TargetGroupArn"], Phase.FAILED, f"has port {row['Port']}, the config says {port}")
@@ -112,7 +108,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         key=KEY,
         noun="target group",
         kind=KIND,
-        find=_find_group,
+        read=_read_group,
         create=_create_group,
         delete=_delete_groups,
         depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),),

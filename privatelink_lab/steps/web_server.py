@@ -51,12 +51,7 @@ def _spec(lab: Lab) -> str:
     return spec_of(type=server.instance_type, user_data=user_data(server.message, server.port))
 
 
-def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.provider, resource)
-    return tuple(_found(lab, row) for row in rows)
-
-
-def _found(lab: Lab, row: Row) -> Found:
+def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     state = row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
     if phase is not Phase.DELETING and tags(row).get("plab:spec") != _spec(lab):
@@ -90,7 +85,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         key=KEY,
         noun="instance",
         kind=KIND,
-        find=_find,
+        read=_read,
         create=_create,
         update=_update,
         delete=terminate,

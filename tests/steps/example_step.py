@@ -7,7 +7,7 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, Step, Token, make_key
-from privatelink_lab.snapshot import Kind, Snapshot
+from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import vpc_id
 
 # Edit 1: how AWS lists it, and what can be done with it.
@@ -16,9 +16,8 @@ KEY = make_key(PROVIDER, "route-table")
 KIND = Kind("route-table", "describe_route_tables", "RouteTables", provider_only=True)
 
 
-def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    rows = snapshot.keyed(lab.provider, resource)  # those that bear the lab's tag and this key
-    return tuple(Found(row["RouteTableId"], Phase.READY, "in place") for row in rows)
+def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    return Found(row["RouteTableId"], Phase.READY, "in place")  # `row` bears the lab's tag and the resource's key
 
 
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
@@ -40,7 +39,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         key=KEY,
         noun="route table",
         kind=KIND,
-        find=_find,
+        read=_read,
         create=_create,
         delete=_delete,
         depends_on=(make_key(PROVIDER, "vpc"),),
