@@ -40,6 +40,7 @@ NEVER = {
     "config": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
     "ui": {"engine", "steps", "lab", "cli", "commands", "local", "aws", "config"},
     "events": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
+    "error_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "waits"},
     "errors": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "events"},
     "commands": {"cli"},
     "commands.report": {"commands.execution", "commands.session", "ui", "local"},

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.memo import Memo

@@ -11,6 +11,7 @@ from privatelink_lab import engine, waits
 from privatelink_lab.aws import Account
 from privatelink_lab.commands.execution import Ask, Execution
 from privatelink_lab.commands.interrupts import interruptible
+from privatelink_lab.engine.pace import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
 from privatelink_lab.events import Accepted, Event, Failed, Rejected, Started, Waiting
 from privatelink_lab.lab import Lab
@@ -133,7 +134,7 @@ class _Admission:
                 self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
             send(self.lab.provider, service, [row.endpoint for row in of_service])
         clock = self.lab.clock
-        return waits.until(self._tick, clock=clock, pause=lambda: waits.interval(clock.now() - self.began))
+        return waits.until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
 
     def _tick(self) -> list[Failed] | None:
         self.lab.check_interrupted()

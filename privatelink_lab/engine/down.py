@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from privatelink_lab.engine.outcome import Removed
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, survey
+from privatelink_lab.error_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, Step
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.waits import TRANSIENT, ErrorClass, classify
 
 
 def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None) -> Removed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
 from privatelink_lab import waits
-from privatelink_lab.engine.pace import Pace
+from privatelink_lab.engine.pace import FLOOR, Pace, retry_interval
 from privatelink_lab.engine.survey import in_parallel, take_snapshot
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Waiting
@@ -177,7 +177,7 @@ class Run(ABC, Generic[Outcome]):
     def pause(self) -> float:
         """Seconds until an item is to be read, or what AWS refused may be sent again."""
         waiting = [item for item in self.open() if item.phase is not None]
-        retries = [max(waits.FLOOR, i.not_before - self.now) for i in self.open() if i.refused_since is not None]
+        retries = [max(FLOOR, i.not_before - self.now) for i in self.open() if i.refused_since is not None]
         return min([self.pace.pause(item.key for item in waiting), *retries])
 
     def wait(self, item: Item, id_: str, detail: str, *, bounded: bool = True) -> None:
@@ -195,7 +195,7 @@ class Run(ABC, Generic[Outcome]):
     def postpone(self, item: Item) -> None:
         """Send a call that AWS refused again later: less often the longer AWS refuses it."""
         item.refused_since = self.now if item.refused_since is None else item.refused_since
-        item.not_before = self.now + waits.retry_interval(self.now - item.refused_since)
+        item.not_before = self.now + retry_interval(self.now - item.refused_since)
 
     def fail(self, item: Item, error: PlabError) -> None:
         """Give the item up."""

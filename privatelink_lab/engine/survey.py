@@ -1,4 +1,4 @@
-"""One snapshot of everything that the lab is, and of everything else that bears its tag."""
+"""The survey: what the config names, and what else bears the lab's tag in every account that we know."""
 
 from __future__ import annotations
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from privatelink_lab import waits
 from privatelink_lab.engine.outcome import Built
 from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
+from privatelink_lab.error_classes import NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.waits import ErrorClass, classify
 
 WAIT_ON = "Run plab up again to wait on, or plab down to give up."
-SEEN_LATER = waits.TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
+SEEN_LATER = TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
 
 
 def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
@@ -288,9 +287,9 @@ class _Up(Run[Built]):
         """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""
         item.since = self.now if item.since is None else item.since
         timeout = item.resource.patience.timeout
-        meaning = classify(error, waits.NOT_FOUND_YET | item.resource.retryable)
+        meaning = classify(error, NOT_FOUND_YET | item.resource.retryable)
         if meaning is ErrorClass.NOT_YET:
-            timeout = min(timeout, waits.PROPAGATION_TIMEOUT)
+            timeout = min(timeout, PROPAGATION_TIMEOUT)
         if meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:
             self.fail(item, error)
         else:

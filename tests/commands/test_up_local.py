@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 PLAB = [sys.executable, "-m", "privatelink_lab"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import VirtualClock
 
-from privatelink_lab.engine.pace import Pace
-from privatelink_lab.waits import CEILING, FLOOR
+from privatelink_lab.engine.pace import CEILING, FLOOR, Pace, interval
 
 
 @pytest.fixture
@@ -69,3 +68,21 @@ def test_what_something_was_done_to_is_looked_at_at_once(clock: VirtualClock) ->
 def test_with_nothing_to_look_at_it_does_not_spin(clock: VirtualClock) -> None:
     """No key is waited for: the loop still sleeps."""
     assert Pace(clock).pause([]) == FLOOR
+
+
+@pytest.mark.parametrize(
+    ("waited", "seconds"),
+    [(0, 0.2), (-5, 0.2), (4, 0.2), (4.001, 0.20005), (20, 1), (100, 5), (199, 9.95), (200, 10), (9000, 10)],
+)
+def test_the_interval_is_a_share_of_the_wait(waited: float, seconds: float) -> None:
+    """A twentieth of the time already waited, at least 0.2 s and at most 10 s between two looks."""
+    assert interval(waited) == pytest.approx(seconds)
+
+
+def test_waiting_wastes_little_and_asks_little() -> None:
+    """A balancer that takes three minutes is seen ready within 5 %, after a hundred looks at most."""
+    waited, looks = 0.0, 0
+    while waited < 180:
+        waited, looks = waited + interval(waited), looks + 1
+    assert waited < 180 * 1.05
+    assert looks <= 100

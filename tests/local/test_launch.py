@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import client, launch

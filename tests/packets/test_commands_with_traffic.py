@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.patience import PATIENCE, until
 from support.planned_network import SILENCE
 from support.processes import PLAB, alive, descendants, parent, start_plab
+from support.timeouts import PATIENCE, until
 
 from privatelink_lab.aws import Address, connect
 from privatelink_lab.local import client, launch

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.patience import until
 from support.planned_network import PROVIDER, SILENCE, PlannedNetwork, bash
+from support.timeouts import until
 
 from privatelink_lab.local.network.agent_client import InstanceEnded
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from conftest import config_of
-from support.patience import until
 from support.processes import descendants
+from support.timeouts import until
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from support.patience import PATIENCE, until
 from support.planned_network import CONSUMER, ENDPOINT, OTHER, PROVIDER, SERVER, SILENCE, PlannedNetwork, python
+from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.network.plan import HealthCheck, ListeningPort
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.patience import PATIENCE
 from support.processes import PLAB
+from support.timeouts import PATIENCE
 
 from privatelink_lab.local import launch
 

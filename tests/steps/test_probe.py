@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 from privatelink_lab.steps.probe import LINE_PREFIX, ProbeReport, ProbeTask, read_report, user_data
 

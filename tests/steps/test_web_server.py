@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.patience import PATIENCE, until
+from support.timeouts import PATIENCE, until
 
 from privatelink_lab.config import LONGEST_MESSAGE, WebServer
 from privatelink_lab.steps._instance import architecture

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from conftest import READS
 
-from support.patience import PATIENCE, until
+from support.timeouts import PATIENCE, until
 
 Hook = Callable[[], bool]
 """Runs at the call; returns whether the call's response is lost."""

@@ -11,7 +11,7 @@ import pytest
 
 from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, Target, VpcPlan
-from support.patience import until
+from support.timeouts import until
 
 PROVIDER, CONSUMER, OTHER = "provider", "consumer", "other"
 NODE, ENDPOINT = "10.0.0.4", "10.0.0.5"

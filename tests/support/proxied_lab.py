@@ -11,8 +11,8 @@ from typing import Any
 from conftest import Cloud, Run
 
 from support.hook_proxy import HookProxy
-from support.patience import PATIENCE
 from support.processes import start_plab
+from support.timeouts import PATIENCE
 
 ROLE = "arn:aws:iam::222222222222:role/lab"
 CONFIG = """\

@@ -6,7 +6,7 @@ import http.client
 from collections.abc import Mapping
 
 from support.contract_clouds import LocalCloud
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.hook_proxy import HookProxy
-from support.patience import PATIENCE
 from support.processes import start_plab
 from support.proxied_lab import ProxiedLab
+from support.timeouts import PATIENCE
 
 
 def test_two_makers_run_up(lab: ProxiedLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 from privatelink_lab.local.network import agent, agent_client, health_checks, relay
 from privatelink_lab.local.network.agent import Agent

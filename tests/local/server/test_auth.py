@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support.aws_resources import code_of
 from support.contract_clouds import LocalCloud
-from support.patience import PATIENCE
 from support.raw_requests import ask, signed
+from support.timeouts import PATIENCE
 
 
 def test_its_user_gets_an_answer(cloud: LocalCloud) -> None:

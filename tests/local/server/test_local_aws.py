@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.aws_resources import ServiceLab, code_of, network
 from support.contract_clouds import CONSUMER, LocalCloud
-from support.patience import PATIENCE, until
 from support.raw_requests import ask, signed
+from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.dispatch import LocalEc2

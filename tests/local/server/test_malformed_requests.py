@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from support.contract_clouds import LocalCloud
-from support.patience import PATIENCE, until
+from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http
 

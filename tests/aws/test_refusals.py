@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cloud
-from support.patience import PATIENCE
+from support.timeouts import PATIENCE
 
 from privatelink_lab import aws
 from privatelink_lab.aws import Account, Address
