@@ -112,3 +112,12 @@ def test_the_actions_in_the_readme_are_the_calls_in_the_code() -> None:
 def camel(operation: str) -> str:
     """`create_vpc` as AWS spells it."""
     return "".join(part.capitalize() for part in operation.split("_"))
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    """A reader of CONTRIBUTING opens a file that it names and finds it, in the room that it names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    names = re.findall(r"`([\w/]+\.py)`", text)
+    assert names
+    assert [name for name in names if not any(f"/{file}".endswith(f"/{name}") for file in files)] == []
