@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from privatelink_lab.events import Event, Failed, Finished, Started, Waiting
+from privatelink_lab.events import Event, Finished, KeyEvent, Started, Waiting
 
 TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
 DOING = {
@@ -52,7 +52,7 @@ class Board:
 
     def apply(self, event: Event, now: float) -> None:
         """Take one event into account; `now` in seconds."""
-        if not isinstance(event, (Started, Waiting, Finished, Failed)):
+        if not isinstance(event, KeyEvent):
             return
         state = self._steps.setdefault(event.step, _StepState())
         state.began = now if state.began is None else state.began
@@ -66,7 +66,7 @@ class Board:
         return [_row(step, state, now) for step, state in self._steps.items()]
 
 
-def _mark_and_word(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
+def _mark_and_word(event: KeyEvent) -> tuple[str, str]:
     match event:
         case Started():
             return BUSY, DOING.get(event.action, event.action)
@@ -74,8 +74,7 @@ def _mark_and_word(event: Started | Waiting | Finished | Failed) -> tuple[str, s
             return BUSY, event.detail
         case Finished():
             return (HELD if event.phase == "held" else DONE), event.detail
-        case Failed():
-            return FAILED, "failed"
+    return FAILED, "failed"
 
 
 def _row(step: str, state: _StepState, now: float) -> BoardRow:
