@@ -98,7 +98,9 @@ class Execution:
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
             if self._starts:
-                self.screen.open_board(self._plan())
+                planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.made_by_plab]
+                local = [(LOCAL_STEP, "local")] if self.session.options.local else []
+                self.screen.open_board([*local, *planned])
             self.session.choose_aws(start=self._starts, writes=self._writes)
             place = self.session.resolve_place(self.lab)
             if self._locks:
@@ -111,11 +113,6 @@ class Execution:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def _plan(self) -> list[tuple[str, str]]:
-        planned = engine.planned(self.lab, STEPS).values()
-        local = [(LOCAL_STEP, "local")] if self.session.options.local else []
-        return [*local, *((r.step, r.key) for r in planned if r.made_by_plab)]
 
     def resume(self) -> None:
         """After an interrupt, give the lab a new clock that can wait again, so that the command can clean up."""

@@ -87,16 +87,12 @@ def _probe(execution: Execution, consumers: list[str], seen: Survey, asked: Prob
             built = engine.create_only(execution.lab, _by_key(probes), seen)
             after = engine.survey(execution.lab, STEPS, _by_key(probes))
             execution.lab.check_interrupted()
-        verdicts = [_judge(execution, built, after, consumer) for consumer in consumers]
+        return [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
         execution.resume()
-        _remove(execution, probes)
         raise Interrupted("Stopped; the probes are removed.", hint="plab verify starts again.") from None
-    except BaseException:
+    finally:
         _remove(execution, probes)
-        raise
-    _remove(execution, probes)
-    return verdicts
 
 
 def _judge(execution: Execution, built: Built, after: Survey, consumer: str) -> Verified:

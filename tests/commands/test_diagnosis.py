@@ -143,7 +143,7 @@ def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
     """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
     assert diagnosis.endpoint_problem(look(cloud, lab), "acme") is None
-    admission.reject(lab, STEPS, admission.connections(lab, STEPS))
+    admission.reject(lab, admission.connections(lab))
     shut = diagnosis.endpoint_problem(look(cloud, lab), "acme")
     assert shut is not None
     assert (shut.ok, shut.hop) == (False, "endpoint")
@@ -189,9 +189,9 @@ def whole() -> Callable[..., Verified]:
         pytest.fail("a verdict asks AWS nothing")
 
     lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
-    keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in diagnosis.HOPS)]
-    found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
-    seen = Survey({}, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
+    resources = engine.planned(lab, STEPS)
+    found: dict[str, tuple[Found, ...]] = dict.fromkeys(resources, (Found("id", Phase.READY),))
+    seen = Survey(resources, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
     return lambda *rows, **more: diagnosis.verdict(lab, seen, "acme", ProbeReport(rows, **more))
 
 
