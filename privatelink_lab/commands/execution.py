@@ -87,14 +87,13 @@ class Execution:
         self.screen = Screen(json=options.json, quiet=options.quiet)
         self.session: Session = open_session(options, self.screen)
         self._writes, self._starts, self._locks = writes, starts, writes or locks
-        self._stack = ExitStack()
         self.lab: Lab
 
     def __enter__(self) -> Self:
-        self._stack.callback(self.screen.close_board)
-        try:
+        with ExitStack() as stack:  # closes what it holds if a line in here fails
+            stack.callback(self.screen.close_board)
             if self._locks:
-                self._stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
+                stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
             if self._starts:
@@ -105,10 +104,8 @@ class Execution:
             place = self.session.resolve_place(self.lab)
             if self._locks:
                 here = self.session
-                self._stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
-        except BaseException:
-            self._stack.close()
-            raise
+                stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

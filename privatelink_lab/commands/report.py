@@ -95,13 +95,8 @@ def age_hours(since: str) -> float | None:
 
 def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     """The plan of `up --dry-run`: one action per key, and the cost per hour afterwards."""
-    steps = [
-        {
-            "key": key,
-            "step": resource.step,
-            "action": "replace" if key in replaced and seen.found.get(key) else _action(seen, key),
-            "detail": _detail(seen, key),
-        }
+    rows = [
+        _plan_row(seen, resource, replace=key in replaced)
         for key, resource in seen.resources.items()
         if resource.made_by_plab or seen.found.get(key)
     ]
@@ -109,7 +104,7 @@ def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     return {
         "lab": lab.config.lab,
         "place": place(lab),
-        "plan": steps,
+        "plan": rows,
         "usd_per_hour": prices.hourly(costs, lab.provider.region),
     }
 
@@ -124,19 +119,18 @@ ACTIONS = {
 }
 
 
-def _action(seen: Survey, key: str) -> str:
-    if key in seen.errors:
-        return "cannot"
-    if not seen.resources[key].made_by_plab:
-        return "leave"
-    found = seen.found[key]
-    return ACTIONS[found[0].phase] if found else "make"
-
-
-def _detail(seen: Survey, key: str) -> str:
-    if key in seen.errors:
-        return str(seen.errors[key])
-    return ", ".join(f"{thing.id} {thing.detail}" for thing in seen.found[key])
+def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, str]:
+    error, found = seen.errors.get(resource.key), seen.found.get(resource.key)
+    if error:
+        action = "cannot"
+    elif not found:
+        action = "make"
+    elif replace:
+        action = "replace"
+    else:
+        action = ACTIONS[found[0].phase] if resource.made_by_plab else "leave"
+    detail = str(error) if error else ", ".join(f"{thing.id} {thing.detail}" for thing in found or ())
+    return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 
 
 def built(lab: Lab, run: Built) -> dict[str, Any]:

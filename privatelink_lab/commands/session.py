@@ -46,11 +46,6 @@ class Session:
     started_server: bool = False
 
     @property
-    def local_folder(self) -> Path:
-        """The folder of the file in which the local AWS keeps its address."""
-        return self.folder / FOLDER
-
-    @property
     def url(self) -> str:
         """The URL of the local AWS, or of AWS_ENDPOINT_URL; '' for AWS itself."""
         return self.address.url if self.address else os.environ.get("AWS_ENDPOINT_URL", "")
@@ -105,7 +100,7 @@ class Session:
         if start:
             self._start()
         else:
-            self.server = client.running(self.local_folder)
+            self.server = client.running(self.folder / FOLDER)
         place = self.state.place
         if place and place.server and (not self.server or place.server != self.server.token):
             self.state.forget(on_disk=writes)
@@ -118,7 +113,7 @@ class Session:
 
         self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
-            self.server, self.started_server = launch.start(self.local_folder, client.ServerOptions())
+            self.server, self.started_server = launch.start(self.folder / FOLDER, client.ServerOptions())
         except KeyboardInterrupt:
             hint = "Continue with plab up --local, or end it with plab local stop."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
@@ -148,8 +143,7 @@ class Session:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
         place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
         if self.options.lab:
-            known = "; of other accounts only those that the state names"
-            return f"lab {self.config.lab}, by its tags in {place}{known}"
+            return f"lab {self.config.lab}, by its tags in {place}; of other accounts only those that the state names"
         return f"lab {self.config.lab} in {place}"
 
     def refuse_without_traffic(self) -> None:
@@ -169,7 +163,7 @@ class Session:
         from privatelink_lab.local import client, launch
 
         if client.about(self.server)["resources"] == 0:
-            launch.stop(self.local_folder)
+            launch.stop(self.folder / FOLDER)
             self.screen.say("The local AWS is stopped, because nothing is left in it.")
 
 

@@ -83,8 +83,7 @@ def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
     replaceable = [key for key, resource in seen.resources.items() if resource.made_by_plab and resource.delete]
     for key in keys:
         if key not in replaceable:
-            hint = f"One of: {', '.join(replaceable)}"
-            raise UsageError(f"plab up cannot replace {key!r}.", hint=hint)
+            raise UsageError(f"plab up cannot replace {key!r}.", hint=f"One of: {', '.join(replaceable)}")
     return {dependent for key in keys for dependent in engine.dependents_of(seen.resources, key)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,15 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
         raise ConfigError(f"{path}:1: the config is {kind}; it must be a mapping such as `lab: demo`")
     mistakes = list(source.repeated)
     if "lab" not in source.data:
-        mistakes.append(f"{path}:1: lab: is missing; plab uses it in the names and tags of all that it makes")
+        mistakes.append((1, "lab: is missing; plab uses it in the names and tags of all that it makes"))
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
         items = [(item["loc"], _sentence(item)) for item in error.errors()]
-        mistakes += [f"{path}:{source.line_of(where)}: {key_text(where)}: {sentence}" for where, sentence in items]
+        mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
     if mistakes:
-        text = "\n".join(sorted(mistakes, key=_line_of))
+        mistakes.sort(key=itemgetter(0))
+        text = "\n".join(f"{path}:{line}: {mistake}" for line, mistake in mistakes)
         raise ConfigError(text, hint="`plab init FILE` writes a config that explains every key.")
     return config
 
@@ -71,13 +72,6 @@ def _sentence(item: Any) -> str:
 def _keys_at(where: KeyPath) -> list[str]:
     model: Any = Config
     for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = Consumer if part == "consumers" else annotation
+        if not isinstance(part, int):
+            model = Consumer if part == "consumers" else model.model_fields[part].annotation
     return list(model.model_fields)
-
-
-def _line_of(mistake: str) -> tuple[str, int]:
-    found = re.match(r"(.*?):(\d+): ", mistake)
-    return (found[1], int(found[2])) if found else (mistake, 0)

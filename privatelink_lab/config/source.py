@@ -20,7 +20,7 @@ class Source:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.lines: dict[KeyPath, int] = {}
-        self.repeated: list[str] = []
+        self.repeated: list[tuple[int, str]] = []
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.data = self._build(node, ()) if node else None
@@ -66,7 +66,7 @@ class Source:
                 raise ConfigError(f"{self.path}:{line}: {key_text(path)}: has a key that is not a plain word")
             key = str(key_node.value)
             if key in data:
-                self.repeated.append(f"{self.path}:{line}: {key_text((*path, key))}: appears twice; keep one")
+                self.repeated.append((line, f"{key_text((*path, key))}: appears twice; keep one"))
             self.lines[(*path, key)] = line
             data[key] = self._build(value_node, (*path, key))
         return data
