@@ -50,8 +50,7 @@ class ConfigError(UsageError):
 class AwsError(PlabError):
     """AWS refused or failed one call.
 
-    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`),
-    `status` the HTTP status.
+    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's.
     """
 
     def __init__(

@@ -76,8 +76,8 @@ def first_broken_hop(seen: Survey, consumer: str, otherwise: str) -> tuple[str, 
 
 def _hops(seen: Survey, consumer: str) -> list[tuple[Hop, str]]:
     """The hops of a packet from this consumer, in order, and the key of each."""
-    ways = {PROVIDER, consumer}
-    keys = {resource.hop: key for key, resource in seen.resources.items() if resource.party in ways}
+    parties = {PROVIDER, consumer}
+    keys = {resource.hop: key for key, resource in seen.resources.items() if resource.party in parties}
     return [(hop, keys[hop]) for hop in Hop if hop in keys]
 
 

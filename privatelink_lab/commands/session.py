@@ -89,10 +89,8 @@ class Session:
                 f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
                 hint="Use --local for a lab on it. For a lab on AWS, run plab local stop first.",
             )
-        if not self.has_config and not start:
-            raise NoLab(self.config.lab)
         if not self.has_config:
-            raise _no_config()
+            raise _no_config() if start else NoLab(self.config.lab)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
         from privatelink_lab.local import client
@@ -172,11 +170,11 @@ def open_session(options: Options, screen: Screen) -> Session:
 
     Without a config file, --local and a lab on the local AWS use the defaults. With --lab only the lab's name is known.
     """
-    folder, has_config = _folder(options), bool(options.lab or _file(options).exists() or options.config)
-    loaded = _config(options)
+    file, loaded = _file(options), _config(options)
     if loaded is None:
         raise _no_config()
-    return Session(options, screen, folder, loaded, state.load(folder, loaded.lab), has_config)
+    has_config = bool(options.lab or options.config or file.exists())
+    return Session(options, screen, file.parent, loaded, state.load(file.parent, loaded.lab), has_config)
 
 
 def _no_config() -> UsageError:
@@ -191,16 +189,12 @@ def last_run(options: Options) -> tuple[str, Timeline | None]:
 
     Without a config this is the default lab.
     """
-    lab, folder = (_config(options) or config.default_config()).lab, _folder(options)
+    lab, folder = (_config(options) or config.default_config()).lab, _file(options).parent
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
 
 
 def _file(options: Options) -> Path:
     return options.config or Path(config.DEFAULT_FILE)
-
-
-def _folder(options: Options) -> Path:
-    return _file(options).parent
 
 
 def _config(options: Options) -> Config | None:
