@@ -8,7 +8,7 @@ PlabError                1   something failed
 +-- AccountError         1   no usable credentials or region for an account
 +-- StateError           1   the state file cannot be used
 +-- NotOurs              1   something without this lab's tag is in the way
-|   +-- ConcurrentMaker          1   another maker of the same lab began earlier
+|   +-- ConcurrentMaker  1   another maker of the same lab began earlier
 +-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
 """
 
@@ -20,13 +20,12 @@ from typing import Any, ClassVar
 class PlabError(Exception):
     """A failure with a next step in `hint`; the process ends with `exit_code`."""
 
-    default_exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.exit_code = self.default_exit_code if exit_code is None else exit_code
 
     def as_json(self) -> dict[str, Any]:
         """The `error` object of the event contract: code, message, request_id, hint."""
@@ -41,22 +40,17 @@ class PlabError(Exception):
 class UsageError(PlabError):
     """The command line or the config is wrong; no call was made."""
 
-    default_exit_code = 2
+    exit_code = 2
 
 
 class ConfigError(UsageError):
-    """All mistakes of one config file; each has its file and line."""
-
-    def __init__(self, mistakes: list[str], *, hint: str = "") -> None:
-        super().__init__("\n".join(mistakes), hint=hint)
-        self.mistakes = mistakes
+    """All mistakes of one config file: a line for each mistake, with its file and line."""
 
 
 class AwsError(PlabError):
     """AWS refused or failed one call.
 
-    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`),
-    `status` the HTTP status.
+    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's.
     """
 
     def __init__(
@@ -107,4 +101,4 @@ class ConcurrentMaker(NotOurs):
 class Interrupted(PlabError):
     """The user stopped the run; the calls in flight have finished, and the state is saved."""
 
-    default_exit_code = 130
+    exit_code = 130

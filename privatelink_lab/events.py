@@ -24,69 +24,69 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Started(Event):
+class KeyEvent(Event):
+    """What happens to one key: the events of the board."""
+
+    key: str
+    step: str
+
+
+@dataclass(frozen=True)
+class Started(KeyEvent):
     """A call is sent; `action` is create, update, delete, accept or reject."""
 
     event: ClassVar[str] = "started"
-    key: str
-    step: str
     action: str
     id: str = ""
 
 
 @dataclass(frozen=True)
-class Waiting(Event):
+class Waiting(KeyEvent):
     """The key waits for AWS, or for another person; `detail` is AWS's own word."""
 
     event: ClassVar[str] = "waiting"
-    key: str
-    step: str
     id: str
     detail: str
 
 
 @dataclass(frozen=True)
-class Finished(Event):
+class Finished(KeyEvent):
     """The key is as asked (`phase` ready or held), or gone (`phase` deleted)."""
 
     event: ClassVar[str] = "finished"
-    key: str
-    step: str
     id: str
     phase: str
     detail: str
 
 
 @dataclass(frozen=True)
-class Failed(Event):
+class Failed(KeyEvent):
     """The key has failed. What depends on it stops, and the rest goes on."""
 
     event: ClassVar[str] = "failed"
-    key: str
-    step: str
     error: PlabError
 
 
 @dataclass(frozen=True)
-class Accepted(Event):
+class Decided(Event):
+    """A connection is as the provider decided; `owner` is the account of its endpoint."""
+
+    endpoint: str
+    owner: str
+    consumer: str | None
+    state: str
+
+
+class Accepted(Decided):
     """A connection was accepted and is available."""
 
-    event: ClassVar[str] = "accepted"
-    endpoint: str
-    owner: str
-    consumer: str | None
-    state: str
+    event = "accepted"
 
 
-@dataclass(frozen=True)
-class Rejected(Event):
+class Rejected(Decided):
     """A connection was rejected or cut."""
 
-    event: ClassVar[str] = "rejected"
-    endpoint: str
-    owner: str
-    consumer: str | None
-    state: str
+    event = "rejected"
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ class Verified(Event):
     consumer: str
     ok: bool
     addresses: list[str]
-    status: int | None
-    body: str | None
-    connect_ms: dict[str, Any] | None
-    total_ms: dict[str, Any] | None
-    hop: str | None
-    detail: str
+    status: int | None = None
+    body: str | None = None
+    connect_ms: dict[str, Any] | None = None
+    total_ms: dict[str, Any] | None = None
+    hop: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ The kernel frees a lock when its process dies. The file that a killed process le
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -21,20 +21,17 @@ SHARED = Path("/tmp")  # noqa: S108  # the same folder for every terminal, whate
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
-@contextlib.contextmanager
-def in_folder(folder: Path, lab: str) -> Iterator[None]:
+def in_folder(folder: Path, lab: str) -> AbstractContextManager[None]:
     """Hold the lock of the lab's state file; raises StateError, which names the process that holds it."""
     path = path_of(folder, lab).with_suffix(".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(path, "opened", error) from None
-    with _held(path, "", "Keep the config on a local disk."):
-        yield
+    return _held(path, "", "Keep the config on a local disk.")
 
 
-@contextlib.contextmanager
-def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]:
+def on_machine(place: Place, url: str, lab: str, folder: Path) -> AbstractContextManager[None]:
     """Hold this user's lock on a lab in that account and region (or at that URL), from whatever folder plab runs.
 
     Two runs of one user have the same `plab:maker`: without this lock, a run in a second folder would treat what the
@@ -43,14 +40,10 @@ def on_machine(place: Place, url: str, lab: str, folder: Path) -> Iterator[None]
     """
     identity = repr((os.getuid(), place.account, place.region, url.rstrip("/"), lab))
     path = SHARED / f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
-    if os.access(SHARED, os.W_OK):
-        with _held(path, f" in {folder.absolute()}", ""):
-            yield
-    else:
-        yield
+    return _held(path, f" in {folder.absolute()}", "") if os.access(SHARED, os.W_OK) else nullcontext()
 
 
-@contextlib.contextmanager
+@contextmanager
 def _held(path: Path, where: str, hint: str) -> Iterator[None]:
     file = _locked(path, hint)
     while not _is_file_of(path, file):  # its holder has just removed it; by now there is a new file, or none

@@ -28,17 +28,12 @@ def instance(instance_type: str) -> float | None:
     return None if price is None else price + ROOT_VOLUME
 
 
-def hourly(prices: Iterable[float | None]) -> float | None:
-    """The sum in USD/hour; None where one of the prices is unknown."""
+def hourly(prices: Iterable[float | None], region: str) -> float | None:
+    """The sum in USD/hour, to a hundredth of a cent; None where a price or the prices of the region are unknown."""
     known = list(prices)
-    return None if None in known else sum(price for price in known if price is not None)
-
-
-def in_region(usd_per_hour: float | None, region: str) -> float | None:
-    """`usd_per_hour` rounded to a hundredth of a cent in us-east-1; None in other regions, whose prices are unknown."""
-    if usd_per_hour is None or region != REGION:
+    if None in known or region != REGION:
         return None
-    return round(usd_per_hour, 4)
+    return round(sum(price for price in known if price is not None), 4)
 
 
 def in_words(usd_per_hour: float | None) -> str:

@@ -93,9 +93,9 @@ class State:
         """Write the file; raises StateError when the disk refuses. Without a path (tests) nothing is written."""
         if self.path is None:
             return
-        data = {"schema": SCHEMA} | asdict(self)
+        data = asdict(self)
         del data["path"]
-        write_private(self.path, json.dumps(data, indent=1) + "\n")
+        _write(self.path, data)
 
     def without_file(self) -> State:
         """A copy that is never written to disk."""
@@ -107,8 +107,7 @@ class State:
             return
         if self.timeline:  # else what an earlier run has left stays
             kept = asdict(self)
-            last = {"schema": SCHEMA} | {name: kept[name] for name in ("lab", "since", "place", "timeline")}
-            write_private(last_path_of(self.path), json.dumps(last, indent=1) + "\n")
+            _write(_last_path_of(self.path), {name: kept[name] for name in ("lab", "since", "place", "timeline")})
         self.path.unlink(missing_ok=True)
 
 
@@ -117,8 +116,7 @@ def path_of(folder: Path, lab: str) -> Path:
     return folder / FOLDER / f"{lab}.json"
 
 
-def last_path_of(path: Path) -> Path:
-    """Where what is left of the lab with that state file lies."""
+def _last_path_of(path: Path) -> Path:
     return path.with_suffix(".last.json")
 
 
@@ -139,7 +137,7 @@ def last_place(folder: Path, lab: str) -> Place | None:
 
 
 def _last(folder: Path, lab: str) -> Any:
-    return json.loads(last_path_of(path_of(folder, lab)).read_text(encoding="utf-8"))
+    return json.loads(_last_path_of(path_of(folder, lab)).read_text(encoding="utf-8"))
 
 
 def load(folder: Path, lab: str) -> State:
@@ -149,57 +147,47 @@ def load(folder: Path, lab: str) -> State:
     """
     path = path_of(folder, lab)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        schema = data.pop("schema")
+        state = _state_of(json.loads(path.read_text(encoding="utf-8")), path)
     except FileNotFoundError:
         return State(lab=lab, path=path)
     except OSError as error:
         raise StateError(f"The state file {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise _damaged(path) from None
-    if schema != SCHEMA:
+    except UNREADABLE:
         raise StateError(
-            f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
-        )
-    state = _state_of(data, path)
+            f"The state file {path} is damaged.",
+            hint=f"Move it away (mv {path} {path}.bad) and run the command again: plab finds the lab by its tags.",
+        ) from None
     if state.lab != lab:
         raise StateError(f"The state file {path} is of the lab {state.lab!r}, not {lab!r}.")
     return state
 
 
 def _state_of(data: dict[str, Any], path: Path) -> State:
-    try:
-        place = data.pop("place")
-        for journal in JOURNALS:
-            data[journal].items()
-        parties = {name: Party(**party) for name, party in data.pop("parties").items()}
-        timeline = data.pop("timeline")
-        return State(
-            path=path,
-            place=Place(**place) if place else None,
-            parties=parties,
-            timeline=Timeline.of(timeline) if timeline and "command" in timeline else None,  # for show only
-            **data,
+    schema = data.pop("schema")
+    if schema != SCHEMA:
+        raise StateError(
+            f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
         )
-    except (TypeError, KeyError, AttributeError, ValueError):
-        raise _damaged(path) from None
-
-
-def _damaged(path: Path) -> StateError:
-    return StateError(
-        f"The state file {path} is damaged.",
-        hint=f"Move it away (mv {path} {path}.bad) and run the command again: plab finds the lab by its tags.",
+    place, timeline = data.pop("place"), data.pop("timeline")
+    for journal in JOURNALS:
+        data[journal].items()
+    return State(
+        path=path,
+        place=Place(**place) if place else None,
+        parties={name: Party(**party) for name, party in data.pop("parties").items()},
+        timeline=Timeline.of(timeline) if timeline and "command" in timeline else None,  # for show only
+        **data,
     )
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write `text` atomically into a file that only its owner may read; raises StateError when that fails."""
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Write `data` atomically into a file that only its owner may read; raises StateError when that fails."""
     temp = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(json.dumps({"schema": SCHEMA} | data, indent=1) + "\n")
             file.flush()
             os.fsync(file.fileno())
         Path(temp).replace(path)

@@ -9,8 +9,6 @@ import click
 
 from privatelink_lab.errors import UsageError
 
-Decorator = Callable[[Any], Any]
-
 CONFIG = click.option(
     "-c",
     "--config",
@@ -28,7 +26,7 @@ YES = click.option("-y", "--yes", is_flag=True, envvar="PLAB_YES", help="Do not 
 LAB = click.option("--lab", metavar="NAME", help="Find the lab of this name by its tags, without a config.")
 
 
-def lab_options(command: str, *, asks: bool = False) -> Decorator:
+def lab_options(command: str, *, asks: bool = False) -> Callable[[Any], Any]:
     """The options of every command that works on a lab; `command` is its name in JSON, `asks` adds --yes."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

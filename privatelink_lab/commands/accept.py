@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from privatelink_lab.commands import Options, admission
 from privatelink_lab.commands.execution import Ask, Execution
-from privatelink_lab.steps import STEPS
 
 
 def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: Ask) -> int:
     """Accept pending connections; see `plab accept --help`."""
     with Execution(options) as execution:
-        rows = admission.connections(execution.lab, STEPS)
+        rows = admission.connections(execution.lab)
         rows = admission.with_ids(rows, endpoints) if endpoints else [row for row in rows if row.pending]
         if not rows:
             execution.screen.say("Nothing is pending.")

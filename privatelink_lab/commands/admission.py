@@ -13,9 +13,9 @@ from privatelink_lab.commands.execution import Ask, Execution
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.engine.pace import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
-from privatelink_lab.events import Accepted, Event, Failed, Rejected, Started, Waiting
+from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Phase, Step
+from privatelink_lab.resource import Phase
 from privatelink_lab.steps import STEPS, acceptance
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.consumer_endpoint import phase_of
@@ -24,13 +24,12 @@ TIMEOUT = 900.0  # seconds from the call until AWS shows available, or rejected
 STEP = acceptance.STEP.name
 
 Send = Callable[[Account, str, Iterable[str]], None]
-Act = Callable[[Lab, Sequence[Step], list[Connection]], list[Failed]]
+Act = Callable[[Lab, list[Connection]], list[Failed]]
 
 
-def connections(lab: Lab, steps: Sequence[Step]) -> list[Connection]:
+def connections(lab: Lab) -> list[Connection]:
     """The connections to the lab's service now, oldest first; [] when there is no service."""
-    look = engine.take_snapshot(lab, engine.planned(lab, steps))
-    rows = acceptance.connections(lab, look)
+    rows = acceptance.connections(lab, engine.take_snapshot(lab, engine.planned(lab, STEPS)))
     return sorted(rows, key=lambda row: (str(row.since), row.endpoint))
 
 
@@ -77,7 +76,7 @@ def carry_out(execution: Execution, rows: list[Connection], act: Act, participle
     ids = ", ".join(row.endpoint for row in rows)
     try:
         with interruptible(execution.lab):
-            failed = act(execution.lab, STEPS, rows)
+            failed = act(execution.lab, rows)
     except AwsError as error:  # AWS refuses the whole call
         return execution.finish({}, error.exit_code, {ids: error})
     done = [] if failed else [row.endpoint for row in rows]
@@ -87,58 +86,46 @@ def carry_out(execution: Execution, rows: list[Connection], act: Act, participle
     return code
 
 
-def accept(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
-    """Accept these connections and wait until each is `available`; returns what failed.
+def accept(lab: Lab, rows: list[Connection]) -> list[Failed]:
+    """Accept these connections and wait until all are `available`; returns what failed.
 
     `pending` after acceptance is progress. A connection that is available already counts as done.
     """
-    refused = [_cannot_accept(row) for row in rows if not row.pending and phase_of(row.state) is Phase.FAILED]
-    if refused:
-        raise refused[0]
+    for row in rows:
+        if not row.pending and phase_of(row.state) is Phase.FAILED:
+            raise UsageError(
+                f"{row.endpoint} is {row.state}; it cannot be accepted any more.",
+                hint="Its owner must make a new endpoint (in this lab: plab up --replace CONSUMER/endpoint).",
+            )
     pending = [row for row in rows if row.pending]
-    return _Admission(lab, steps, rows, "available", Accepted).run(pending, acceptance.accept, "accept")
+    return _Admission(lab, rows, "available", Accepted).run(pending, acceptance.accept, "accept")
 
 
-def _cannot_accept(row: Connection) -> PlabError:
-    return UsageError(
-        f"{row.endpoint} is {row.state}; it cannot be accepted any more.",
-        hint="Its owner must make a new endpoint (in this lab: plab up --replace CONSUMER/endpoint).",
-    )
-
-
-def reject(lab: Lab, steps: Sequence[Step], rows: list[Connection]) -> list[Failed]:
-    """Reject or cut these connections and wait until each is `rejected`; returns what failed."""
+def reject(lab: Lab, rows: list[Connection]) -> list[Failed]:
+    """Reject or cut these connections and wait until all are `rejected`; returns what failed."""
     open_rows = [row for row in rows if row.open]
-    return _Admission(lab, steps, rows, "rejected", Rejected).run(open_rows, acceptance.reject, "reject")
+    return _Admission(lab, rows, "rejected", Rejected).run(open_rows, acceptance.reject, "reject")
 
 
 class _Admission:
-    def __init__(
-        self,
-        lab: Lab,
-        steps: Sequence[Step],
-        rows: list[Connection],
-        goal: str,
-        done: Callable[[str, str, str | None, str], Event],
-    ) -> None:
-        self.lab, self.steps, self.goal, self.done = lab, steps, goal, done
+    def __init__(self, lab: Lab, rows: list[Connection], goal: str, done: type[Decided]) -> None:
+        self.lab, self.goal, self.done = lab, goal, done
         self.open = {row.endpoint: row for row in rows}
         self.failed: list[Failed] = []
         self.began = lab.clock.now()
 
     def run(self, rows: list[Connection], send: Send, action: str) -> list[Failed]:
-        """Send these rows, one call per service, and wait until all reach the goal; returns what failed."""
-        for service in {row.service for row in rows}:
-            of_service = [row for row in rows if row.service == service]
-            for row in of_service:
-                self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
-            send(self.lab.provider, service, [row.endpoint for row in of_service])
+        """Send these rows in one call, for the one service, and wait until all reach the goal; returns what failed."""
+        for row in rows:
+            self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
+        if rows:
+            send(self.lab.provider, rows[0].service, [row.endpoint for row in rows])
         clock = self.lab.clock
         return waits.until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
 
     def _tick(self) -> list[Failed] | None:
         self.lab.check_interrupted()
-        now = {row.endpoint: row for row in connections(self.lab, self.steps)}
+        now = {row.endpoint: row for row in connections(self.lab)}
         for id_ in list(self.open):
             self._judge(self.open[id_], now.get(id_))
         return None if self.open else self.failed

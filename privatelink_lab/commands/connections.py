@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from privatelink_lab.commands import Options, admission, report
 from privatelink_lab.commands.execution import Execution
-from privatelink_lab.steps import STEPS
 
 COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
 
@@ -12,7 +11,7 @@ COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
 def connections(options: Options) -> int:
     """List the connections; see `plab connections --help`."""
     with Execution(options) as execution:
-        data = report.connections(admission.connections(execution.lab, STEPS))
+        data = report.connections(admission.connections(execution.lab))
         rows = data["connections"]
         if options.json:
             execution.screen.data(data)

@@ -6,26 +6,17 @@ import hashlib
 import statistics
 from typing import Any
 
+from privatelink_lab.config import PROVIDER
 from privatelink_lab.engine import Survey
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Phase
+from privatelink_lab.resource import Hop, Phase
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeReport
 
-# The hops of a packet in order, each with its key. The first hop that is not as it should be is the broken one.
-HOPS = (
-    ("endpoint security group", "{consumer}/security-group/ingress"),
-    ("service", "provider/endpoint-service"),
-    ("balancer", "provider/nlb"),
-    ("listener", "provider/nlb/listener"),
-    ("web server", "provider/web-server"),
-    ("target security group", "provider/security-group/ingress"),
-    ("target", "provider/target-group/registration"),
-)
-SETTINGS = frozenset({"service", "balancer"})  # a wrong setting there rarely stops a packet, so these are named last
+SETTINGS = frozenset({Hop.SERVICE, Hop.BALANCER})  # what is wrong there rarely stops a packet: named last
 OK = 200
-ENDPOINT, DNS, PATH, WEB_SERVER, PROBE = "endpoint", "dns", "path", "web server", "probe"
+ENDPOINT, DNS, PATH, PROBE = "endpoint", "dns", "path", "probe"
 
 
 def endpoint_problem(seen: Survey, consumer: str) -> Verified | None:
@@ -49,7 +40,7 @@ def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verif
     if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
         words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
-        return broken_at(consumer, WEB_SERVER, f"{words} {other['body']!r}", other)
+        return broken_at(consumer, Hop.WEB_SERVER, f"{words} {other['body']!r}", other)
     if good:
         lost = f"{report.tries - len(good)} of {report.tries} requests got no answer ({report.detail})"
         return broken_at(consumer, *first_broken_hop(seen, consumer, lost), good[0])
@@ -64,8 +55,7 @@ def first_broken_hop(seen: Survey, consumer: str, otherwise: str) -> tuple[str, 
     if bad:
         return ENDPOINT, bad.detail
     drifted, unseen = [], []
-    for hop, name in HOPS:
-        key = name.format(consumer=consumer)
+    for hop, key in _hops(seen, consumer):
         found = seen.found.get(key, ())
         state = f"{key}: {found[0].detail if found else 'missing'}"
         if key in seen.errors:
@@ -84,6 +74,13 @@ def first_broken_hop(seen: Survey, consumer: str, otherwise: str) -> tuple[str, 
     )
 
 
+def _hops(seen: Survey, consumer: str) -> list[tuple[Hop, str]]:
+    """The hops of a packet from this consumer, in order, and the key of each."""
+    parties = {PROVIDER, consumer}
+    keys = {resource.hop: key for key, resource in seen.resources.items() if resource.party in parties}
+    return [(hop, keys[hop]) for hop in Hop if hop in keys]
+
+
 def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = None) -> Verified:
     """The verdict that a hop is broken; `row` is an answer that came back nevertheless."""
     row = row or {}
@@ -93,8 +90,6 @@ def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None =
         addresses=[row["address"]] if row else [],
         status=row.get("status"),
         body=row.get("body"),
-        connect_ms=None,
-        total_ms=None,
         hop=hop,
         detail=detail,
     )
@@ -109,7 +104,6 @@ def _reached(consumer: str, rows: list[dict[str, Any]]) -> Verified:
         body=rows[0]["body"],
         connect_ms=_times([row["connect_ms"] for row in rows]),
         total_ms=_times([row["total_ms"] for row in rows]),
-        hop=None,
         detail=f"{len(rows)} of {len(rows)} requests",
     )
 

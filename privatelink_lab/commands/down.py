@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,28 +21,24 @@ from privatelink_lab.ui.screen import Screen
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     """Delete the lab; see `plab down --help`."""
     with Execution(options, writes=True) as execution:
-        return _down(execution, force=force, adopt=adopt, ask=ask)
-
-
-def _down(execution: Execution, *, force: bool, adopt: bool, ask: Ask) -> int:
-    seen = engine.survey(execution.lab, STEPS, to_delete=True)
-    engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
-    existing = {key: found for key, found in seen.existing().items() if not seen.resources[key].goes_with_parent}
-    cost = report.cost(execution.lab, seen)
-    if existing and not _consents(execution, seen, list(existing), force=force, ask=ask):
-        execution.screen.say("Nothing was changed.")
-        return execution.finish(report.removed(execution.lab, engine.Removed(), None), 1)
-    execution.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
-    with interruptible(execution.lab):
-        receipt = engine.down(execution.lab, STEPS, seen)
-    result = report.removed(execution.lab, receipt, cost)
-    code = execution.finish(result, receipt.exit_code, receipt.left)
-    if not execution.screen.json:
-        _print_receipt(execution.screen, receipt, result)
-    if not receipt.left:
-        execution.session.stop_server_if_idle()
-        execution.session.state.archive()
-    return code
+        seen = engine.survey(execution.lab, STEPS, to_delete=True)
+        engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
+        existing = [key for key in seen.existing() if not seen.resources[key].goes_with_parent]
+        cost = report.cost(execution.lab, seen.resources, seen.found)
+        if existing and not _consents(execution, seen, existing, force=force, ask=ask):
+            execution.screen.say("Nothing was changed.")
+            return execution.finish(report.removed(execution.lab, engine.Removed(), None), 1)
+        execution.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
+        with interruptible(execution.lab):
+            receipt = engine.down(execution.lab, STEPS, seen)
+        result = report.removed(execution.lab, receipt, cost)
+        code = execution.finish(result, receipt.exit_code, receipt.left)
+        if not execution.screen.json:
+            _print_receipt(execution.screen, receipt, result)
+        if not receipt.left:
+            execution.session.stop_server_if_idle()
+            execution.session.state.archive()
+        return code
 
 
 def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
@@ -50,10 +47,7 @@ def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: boo
         return False
     if execution.session.options.yes:
         return True
-    counts: dict[str, int] = {}
-    for key in keys:
-        noun = seen.resources[key].noun
-        counts[noun] = counts.get(noun, 0) + len(seen.found[key])
+    counts = Counter(seen.resources[key].noun for key in keys for _ in seen.found[key])
     execution.screen.warn(f"This deletes {report.counted(counts)} in {report.place(execution.lab)}.")
     return ask("Delete all of this?")
 

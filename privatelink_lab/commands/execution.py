@@ -87,35 +87,29 @@ class Execution:
         self.screen = Screen(json=options.json, quiet=options.quiet)
         self.session: Session = open_session(options, self.screen)
         self._writes, self._starts, self._locks = writes, starts, writes or locks
-        self._stack = ExitStack()
         self.lab: Lab
 
     def __enter__(self) -> Self:
-        self._stack.callback(self.screen.close_board)
-        try:
+        with ExitStack() as stack:  # closes what it holds if a line in here fails
+            stack.callback(self.screen.close_board)
             if self._locks:
-                self._stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
+                stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
             if self._starts:
-                self.screen.open_board(self._plan())
+                planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.made_by_plab]
+                local = [(LOCAL_STEP, "local")] if self.session.options.local else []
+                self.screen.open_board([*local, *planned])
             self.session.choose_aws(start=self._starts, writes=self._writes)
             place = self.session.resolve_place(self.lab)
             if self._locks:
                 here = self.session
-                self._stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
-        except BaseException:
-            self._stack.close()
-            raise
+                stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def _plan(self) -> list[tuple[str, str]]:
-        planned = engine.planned(self.lab, STEPS).values()
-        local = [(LOCAL_STEP, "local")] if self.session.options.local else []
-        return [*local, *((r.step, r.key) for r in planned if r.made_by_plab)]
 
     def resume(self) -> None:
         """After an interrupt, give the lab a new clock that can wait again, so that the command can clean up."""

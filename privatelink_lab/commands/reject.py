@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from privatelink_lab.commands import Options, admission
 from privatelink_lab.commands.execution import Ask, Execution
-from privatelink_lab.steps import STEPS
 
 
 def reject(options: Options, *, endpoints: Sequence[str], ask: Ask) -> int:
     """Reject or cut connections; see `plab reject --help`."""
     with Execution(options) as execution:
-        rows = admission.with_ids(admission.connections(execution.lab, STEPS), endpoints)
+        rows = admission.with_ids(admission.connections(execution.lab), endpoints)
         agreed = admission.ask_about(execution, rows, "Reject", named=True, ask=ask)
         return admission.carry_out(execution, agreed, admission.reject, "rejected")

@@ -8,7 +8,6 @@ from typing import Any
 
 from privatelink_lab import prices
 from privatelink_lab.engine import Built, Removed, Survey
-from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.steps.acceptance import Connection
@@ -26,8 +25,8 @@ def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]
     rows = [row for key in seen.resources for row in _status_rows(seen, key)]
     if not has_config:
         rows = [_without_verdict(row) for row in rows if row["phase"] != MISSING]
-    rows += [_unseen(what, error) for what, error in seen.unseen.items()]
-    usd_per_hour = cost(lab, seen)
+    rows += [_row(what, "", None, "unknown", str(error)) for what, error in seen.unseen.items()]
+    usd_per_hour = cost(lab, seen.resources, seen.found)
     return {
         "lab": lab.config.lab,
         "place": place(lab),
@@ -56,40 +55,28 @@ def place(lab: Lab) -> str:
 def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     resource = seen.resources[key]
     if key in seen.errors:
-        return [_row(resource, None, "unknown", str(seen.errors[key]))]
-    found = seen.found[key]
-    if not found and not resource.made_by_plab:
-        return []
-    return [_row(resource, thing.id, thing.phase.value, thing.detail) for thing in found] or [
-        _row(resource, None, MISSING, "")
-    ]
+        return [_row(key, resource.step, None, "unknown", str(seen.errors[key]))]
+    if not seen.found[key] and resource.made_by_plab:
+        return [_row(key, resource.step, None, MISSING, "")]
+    return [_row(key, resource.step, found.id, found.phase.value, found.detail) for found in seen.found[key]]
 
 
 def _without_verdict(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"phase": THERE, "detail": ""} if row["phase"] in {Phase.DRIFTED, Phase.FAILED} else row
 
 
-def _unseen(what: str, error: PlabError) -> dict[str, Any]:
-    return {"key": what, "step": "", "id": None, "phase": "unknown", "detail": str(error)}
+def _row(key: str, step: str, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
+    return {"key": key, "step": step, "id": id_, "phase": phase, "detail": detail}
 
 
-def _row(resource: Resource, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
-    return {"key": resource.key, "step": resource.step, "id": id_, "phase": phase, "detail": detail}
-
-
-def cost(lab: Lab, seen: Survey) -> float | None:
-    """USD/hour of all that exists; None where a price is unknown."""
-    return _cost_of(lab, seen.resources, seen.existing())
-
-
-def _cost_of(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]]) -> float | None:
-    """USD/hour of all that was found: its own cost where that is known, otherwise its resource's."""
+def cost(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]]) -> float | None:
+    """USD/hour of all that was found: its own cost where that is known, otherwise its resource's; None if unknown."""
     costs = [
         resources[key].usd_per_hour if thing.usd_per_hour is None else thing.usd_per_hour
         for key, things in found.items()
         for thing in things
     ]
-    return prices.in_region(prices.hourly(costs), lab.provider.region)
+    return prices.hourly(costs, lab.provider.region)
 
 
 def _so_far(since: str, usd_per_hour: float | None) -> float | None:
@@ -108,13 +95,8 @@ def age_hours(since: str) -> float | None:
 
 def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     """The plan of `up --dry-run`: one action per key, and the cost per hour afterwards."""
-    steps = [
-        {
-            "key": key,
-            "step": resource.step,
-            "action": "replace" if key in replaced and seen.found.get(key) else _action(seen, key),
-            "detail": _detail(seen, key),
-        }
+    rows = [
+        _plan_row(seen, resource, replace=key in replaced)
         for key, resource in seen.resources.items()
         if resource.made_by_plab or seen.found.get(key)
     ]
@@ -122,8 +104,8 @@ def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     return {
         "lab": lab.config.lab,
         "place": place(lab),
-        "plan": steps,
-        "usd_per_hour": prices.in_region(prices.hourly(costs), lab.provider.region),
+        "plan": rows,
+        "usd_per_hour": prices.hourly(costs, lab.provider.region),
     }
 
 
@@ -137,19 +119,18 @@ ACTIONS = {
 }
 
 
-def _action(seen: Survey, key: str) -> str:
-    if key in seen.errors:
-        return "cannot"
-    if not seen.resources[key].made_by_plab:
-        return "leave"
-    found = seen.found[key]
-    return ACTIONS[found[0].phase] if found else "make"
-
-
-def _detail(seen: Survey, key: str) -> str:
-    if key in seen.errors:
-        return str(seen.errors[key])
-    return ", ".join(f"{thing.id} {thing.detail}" for thing in seen.found[key])
+def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, str]:
+    error, found = seen.errors.get(resource.key), seen.found.get(resource.key)
+    if error:
+        action = "cannot"
+    elif not found:
+        action = "make"
+    elif replace:
+        action = "replace"
+    else:
+        action = ACTIONS[found[0].phase] if resource.made_by_plab else "leave"
+    detail = str(error) if error else ", ".join(f"{thing.id} {thing.detail}" for thing in found or ())
+    return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 
 
 def built(lab: Lab, run: Built) -> dict[str, Any]:
@@ -159,7 +140,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
         "place": place(lab),
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
-        "usd_per_hour": _cost_of(lab, run.resources, run.seen | run.done),
+        "usd_per_hour": cost(lab, run.resources, run.seen | run.done),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
@@ -179,15 +160,12 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 
 def _next(lab: Lab, run: Built) -> list[str]:
-    held = [run.done[key][0].id for key in run.done if key.endswith("/acceptance") and _held(run, key)]
+    connections = [found[0] for key, found in run.done.items() if key.endswith("/acceptance")]
+    held = [connection.id for connection in connections if connection.phase is Phase.HELD]
     accept = [f"plab accept {' '.join(held)}"] if held else []
     repair = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
     verify = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
     return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
-
-
-def _held(run: Built, key: str) -> bool:
-    return run.done[key][0].phase is Phase.HELD
 
 
 def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, Any]:
@@ -209,16 +187,16 @@ def counted(counts: dict[str, int]) -> str:
 
 def connections(rows: list[Connection]) -> dict[str, Any]:
     """The `connections` object."""
-    return {"connections": [connection(row) for row in rows]}
-
-
-def connection(row: Connection) -> dict[str, Any]:
-    """One row of the `connections` object."""
     return {
-        "endpoint": row.endpoint,
-        "owner": row.owner,
-        "state": row.state,
-        "consumer": row.consumer,
-        "region": row.region,
-        "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
+        "connections": [
+            {
+                "endpoint": row.endpoint,
+                "owner": row.owner,
+                "state": row.state,
+                "consumer": row.consumer,
+                "region": row.region,
+                "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
+            }
+            for row in rows
+        ]
     }

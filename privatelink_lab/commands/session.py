@@ -46,11 +46,6 @@ class Session:
     started_server: bool = False
 
     @property
-    def local_folder(self) -> Path:
-        """The folder of the file in which the local AWS keeps its address."""
-        return self.folder / FOLDER
-
-    @property
     def url(self) -> str:
         """The URL of the local AWS, or of AWS_ENDPOINT_URL; '' for AWS itself."""
         return self.address.url if self.address else os.environ.get("AWS_ENDPOINT_URL", "")
@@ -94,10 +89,8 @@ class Session:
                 f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
                 hint="Use --local for a lab on it. For a lab on AWS, run plab local stop first.",
             )
-        if not self.has_config and not start:
-            raise NoLab(self.config.lab)
         if not self.has_config:
-            raise _no_config()
+            raise _no_config() if start else NoLab(self.config.lab)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
         from privatelink_lab.local import client
@@ -105,7 +98,7 @@ class Session:
         if start:
             self._start()
         else:
-            self.server = client.running(self.local_folder)
+            self.server = client.running(self.folder / FOLDER)
         place = self.state.place
         if place and place.server and (not self.server or place.server != self.server.token):
             self.state.forget(on_disk=writes)
@@ -118,7 +111,7 @@ class Session:
 
         self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
-            self.server, self.started_server = launch.start(self.local_folder, client.ServerOptions())
+            self.server, self.started_server = launch.start(self.folder / FOLDER, client.ServerOptions())
         except KeyboardInterrupt:
             hint = "Continue with plab up --local, or end it with plab local stop."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
@@ -148,8 +141,7 @@ class Session:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
         place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
         if self.options.lab:
-            known = "; of other accounts only those that the state names"
-            return f"lab {self.config.lab}, by its tags in {place}{known}"
+            return f"lab {self.config.lab}, by its tags in {place}; of other accounts only those that the state names"
         return f"lab {self.config.lab} in {place}"
 
     def refuse_without_traffic(self) -> None:
@@ -169,7 +161,7 @@ class Session:
         from privatelink_lab.local import client, launch
 
         if client.about(self.server)["resources"] == 0:
-            launch.stop(self.local_folder)
+            launch.stop(self.folder / FOLDER)
             self.screen.say("The local AWS is stopped, because nothing is left in it.")
 
 
@@ -178,11 +170,11 @@ def open_session(options: Options, screen: Screen) -> Session:
 
     Without a config file, --local and a lab on the local AWS use the defaults. With --lab only the lab's name is known.
     """
-    folder, has_config = _folder(options), bool(options.lab or _file(options).exists() or options.config)
-    loaded = _config(options)
+    file, loaded = _file(options), _config(options)
     if loaded is None:
         raise _no_config()
-    return Session(options, screen, folder, loaded, state.load(folder, loaded.lab), has_config)
+    has_config = bool(options.lab or options.config or file.exists())
+    return Session(options, screen, file.parent, loaded, state.load(file.parent, loaded.lab), has_config)
 
 
 def _no_config() -> UsageError:
@@ -197,16 +189,12 @@ def last_run(options: Options) -> tuple[str, Timeline | None]:
 
     Without a config this is the default lab.
     """
-    lab, folder = (_config(options) or config.default_config()).lab, _folder(options)
+    lab, folder = (_config(options) or config.default_config()).lab, _file(options).parent
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
 
 
 def _file(options: Options) -> Path:
     return options.config or Path(config.DEFAULT_FILE)
-
-
-def _folder(options: Options) -> Path:
-    return _file(options).parent
 
 
 def _config(options: Options) -> Config | None:

@@ -43,15 +43,11 @@ def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:
     if all(row["phase"] == report.MISSING for row in rows):
         screen.out(f"There is no such lab: nothing in AWS bears its tag. Next: plab up{' --local' if local else ''}")
         return
-    screen.table(("KEY", "STATE", "DETAIL", "ID"), (_status_cells(row) for row in rows))
+    cells = ((row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2]) for row in rows)
+    screen.table(("KEY", "STATE", "DETAIL", "ID"), cells)  # without the prefix of ARNs: a line fits into a window
     screen.out(f"Cost: {prices.in_words(data['usd_per_hour'])}.")
     hours = report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
         screen.out(f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far.")
         screen.out("If you no longer need it: plab down")
-
-
-def _status_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A row for a person: ARNs without their common prefix, so that a line fits into a window."""
-    return (row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2])

@@ -59,14 +59,10 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     code = execution.finish(plan, 0)
     if execution.screen.json:
         return code
-    execution.screen.table(("KEY", "ACTION", "NOW"), (_plan_cells(row) for row in plan["plan"]))
+    cells = ((row["key"], row["action"], re.sub(r"arn:\S+:", "", row["detail"])) for row in plan["plan"])
+    execution.screen.table(("KEY", "ACTION", "NOW"), cells)  # without the prefix of ARNs: a line fits into a window
     execution.screen.out(f"Nothing was changed. It would cost {prices.in_words(plan['usd_per_hour'])}.")
     return code
-
-
-def _plan_cells(row: dict[str, str]) -> tuple[str, ...]:
-    """A row for a person: ARNs without their common prefix, so that a line fits into a window."""
-    return (row["key"], row["action"], re.sub(r"arn:\S+:", "", row["detail"]))
 
 
 def _replace(execution: Execution, keys: Sequence[str], *, adopt: bool) -> dict[str, PlabError]:
@@ -87,8 +83,7 @@ def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
     replaceable = [key for key, resource in seen.resources.items() if resource.made_by_plab and resource.delete]
     for key in keys:
         if key not in replaceable:
-            hint = f"One of: {', '.join(replaceable)}"
-            raise UsageError(f"plab up cannot replace {key!r}.", hint=hint)
+            raise UsageError(f"plab up cannot replace {key!r}.", hint=f"One of: {', '.join(replaceable)}")
     return {dependent for key in keys for dependent in engine.dependents_of(seen.resources, key)}
 
 

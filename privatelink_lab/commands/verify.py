@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, diagnosis
@@ -49,12 +49,13 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
 
 def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
     """One verdict per consumer; a consumer whose endpoint lets no packet pass needs no probe."""
-    all_probes = [probe(execution.lab, consumer.name, asked) for consumer in execution.session.config.consumers]
-    seen = engine.survey(execution.lab, STEPS, _by_key(all_probes))
+    names = [consumer.name for consumer in execution.session.config.consumers]
+    probes = {probe_key(name): probe(execution.lab, name, asked) for name in names}
+    seen = engine.survey(execution.lab, STEPS, probes)
     engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=False)
-    _refuse_unseen(seen, [resource.key for resource in all_probes])
+    _refuse_unseen(seen, list(probes))
     _refuse_unseen(seen, [endpoint_key(consumer.name) for consumer in chosen])
-    left = [resource for resource in all_probes if seen.found.get(resource.key)]
+    left = {key: resource for key, resource in probes.items() if seen.found.get(key)}
     if left:  # by a `verify` that was killed
         _remove(execution, left)
     problems = {consumer.name: diagnosis.endpoint_problem(seen, consumer.name) for consumer in chosen}
@@ -65,7 +66,7 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> l
     if not with_probe:
         return without_probe
     execution.session.refuse_without_traffic()
-    return [*without_probe, *_probe(execution, with_probe, seen, asked)]
+    return [*without_probe, *_probe(execution, with_probe, seen)]
 
 
 def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
@@ -74,29 +75,21 @@ def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
         raise seen.errors[keys[0]]
 
 
-def _by_key(probes: Sequence[Resource]) -> dict[str, Resource]:
-    return {resource.key: resource for resource in probes}
-
-
-def _probe(execution: Execution, consumers: list[str], seen: Survey, asked: ProbeTask) -> list[Verified]:
+def _probe(execution: Execution, consumers: list[str], seen: Survey) -> list[Verified]:
     """Make the probes, read their reports, and remove them whatever happens."""
-    probes = [probe(execution.lab, consumer, asked) for consumer in consumers]
-    execution.screen.open_board([(resource.step, resource.key) for resource in probes])
+    probes = {key: seen.resources[key] for key in map(probe_key, consumers)}
+    execution.screen.open_board([(resource.step, key) for key, resource in probes.items()])
     try:
         with interruptible(execution.lab):
-            built = engine.create_only(execution.lab, _by_key(probes), seen)
-            after = engine.survey(execution.lab, STEPS, _by_key(probes))
+            built = engine.create_only(execution.lab, probes, seen)
+            after = engine.survey(execution.lab, STEPS, probes)
             execution.lab.check_interrupted()
-        verdicts = [_judge(execution, built, after, consumer) for consumer in consumers]
+        return [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
         execution.resume()
-        _remove(execution, probes)
         raise Interrupted("Stopped; the probes are removed.", hint="plab verify starts again.") from None
-    except BaseException:
+    finally:
         _remove(execution, probes)
-        raise
-    _remove(execution, probes)
-    return verdicts
 
 
 def _judge(execution: Execution, built: Built, after: Survey, consumer: str) -> Verified:
@@ -110,12 +103,12 @@ def _judge(execution: Execution, built: Built, after: Survey, consumer: str) -> 
     return verdict
 
 
-def _remove(execution: Execution, probes: Sequence[Resource]) -> None:
+def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
     """Delete the probes; raises Interrupted, which names what is left, when the user stops this as well."""
     with interruptible(execution.lab):
         try:
-            seen = engine.survey(execution.lab, STEPS, _by_key(probes))
-            removed = engine.down(execution.lab, STEPS, seen, only={resource.key for resource in probes})
+            seen = engine.survey(execution.lab, STEPS, probes)
+            removed = engine.down(execution.lab, STEPS, seen, only=set(probes))
         except Interrupted:
             raise Interrupted(
                 "Stopped; a probe may be left. It ends itself within a quarter of an hour.",

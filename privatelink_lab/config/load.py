@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,20 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
         raise UsageError(f"The config file {path} cannot be read: {error}.") from None
     source = Source(path, text)
     if not isinstance(source.data, dict):
-        raise ConfigError([f"{path}:1: the config is {_kind(source.data)}; it must be a mapping such as `lab: demo`"])
+        kind = "empty" if source.data is None else f"a {type(source.data).__name__}"
+        raise ConfigError(f"{path}:1: the config is {kind}; it must be a mapping such as `lab: demo`")
     mistakes = list(source.repeated)
     if "lab" not in source.data:
-        mistakes.append(f"{path}:1: lab: is missing; plab uses it in the names and tags of all that it makes")
+        mistakes.append((1, "lab: is missing; plab uses it in the names and tags of all that it makes"))
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
-        mistakes += [_explain(source, item) for item in error.errors()]
+        items = [(item["loc"], _sentence(item)) for item in error.errors()]
+        mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
     if mistakes:
-        raise ConfigError(
-            sorted(mistakes, key=_line_of), hint="`plab init FILE` writes a config that explains every key."
-        )
+        mistakes.sort(key=itemgetter(0))
+        text = "\n".join(f"{path}:{line}: {mistake}" for line, mistake in mistakes)
+        raise ConfigError(text, hint="`plab init FILE` writes a config that explains every key.")
     return config
 
 
@@ -54,13 +56,8 @@ def of_name(lab: str) -> Config:
         raise UsageError(f"{lab!r} cannot be the name of a lab: {text}.", hint="plab status --lab NAME") from None
 
 
-def _explain(source: Source, item: Any) -> str:
-    """One of pydantic's errors as `FILE:LINE: KEY: MISTAKE`."""
-    where: KeyPath = item["loc"]
-    return f"{source.path}:{source.line_of(where)}: {key_text(where)}: {_sentence(item)}"
-
-
 def _sentence(item: Any) -> str:
+    """One of pydantic's errors, without the place."""
     if item["type"] == "extra_forbidden":
         return f"is not a known key{did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
     if item["type"] == "missing":
@@ -75,17 +72,6 @@ def _sentence(item: Any) -> str:
 def _keys_at(where: KeyPath) -> list[str]:
     model: Any = Config
     for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = Consumer if part == "consumers" else annotation
+        if not isinstance(part, int):
+            model = Consumer if part == "consumers" else model.model_fields[part].annotation
     return list(model.model_fields)
-
-
-def _kind(data: Any) -> str:
-    return "empty" if data is None else f"a {type(data).__name__}"
-
-
-def _line_of(mistake: str) -> tuple[str, int]:
-    found = re.match(r"(.*?):(\d+): ", mistake)
-    return (found[1], int(found[2])) if found else (mistake, 0)

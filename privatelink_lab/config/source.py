@@ -20,7 +20,7 @@ class Source:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.lines: dict[KeyPath, int] = {}
-        self.repeated: list[str] = []
+        self.repeated: list[tuple[int, str]] = []
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.data = self._build(node, ()) if node else None
@@ -36,13 +36,13 @@ class Source:
             raise self._not_yaml(1, str(error)) from None
 
     def _not_yaml(self, line: int, problem: str) -> ConfigError:
-        return ConfigError([f"{self.path}:{line}: is not YAML: {problem}"])
+        return ConfigError(f"{self.path}:{line}: is not YAML: {problem}")
 
     def _build(self, node: yaml.Node, path: KeyPath) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if len(self.lines) > MOST_VALUES:
-            raise ConfigError([f"{self.path}:{line}: the config has more than {MOST_VALUES} values"])
+            raise ConfigError(f"{self.path}:{line}: the config has more than {MOST_VALUES} values")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -55,7 +55,7 @@ class Source:
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):  # as PyYAML's constructors do
             kind = node.tag.rpartition(":")[2]
             raise ConfigError(
-                [f"{self.path}:{line}: {value_text(node.value)} is not a valid {kind}; put it in quotes if it is text"]
+                f"{self.path}:{line}: {value_text(node.value)} is not a valid {kind}; put it in quotes if it is text"
             ) from None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
@@ -63,10 +63,10 @@ class Source:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError([f"{self.path}:{line}: {key_text(path)}: has a key that is not a plain word"])
+                raise ConfigError(f"{self.path}:{line}: {key_text(path)}: has a key that is not a plain word")
             key = str(key_node.value)
             if key in data:
-                self.repeated.append(f"{self.path}:{line}: {key_text((*path, key))}: appears twice; keep one")
+                self.repeated.append((line, f"{key_text((*path, key))}: appears twice; keep one"))
             self.lines[(*path, key)] = line
             data[key] = self._build(value_node, (*path, key))
         return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from privatelink_lab.events import Event, Failed, Finished, Started, Waiting
+from privatelink_lab.events import Event, Finished, KeyEvent, Started, Waiting
 
 TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
 DOING = {
@@ -30,14 +30,8 @@ class BoardRow:
 
 
 @dataclass
-class _Key:
-    mark: str = TODO
-    word: str = ""
-
-
-@dataclass
 class _StepState:
-    keys: dict[str, _Key] = field(default_factory=dict)
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict)  # the mark and the word of each
     began: float | None = None
     ended: float | None = None
 
@@ -48,17 +42,16 @@ class Board:
     def __init__(self, plan: Iterable[tuple[str, str]]) -> None:
         self._steps: dict[str, _StepState] = {}
         for step, key in plan:
-            self._steps.setdefault(step, _StepState()).keys[key] = _Key()
+            self._steps.setdefault(step, _StepState()).keys[key] = (TODO, "")
 
     def apply(self, event: Event, now: float) -> None:
         """Take one event into account; `now` in seconds."""
-        if not isinstance(event, (Started, Waiting, Finished, Failed)):
+        if not isinstance(event, KeyEvent):
             return
         state = self._steps.setdefault(event.step, _StepState())
         state.began = now if state.began is None else state.began
-        key = state.keys.setdefault(event.key, _Key())
-        key.mark, key.word = _mark_and_word(event)
-        over = all(k.mark not in {TODO, BUSY} for k in state.keys.values())
+        state.keys[event.key] = _mark_and_word(event)
+        over = all(mark not in {TODO, BUSY} for mark, _ in state.keys.values())
         state.ended = now if over else None
 
     def rows(self, now: float) -> list[BoardRow]:
@@ -66,7 +59,7 @@ class Board:
         return [_row(step, state, now) for step, state in self._steps.items()]
 
 
-def _mark_and_word(event: Started | Waiting | Finished | Failed) -> tuple[str, str]:
+def _mark_and_word(event: KeyEvent) -> tuple[str, str]:
     match event:
         case Started():
             return BUSY, DOING.get(event.action, event.action)
@@ -74,15 +67,14 @@ def _mark_and_word(event: Started | Waiting | Finished | Failed) -> tuple[str, s
             return BUSY, event.detail
         case Finished():
             return (HELD if event.phase == "held" else DONE), event.detail
-        case Failed():
-            return FAILED, "failed"
+    return FAILED, "failed"
 
 
 def _row(step: str, state: _StepState, now: float) -> BoardRow:
-    marks = [key.mark for key in state.keys.values()]
+    marks = [mark for mark, _ in state.keys.values()]
     end = now if state.ended is None else state.ended
     seconds = None if state.began is None else end - state.began
-    busy = [f"{key} {k.word}".strip() for key, k in state.keys.items() if k.mark == BUSY]
+    busy = [f"{key} {word}".strip() for key, (mark, word) in state.keys.items() if mark == BUSY]
     return BoardRow(step, _mark(marks), _words(state), seconds, busy[0] if busy else "")
 
 
@@ -97,6 +89,6 @@ def _mark(marks: list[str]) -> str:
 
 def _words(state: _StepState) -> str:
     """Each state once, with its count: `available x3, in place`."""
-    words = [key.word for key in state.keys.values() if key.word]
+    words = [word for _, word in state.keys.values() if word]
     counts = {word: words.count(word) for word in words}
     return ", ".join(f"{word} x{count}" if count > 1 else word for word, count in counts.items())

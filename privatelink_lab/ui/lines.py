@@ -1,11 +1,8 @@
-"""Plain lines for a pipe, JSON lines for a program: one for each change, none for a poll that shows no change."""
+"""Plain lines for a pipe: one for each change, none for a poll that shows no change."""
 
 from __future__ import annotations
 
-import json
-from typing import IO, Any
-
-from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Waiting
+from privatelink_lab.events import Decided, Event, Failed, Finished, Started, Waiting
 from privatelink_lab.ui.board import DOING
 
 
@@ -20,11 +17,6 @@ def plain_text(event: Event) -> str:
             return f"{event.key}: {event.detail}  {event.id}".rstrip()
         case Failed():
             return f"{event.key}: failed"
-        case Accepted() | Rejected():
+        case Decided():
             return f"{event.endpoint} of account {event.owner}: {event.state}"
     return ""
-
-
-def write_json(stream: IO[str], data: dict[str, Any]) -> None:
-    """Write one object on one line."""
-    print(json.dumps(data, ensure_ascii=False), file=stream, flush=True)

@@ -16,15 +16,14 @@ from rich.text import Text
 from privatelink_lab.events import Event
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
 
-MARKS = {
-    TODO: ("·", "dim"),
-    BUSY: ("●", "cyan"),
-    DONE: ("✓", "green"),
-    HELD: ("◆", "yellow"),
-    FAILED: ("✗", "red"),
+MARKS = {  # in Unicode and in ASCII, and the style
+    TODO: ("·", ".", "dim"),
+    BUSY: ("●", "*", "cyan"),
+    DONE: ("✓", "+", "green"),
+    HELD: ("◆", "=", "yellow"),
+    FAILED: ("✗", "x", "red"),
 }
 WIDE = 100_000  # characters: in a pipe, no cell is folded
-PLAIN_MARKS = {TODO: ".", BUSY: "*", DONE: "+", HELD: "=", FAILED: "x"}
 
 
 class LiveBoard:
@@ -60,17 +59,14 @@ class LiveBoard:
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, justify="right")
         table.add_column()  # the only column that shrinks in a narrow window
+        unicode = (self._console.encoding or "").lower().startswith("utf")
         for row in rows:
-            mark, style = MARKS[row.mark]
-            if not self._unicode():
-                mark = PLAIN_MARKS[row.mark]
+            sign, ascii_sign, style = MARKS[row.mark]
+            mark = Text(sign if unicode else ascii_sign, style=style)
             seconds = "" if row.seconds is None else f"{row.seconds:.0f}s"
             words = Text(row.waits_for or row.words, no_wrap=True, overflow="ellipsis")
-            table.add_row(Text(mark, style=style), Text(row.step), Text(seconds, style="dim"), words)
+            table.add_row(mark, Text(row.step), Text(seconds, style="dim"), words)
         return Group(table)
-
-    def _unicode(self) -> bool:
-        return (self._console.encoding or "").lower().startswith("utf")
 
 
 def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -5,6 +5,7 @@ Results go to stdout, all else to stderr. With `CI` or `NO_COLOR` a terminal cou
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Event, Failed
 from privatelink_lab.ui.bars import fitted
-from privatelink_lab.ui.lines import plain_text, write_json
+from privatelink_lab.ui.lines import plain_text
 
 if TYPE_CHECKING:
     from privatelink_lab.ui.live import LiveBoard
@@ -90,8 +91,8 @@ class Screen:
         print(text, flush=True)
 
     def data(self, data: dict[str, Any]) -> None:
-        """Print one JSON object to stdout."""
-        write_json(sys.stdout, data)
+        """Print one JSON object to stdout, on one line."""
+        print(json.dumps(data, ensure_ascii=False), flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table to stdout."""

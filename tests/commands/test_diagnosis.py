@@ -42,7 +42,7 @@ def built(cloud: Cloud, lab: Lab) -> Built:
     return result
 
 
-def look(cloud: Cloud, lab: Lab) -> Survey:
+def survey_later(cloud: Cloud, lab: Lab) -> Survey:
     """What `verify` sees a while later."""
     cloud.clock.sleep(60)
     return engine.survey(cloud.lab(lab.config, lab.state), STEPS)
@@ -117,7 +117,7 @@ def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> 
     silent = ProbeReport(problem="no answer", detail="timed out", ended=True)
     for breaks, hop, words in BREAKS:
         breaks(cloud, built)
-        found = diagnosis.verdict(lab, look(cloud, lab), "acme", silent)
+        found = diagnosis.verdict(lab, survey_later(cloud, lab), "acme", silent)
         assert found == diagnosis.broken_at("acme", hop, words)
     nothing: dict[str, Any] = {"addresses": []} | dict.fromkeys(("status", "body", "connect_ms", "total_ms"))
     assert (
@@ -125,26 +125,26 @@ def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> 
     )
 
 
-def test_a_target_that_nobody_may_check_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
+def test_a_target_that_must_not_be_checked_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
     """Without its group's rule the web server fails its health checks, as AWS shows."""
     revoke_targets_rule(cloud, built)
-    found = look(cloud, lab).found["provider/target-group/registration"]
-    assert [one.detail for one in found] == ["unhealthy (Target.FailedHealthChecks)"]
+    found = survey_later(cloud, lab).found["provider/target-group/registration"]
+    assert [target.detail for target in found] == ["unhealthy (Target.FailedHealthChecks)"]
 
 
 def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
     """Where all is in place and the server does not answer, the target is the hop."""
     cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
     assert cloud.up(lab).exit_code == 1
-    hop = diagnosis.first_broken_hop(look(cloud, lab), "acme", "timed out")
+    hop = diagnosis.first_broken_hop(survey_later(cloud, lab), "acme", "timed out")
     assert hop == ("target", "provider/target-group/registration: unhealthy (Target.FailedHealthChecks)")
 
 
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
     """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
-    assert diagnosis.endpoint_problem(look(cloud, lab), "acme") is None
-    admission.reject(lab, STEPS, admission.connections(lab, STEPS))
-    shut = diagnosis.endpoint_problem(look(cloud, lab), "acme")
+    assert diagnosis.endpoint_problem(survey_later(cloud, lab), "acme") is None
+    admission.reject(lab, admission.connections(lab))
+    shut = diagnosis.endpoint_problem(survey_later(cloud, lab), "acme")
     assert shut is not None
     assert (shut.ok, shut.hop) == (False, "endpoint")
     assert shut.detail == "acme/endpoint: was rejected; plab never re-admits a rejected endpoint"
@@ -154,17 +154,17 @@ def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> N
     """The name of a deleted endpoint does not resolve: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
     report = ProbeReport(problem="dns", detail="Name or service not known", ended=True)
-    assert diagnosis.verdict(lab, look(cloud, lab), "acme", report).hop == "endpoint"
+    assert diagnosis.verdict(lab, survey_later(cloud, lab), "acme", report).hop == "endpoint"
 
 
-def test_what_could_not_be_looked_at_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
+def test_what_aws_did_not_show_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
     """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, the verdict does."""
     cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
-    hop, words = diagnosis.first_broken_hop(look(cloud, lab), "acme", "timed out")
+    hop, words = diagnosis.first_broken_hop(survey_later(cloud, lab), "acme", "timed out")
     assert hop == "path"
     assert words.startswith("timed out; AWS did not show every hop: provider/target-group/registration: Describe")
     cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
-    unseen = diagnosis.endpoint_problem(look(cloud, lab), "acme")
+    unseen = diagnosis.endpoint_problem(survey_later(cloud, lab), "acme")
     assert unseen is not None
     assert unseen.detail.startswith("AWS did not show acme/endpoint: DescribeVpcEndpoints")
 
@@ -173,7 +173,7 @@ def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
     """It is pendingAcceptance, which lets nothing pass."""
     lab = cloud.lab(config_of({"name": "acme", "accept": "manual"}))
     cloud.up(lab)
-    assert diagnosis.endpoint_problem(look(cloud, lab), "acme") == diagnosis.broken_at(
+    assert diagnosis.endpoint_problem(survey_later(cloud, lab), "acme") == diagnosis.broken_at(
         "acme", "endpoint", "acme/endpoint: pendingAcceptance"
     )
 
@@ -189,9 +189,9 @@ def whole() -> Callable[..., Verified]:
         pytest.fail("a verdict asks AWS nothing")
 
     lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
-    keys = ["acme/endpoint", *(key.format(consumer="acme") for _, key in diagnosis.HOPS)]
-    found: dict[str, tuple[Found, ...]] = dict.fromkeys(keys, (Found("id", Phase.READY),))
-    seen = Survey({}, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
+    resources = engine.planned(lab, STEPS)
+    found: dict[str, tuple[Found, ...]] = dict.fromkeys(resources, (Found("id", Phase.READY),))
+    seen = Survey(resources, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
     return lambda *rows, **more: diagnosis.verdict(lab, seen, "acme", ProbeReport(rows, **more))
 
 

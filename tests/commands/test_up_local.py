@@ -68,7 +68,7 @@ def test_up_local_twice_status_and_down(folder: Folder) -> None:
 
 
 def test_a_server_that_up_started_and_nobody_uses_ends(tmp_path: Path) -> None:
-    """`up --local --dry-run` starts the server for its look, and stops it again: nothing is in it."""
+    """`up --local --dry-run` starts the server for its snapshot, and stops it again: nothing is in it."""
     made = Folder(tmp_path)
     ran = made.run("up", "--local", "--dry-run")
     assert "Nothing was changed" in ran

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from privatelink_lab import config
-from privatelink_lab.config import LONGEST_MESSAGE, Config, Vpc
+from privatelink_lab.config import Config, Vpc, models
+from privatelink_lab.config.models import LONGEST_MESSAGE
 from privatelink_lab.errors import ConfigError, UsageError
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -47,8 +48,9 @@ def mistakes(folder: Path, text: str) -> list[str]:
         load(folder, text)
     assert caught.value.exit_code == 2
     prefix = f"{folder / 'plab.yaml'}:"
-    assert all(mistake.startswith(prefix) for mistake in caught.value.mistakes)
-    return [mistake.removeprefix(prefix) for mistake in caught.value.mistakes]
+    mistakes = str(caught.value).split("\n")
+    assert all(mistake.startswith(prefix) for mistake in mistakes)
+    return [mistake.removeprefix(prefix) for mistake in mistakes]
 
 
 def provider(text: str) -> str:
@@ -389,7 +391,7 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
 
 def test_the_example_names_every_key() -> None:
     """Every key of the config can be read in the example."""
-    for section in (config.Config, config.Provider, config.Consumer, config.Vpc, config.WebServer, config.Service):
+    for section in (models.Config, models.Provider, models.Consumer, models.Vpc, models.WebServer, models.Service):
         for key in section.model_fields:
             assert f"{key}:" in EXAMPLE, f"{section.__name__}.{key}"
 
