@@ -38,6 +38,7 @@ class ManagedInterface(NetworkInterface):
         self.requester_managed = True
         self.status = "in-use"
         self.held_by = HeldBy(f"ela-attach-{self.id[4:]}", "amazon-aws")
+        backend.enis[self.id] = self
 
     @property
     def network_interface_id(self) -> str:
@@ -121,17 +122,6 @@ def require_free_addresses(subnet: Any, count: int = 1) -> None:
     finally:
         for address in taken:
             subnet.del_subnet_ip(address)
-
-
-def create_managed_interface(
-    backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], description: str
-) -> ManagedInterface:
-    """A new interface that AWS makes in a subnet."""
-    interface = ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
-        backend, subnet, kind=kind, groups=groups, description=description
-    )
-    backend.enis[interface.id] = interface
-    return interface
 
 
 def delete_managed_interface(backend: Any, interface_id: str) -> None:

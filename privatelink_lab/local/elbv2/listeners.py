@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
 
-from privatelink_lab.local.api.world import Fact, settings_of
+from privatelink_lab.local.api.world import Fact
 from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.elbv2.forwarding import balancers_of, target_groups_of
 
@@ -31,9 +31,9 @@ class Listeners(ElbCall):
             listener = made["Listeners"][0]
             if listener.protocol != "TLS":
                 listener.ssl_policy = None
-            self.world.settings[listener.arn] = settings_of(self)
+            self.world.settings[listener.arn] = self.settings()
             self.world.record(Fact.LISTENING, listener.arn)
-        elif self.world.settings[listener.arn] != settings_of(self):
+        elif self.world.settings[listener.arn] != self.settings():
             raise DuplicateListenerError
         return ActionResult({"Listeners": [listener]})
 

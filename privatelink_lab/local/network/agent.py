@@ -12,7 +12,7 @@ import base64
 import json
 import logging
 import socket
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Agent:
         self._scratch = scratch
         self._writer = writer
         self._bridges: dict[str, VpcBridge] = {}
-        self._names: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._names: dict[str, Mapping[str, Sequence[str]]] = {}
         self._relays: dict[str, Relay] = {}
         self._instances: dict[str, RunningInstance] = {}
         self._checks: dict[str, tuple[HealthCheck, asyncio.Task[None]]] = {}
@@ -174,7 +174,7 @@ class Agent:
         await run_health_check(check, self._bridges[check.target.vpc].namespace, report)
 
 
-def hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
+def hosts_file(names: Mapping[str, Sequence[str]]) -> str:
     """The text of a hosts file: a name may have several addresses."""
     lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name in sorted(names) for address in names[name])]
     return "\n".join(lines) + "\n"

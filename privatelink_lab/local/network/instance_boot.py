@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from privatelink_lab.local.network import system_calls
@@ -70,10 +70,6 @@ class BootSettings:
     user_data: str
     python: str
     prefix: str
-
-    def as_json(self) -> str:
-        """The settings as JSON."""
-        return json.dumps(asdict(self))
 
 
 def main() -> None:

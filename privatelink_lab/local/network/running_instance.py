@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
@@ -67,7 +69,7 @@ class RunningInstance:
         finally:
             os.close(network)
         with suppress(BrokenPipeError):  # it has ended, which `_watch` finds out
-            cast("IO[bytes]", process.stdin).write(settings.as_json().encode())
+            cast("IO[bytes]", process.stdin).write(json.dumps(asdict(settings)).encode())
             cast("IO[bytes]", process.stdin).close()
         self.boot, self._process = instance.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.world import Wait
 from privatelink_lab.local.privatelink.services import service_of
 
@@ -28,9 +28,7 @@ class Permissions(Ec2Call):
         for principal in self._get_param("AddAllowedPrincipals", []):
             if principal not in service.principals:
                 service.principals = [*service.principals, principal]
-                self.world.put_off(
-                    self.world.scheduler.clock.delay("permission_spread"), Wait.ALLOWED, service.id, principal
-                )
+                self.world.put_off("permission_spread", Wait.ALLOWED, service.id, principal)
         removed = set(self._get_param("RemoveAllowedPrincipals", []))
         service.principals = [principal for principal in service.principals if principal not in removed]
         added = set(self._get_param("AddAllowedPrincipals", []))
@@ -39,9 +37,9 @@ class Permissions(Ec2Call):
 
     def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
         """The principals of the caller's service, with the ids of their permissions."""
-        service, filters = service_of(self), requested_filters(self)
+        service = service_of(self)
         rows = [permission(service.id, principal) for principal in service.principals]
-        return ActionResult({"AllowedPrincipals": [row for row in rows if matches(filters, permission_fields(row))]})
+        return ActionResult({"AllowedPrincipals": filtered(self, rows, permission_fields)})
 
 
 def permission(service_id: str, principal: str) -> dict[str, str]:
