@@ -26,7 +26,9 @@ class Listeners(ElbCall):
         port = self._get_param("Port")
         listener = next((found for found in balancer.listeners.values() if found.port == port), None)
         if listener is None:
-            self._check(balancer)
+            self._check_groups(balancer, self._get_param("Protocol"))
+            if len(balancer.listeners) >= MAX_LISTENERS:
+                raise ELBClientError("TooManyListeners", f"A load balancer has at most {MAX_LISTENERS} listeners")
             made: Any = super().create_listener().result
             listener = made["Listeners"][0]
             if listener.protocol != "TLS":
@@ -52,11 +54,6 @@ class Listeners(ElbCall):
         answer = super().delete_listener()
         self.release_target_groups()
         return answer
-
-    def _check(self, balancer: Any) -> None:
-        self._check_groups(balancer, self._get_param("Protocol"))
-        if len(balancer.listeners) >= MAX_LISTENERS:
-            raise ELBClientError("TooManyListeners", f"A load balancer has at most {MAX_LISTENERS} listeners")
 
     def _check_groups(self, balancer: Any, protocol: str) -> None:
         for arn in target_groups_of(self._get_param("DefaultActions", [])):

@@ -95,7 +95,5 @@ class TargetGroups(ElbCall):
     def _health(self, group: FakeTargetGroup, row: FakeHealthStatus) -> FakeHealthStatus:
         if row.instance_id not in group.targets:
             return row
-        row.status, row.reason, row.description = target_health(
-            self.world, self.elbv2_backend, self.ec2, group, row.instance_id
-        )
+        row.status, row.reason, row.description = target_health(self.world, self.ec2, group, row.instance_id)
         return row

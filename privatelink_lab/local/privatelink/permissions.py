@@ -25,13 +25,13 @@ class Permissions(Ec2Call):
         The response has the permissions of the requested principals that are in the list now.
         """
         service = service_of(self)
-        for principal in self._get_param("AddAllowedPrincipals", []):
+        added = self._get_param("AddAllowedPrincipals", [])
+        for principal in added:
             if principal not in service.principals:
                 service.principals = [*service.principals, principal]
                 self.world.put_off("permission_spread", Wait.ALLOWED, service.id, principal)
-        removed = set(self._get_param("RemoveAllowedPrincipals", []))
+        removed = self._get_param("RemoveAllowedPrincipals", [])
         service.principals = [principal for principal in service.principals if principal not in removed]
-        added = set(self._get_param("AddAllowedPrincipals", []))
         rows = [permission(service.id, principal) for principal in service.principals if principal in added]
         return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
 
@@ -44,22 +44,16 @@ class Permissions(Ec2Call):
 
 def permission(service_id: str, principal: str) -> dict[str, str]:
     """The permission of a principal; its id depends on both only, while AWS makes a new id every time."""
+    kind = principal.rpartition(":")[2].partition("/")[0]
     number = hashlib.sha256(f"{service_id} {principal}".encode()).hexdigest()[:17]
     return {
         "ServiceId": service_id,
         "ServicePermissionId": f"vpce-svc-perm-{number}",
         "Principal": principal,
-        "PrincipalType": principal_type(principal),
+        "PrincipalType": "All" if principal == "*" else _KINDS.get(kind, "Service"),
     }
 
 
 def permission_fields(row: Mapping[str, str]) -> Mapping[str, str]:
     """What DescribeVpcEndpointServicePermissions can filter by."""
     return {"principal": row["Principal"], "principal-type": row["PrincipalType"]}
-
-
-def principal_type(principal: str) -> str:
-    """AWS's word for the kind of a principal."""
-    if principal == "*":
-        return "All"
-    return _KINDS.get(principal.rpartition(":")[2].partition("/")[0], "Service")

@@ -105,7 +105,10 @@ class LocalAws:
         BackendDict.reset()
         reset_model_data()
         ec2_backends.backend = FastBackend
-        self.warm_up()
+        for service, headers, body in _FIRST_CALLS:  # so that no user waits until its model is loaded
+            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
+            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
         self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
@@ -125,13 +128,6 @@ class LocalAws:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-    def warm_up(self) -> None:
-        """Call every service once, so that no user waits until its model is loaded."""
-        for service, headers, body in _FIRST_CALLS:
-            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
-            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
-            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
 
     def choose_faults(self, rows: object) -> None:
         """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
@@ -199,7 +195,6 @@ class LocalAws:
         return action, response
 
     def _answer_faults(self, body: bytes) -> Response:
-        """Switch on the faults that a JSON list holds."""
         try:
             self.choose_faults(json.loads(body))
         except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
@@ -207,7 +202,6 @@ class LocalAws:
         return json_response(self._status())
 
     def _answer_visit(self, body: bytes) -> Response:
-        """Start the visitors' machine in the subnet that a JSON string names."""
         try:
             number = self._sync.visit(str(json.loads(body)))
         except (LookupError, ValueError, RecursionError) as error:
