@@ -85,17 +85,18 @@ class Ec2Call(Call, EC2Response):
         """
         token = self._get_param("ClientToken")
         key = (self._get_action(), self.current_account, self.region, token or "")
+        settings = self.settings()
         if key in self.world.tokens:
             first_settings, resource_id = self.world.tokens[key]
             found = find(resource_id)
-            if found is not None and self.settings() != first_settings:
+            if found is not None and settings != first_settings:
                 text = f"The client token '{token}' was used before with other parameters."
                 raise EC2ClientError("IdempotentParameterMismatch", text)
             if found is not None:
                 return found
         made, resource_id = make()
         if token:
-            self.world.tokens[key] = (self.settings(), resource_id)
+            self.world.tokens[key] = (settings, resource_id)
         return made
 
     def create_once(self, noun: str, create: Callable[[], ActionResult], kept: Mapping[str, Any]) -> ActionResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,11 +124,11 @@ def require_free_addresses(subnet: Any, count: int = 1) -> None:
             subnet.del_subnet_ip(address)
 
 
-def delete_managed_interface(backend: Any, interface_id: str) -> None:
-    """Delete an interface that AWS made; its address is free again."""
-    interface = backend.enis.get(interface_id)
-    if interface is not None:
-        interface.delete()
+def delete_managed_interfaces(backend: Any, ids: Iterable[str]) -> None:
+    """Delete those of the interfaces that still exist; their addresses are free again."""
+    for interface_id in ids:
+        if interface := backend.enis.get(interface_id):
+            interface.delete()
 
 
 def interfaces_in(backend: Any, subnet_id: str) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from moto.elbv2.models import FakeLoadBalancer
 from privatelink_lab.local.api.world import Fact
 from privatelink_lab.local.ec2.interfaces import (
     ManagedInterface,
-    delete_managed_interface,
+    delete_managed_interfaces,
     nodes_of,
     require_free_addresses,
 )
@@ -188,11 +188,6 @@ class LoadBalancers(ElbCall):
     def _remove(self, balancer: Any) -> None:
         """Remove a load balancer; its target groups and interfaces are free a little later."""
         ec2, interfaces = self.ec2, [node.id for node in nodes_of(self.ec2, balancer)]
-
-        def remove_interfaces() -> None:
-            for interface_id in interfaces:
-                delete_managed_interface(ec2, interface_id)
-
         self.elbv2_backend.delete_load_balancer(balancer.arn)
         self.release_target_groups()
-        self.world.scheduler.after("interfaces_gone", remove_interfaces)
+        self.world.scheduler.after("interfaces_gone", lambda: delete_managed_interfaces(ec2, interfaces))

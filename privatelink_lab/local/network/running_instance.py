@@ -54,7 +54,18 @@ class RunningInstance:
 
     def start(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> None:
         """Boot it in a network namespace; closes the descriptor `network`."""
-        settings = self._settings(instance, network, root=root, hosts=hosts)
+        settings = BootSettings(
+            network=network,
+            root=str(root),
+            disk=str(self._folder / "disk"),
+            console=str(self._folder / "console"),
+            hosts=str(hosts),
+            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
+            host_name=instance.host_name,
+            user_data=instance.user_data,
+            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv
+            prefix=os.path.realpath(sys.base_prefix),
+        )
         try:
             with children_in_new_pid_namespace():
                 process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
@@ -74,20 +85,6 @@ class RunningInstance:
         self.boot, self._process = instance.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
         self._watch(process, cast("IO[bytes]", process.stdout))
-
-    def _settings(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> BootSettings:
-        return BootSettings(
-            network=network,
-            root=str(root),
-            disk=str(self._folder / "disk"),
-            console=str(self._folder / "console"),
-            hosts=str(hosts),
-            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
-            host_name=instance.host_name,
-            user_data=instance.user_data,
-            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv
-            prefix=os.path.realpath(sys.base_prefix),
-        )
 
     @property
     def pid(self) -> int | None:

@@ -121,7 +121,7 @@ def offer(service: EndpointService, region: str) -> dict[str, Any]:
     }
     if service.private_dns_name:
         names = [{"PrivateDnsName": service.private_dns_name}]
-        state = service.private_dns_name_configuration["State"]
+        state = service.verification["State"]
         view |= {"PrivateDnsNames": names, "PrivateDnsNameVerificationState": state}
     if service.ec2_backend.region_name != region:
         view |= {"AvailabilityZones": [], "AvailabilityZoneIds": []}

@@ -11,7 +11,7 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.api.world import Wait, World, new_id
 from privatelink_lab.local.ec2.backend import ec2_everywhere
-from privatelink_lab.local.ec2.interfaces import ManagedInterface, delete_managed_interface
+from privatelink_lab.local.ec2.interfaces import ManagedInterface, delete_managed_interfaces
 from privatelink_lab.local.privatelink.service import EndpointService
 
 ATTACHED_STATES = frozenset({"pendingAcceptance", "pending", "available"})
@@ -97,8 +97,7 @@ class Endpoint(VPCEndPoint):
             self.ec2_backend.tags.pop(self.id, None)
 
         def finish() -> None:
-            for interface_id in self.network_interface_ids:
-                delete_managed_interface(self.ec2_backend, interface_id)
+            delete_managed_interfaces(self.ec2_backend, self.network_interface_ids)
             self.network_interface_ids = []
             self.world.scheduler.after("endpoint_gone", remove)
 
@@ -116,7 +115,7 @@ class Endpoint(VPCEndPoint):
         """Apply a ModifyVpcEndpoint; an endpoint that is available is `pending` again for a while."""
         for interface in [removed for removed in self.interfaces() if removed.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
-            delete_managed_interface(self.ec2_backend, interface.id)
+            delete_managed_interfaces(self.ec2_backend, [interface.id])
         groups = [
             group_id for group_id in [*(self.security_group_ids or []), *add_groups] if group_id not in remove_groups
         ]
