@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.inventory import InventoriedAws
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, Address, connect
@@ -23,7 +24,6 @@ from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.client import parse_fault
-from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
 
@@ -60,7 +60,7 @@ class VirtualClock:
 class Cloud:
     """The local AWS and what a test needs around it."""
 
-    aws: LocalAws
+    aws: InventoriedAws
     clock: VirtualClock
     lines: list[str] = field(default_factory=list)
     always: list[dict[str, Any]] = field(default_factory=list)  # faults of the whole run
@@ -161,7 +161,7 @@ def cloud_at(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
     """A local AWS in this process, so many times as fast as AWS, with these faults."""
     clock = VirtualClock()
     lines: list[str] = []
-    with LocalAws(AwsClock(speed=speed, wall=clock.now), log=lines.append) as server:
+    with InventoriedAws(AwsClock(speed=speed, wall=clock.now), log=lines.append) as server:
         lines.clear()
         cloud = Cloud(server, clock, lines, [parse_fault(each) for each in faults])
         cloud.heal()

@@ -37,7 +37,9 @@ def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
         found = running(folder)
         if found:
             return found, False
-        _check_extra()
+        if importlib.util.find_spec("moto") is None:
+            text = "The local AWS is not installed."
+            raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
         return _launch(folder, pace), True
 
 
@@ -89,12 +91,6 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     system_calls.new_keyring()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the command must not get our caller's open files
     os.execve(nsenter, [*arguments, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose
-
-
-def _check_extra() -> None:
-    if importlib.util.find_spec("moto") is None:
-        text = "The local AWS is not installed."
-        raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
 
 
 def _launch(folder: Path, pace: ServerOptions) -> LocalServer:
@@ -175,7 +171,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _wait(happened: Callable[[], bool], seconds: float) -> bool:
-    """HealthCheck every POLL_INTERVAL whether it happened; False after that many seconds."""
+    """Check every POLL_INTERVAL whether it happened; False after that many seconds."""
     for _ in range(int(seconds / POLL_INTERVAL)):
         if happened():
             return True

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.aws_resources import ServiceLab, active_balancer, network
 from support.contract_clouds import ContractCloud, LocalCloud, MotoCloud, PunctualClock, RealCloud
-
-from privatelink_lab.local.server.local_aws import LocalAws
+from support.inventory import InventoriedAws
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,7 +32,10 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[ContractCloud]:
             yield moto
     else:
         seconds = [0.0]
-        with LocalAws(PunctualClock(1, wall=lambda: seconds[0])) as aws, LocalCloud(aws=aws, seconds=seconds) as local:
+        with (
+            InventoriedAws(PunctualClock(1, wall=lambda: seconds[0])) as aws,
+            LocalCloud(aws=aws, seconds=seconds) as local,
+        ):
             yield local
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from support.aws_resources import ServiceLab, network
 from support.contract_clouds import CONSUMER, ContractCloud, LocalCloud
+from support.inventory import InventoriedAws
 
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.server.local_aws import LocalAws
 
 CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
 PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # read here: no test sees PLAB_ variables
@@ -60,7 +60,7 @@ class Terraform:
 @pytest.fixture
 def fast_cloud() -> Iterator[LocalCloud]:
     """A local AWS that is fast enough for Terraform's timeouts."""
-    with LocalAws(AwsClock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
+    with InventoriedAws(AwsClock(SPEED)) as aws, LocalCloud(aws=aws) as cloud:
         yield cloud
 
 
@@ -81,7 +81,7 @@ def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: 
     return made
 
 
-def environment(aws: LocalAws) -> dict[str, str]:
+def environment(aws: InventoriedAws) -> dict[str, str]:
     """The variables that `plab local start` prints, and the machine's own except those for AWS or Terraform."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     return kept | {

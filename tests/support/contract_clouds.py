@@ -14,8 +14,8 @@ from botocore.config import Config
 from moto import mock_aws
 
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.server.local_aws import LocalAws
 from support.aws_leftovers import Leftovers
+from support.inventory import InventoriedAws
 
 CONSUMER = "222233334444"
 REGION = "us-east-1"
@@ -112,7 +112,7 @@ class ContractCloud:
 class LocalCloud(ContractCloud):
     """The local AWS; its clock stands still until `wait`."""
 
-    aws: LocalAws = field(kw_only=True)
+    aws: InventoriedAws = field(kw_only=True)
     seconds: list[float] = field(default_factory=lambda: [0.0])
 
     @property

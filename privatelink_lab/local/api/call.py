@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.model import OperationModel
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import get_service_model
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
 from privatelink_lab.local.api.filters import page
 from privatelink_lab.local.api.responses import CallRefused, Refusal
-from privatelink_lab.local.api.world import World, make_once
+from privatelink_lab.local.api.world import World
+
+Resource = TypeVar("Resource")
+_NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
 
 
 class Call(BaseResponse):
     """One request, and the World it works on."""
 
-    world: World
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def settings(self) -> str:
+        """A hash of all parameters but the token: equal for equal settings."""
+        given = {key: value for key, value in self.querystring.items() if key not in _NOT_SETTINGS}
+        return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
     def call_action(self) -> Any:
         """The response of the action; raises CallRefused for an id that is not visible yet."""
@@ -63,18 +76,37 @@ class Call(BaseResponse):
 class Ec2Call(Call, EC2Response):
     """One EC2 request."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
+    def make_once(self, find: Callable[[str], Resource | None], make: Callable[[], tuple[Resource, str]]) -> Resource:
+        """What `make` returned when this ClientToken was first used.
+
+        `make` also returns an id, by which `find` finds the resource again; None means that it was
+        deleted, and the token is free. Raises `IdempotentParameterMismatch` when the parameters of
+        both requests differ, as EC2 does.
+        """
+        token = self._get_param("ClientToken")
+        key = (self._get_action(), self.current_account, self.region, token or "")
+        settings = self.settings()
+        if key in self.world.tokens:
+            first_settings, resource_id = self.world.tokens[key]
+            found = find(resource_id)
+            if found is not None and settings != first_settings:
+                text = f"The client token '{token}' was used before with other parameters."
+                raise EC2ClientError("IdempotentParameterMismatch", text)
+            if found is not None:
+                return found
+        made, resource_id = make()
+        if token:
+            self.world.tokens[key] = (settings, resource_id)
+        return made
 
     def create_once(self, noun: str, create: Callable[[], ActionResult], kept: Mapping[str, Any]) -> ActionResult:
         """The resource that moto's `create` makes, or made for this token before and that is still in `kept`."""
 
-        def make() -> tuple[Any, list[str]]:
+        def make() -> tuple[Any, str]:
             made: Any = create().result
-            return made[noun], [made[noun].id]
+            return made[noun], made[noun].id
 
-        return ActionResult({noun: make_once(self.world, self, lambda ids: kept.get(ids[0]), make)})
+        return ActionResult({noun: self.make_once(kept.get, make)})
 
 
 _BULK = frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -14,17 +14,18 @@ Fields = Mapping[str, str | Sequence[str]]
 SMALLEST_PAGE, PAGE = 5, 1000
 
 
-def requested_filters(request: BaseResponse) -> dict[str, list[str]]:
-    """The filters of a request: name -> accepted values. EC2 names the parameter Filter or Filters."""
-    given = request._get_param("Filters", []) or request._get_param("Filter", [])
-    return {row.get("Name", ""): list(row.get("Values", [])) for row in given}
+def filtered(request: BaseResponse, rows: Iterable[Row], fields_of: Callable[[Row], Fields]) -> list[Row]:
+    """The rows of which every filter of the request accepts one value of its field; `*` and `?` are wildcards.
 
-
-def matches(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
-    """Whether every filter accepts one value of its field; `*` and `?` are wildcards.
-
-    Raises `InvalidFilter` for a name that `fields` lacks; a filter for a missing tag accepts nothing.
+    EC2 names the parameter Filter or Filters. Raises `InvalidFilter` for a name that the fields lack;
+    a filter for a missing tag accepts nothing.
     """
+    given = request._get_param("Filters", []) or request._get_param("Filter", [])
+    filters = {row.get("Name", ""): row.get("Values", []) for row in given}
+    return [row for row in rows if _matches(filters, fields_of(row))]
+
+
+def _matches(filters: Mapping[str, Iterable[str]], fields: Fields) -> bool:
     for name, patterns in filters.items():
         if name not in fields and not name.startswith("tag:"):
             raise InvalidFilter(name)

@@ -63,7 +63,7 @@ class RateLimits:
 
     def take(self, where: tuple[str, str, str], action: str, body: str) -> bool:
         """Take tokens for a call of that account, region and service; whether it may go through."""
-        taken = [self._take(where, bucket) for bucket in buckets_of(where[2], action, body)]
+        taken = [self._take(where, bucket) for bucket in _buckets_of(where[2], action, body)]
         return all(taken)
 
     def _take(self, where: tuple[str, str, str], bucket: TokenBucket) -> bool:
@@ -75,8 +75,7 @@ class RateLimits:
         return passes
 
 
-def buckets_of(service: str, action: str, body: str) -> Iterator[TokenBucket]:
-    """The buckets that a call takes a token from."""
+def _buckets_of(service: str, action: str, body: str) -> Iterator[TokenBucket]:
     for bucket in BUCKETS:
         if (
             bucket.service == service

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import Any
 
-from moto.core.responses import BaseResponse
-from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.api.clock import Scheduler
 from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
-
-Resource = TypeVar("Resource")
-_NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})
 
 
 class Fact(Enum):
@@ -56,7 +48,7 @@ class Visitor:
 class World:
     """The state of one local AWS.
 
-    Times are seconds of AWS time. `tokens` holds the settings and ids of every ClientToken,
+    Times are seconds of AWS time. `tokens` holds the settings and the id of every ClientToken,
     `settings` those under which a named resource was made, by ARN. `notifications` are kept by
     account and region, then id. `boots` counts the starts of each instance, `posted` holds its
     console as of the last post. `visitors` are kept by subnet id.
@@ -64,7 +56,7 @@ class World:
 
     scheduler: Scheduler
     faults: Faults
-    tokens: dict[tuple[str, ...], tuple[str, list[str]]] = field(default_factory=dict)
+    tokens: dict[tuple[str, ...], tuple[str, str]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     facts: dict[tuple[Fact, tuple[str, ...]], float] = field(default_factory=dict)
     due: dict[tuple[Wait, tuple[str, ...]], float] = field(default_factory=dict)
@@ -90,9 +82,9 @@ class World:
         """The moment from which the fact is true; infinity while it is not."""
         return self.facts.get((fact, ids), float("inf"))
 
-    def put_off(self, seconds: float, wait: Wait, *ids: str) -> None:
-        """The wait ends in that many seconds."""
-        self.due[wait, ids] = self.scheduler.now() + seconds
+    def put_off(self, delay: str, wait: Wait, *ids: str) -> None:
+        """The wait ends when the time of the transition `delay` has passed."""
+        self.due[wait, ids] = self.scheduler.now() + self.scheduler.clock.delay(delay)
 
     def is_due(self, wait: Wait, *ids: str) -> bool:
         """Whether the wait has ended, or never began."""
@@ -108,47 +100,10 @@ class World:
         """A new id or ARN becomes visible after a random time, two seconds at most; a second call does nothing."""
         if (Wait.VISIBLE, (resource_id,)) not in self.due:
             self.record(Fact.CREATED, resource_id)
-            longest = self.scheduler.clock.delay("id_visible")
-            self.put_off(self.faults.random_delay(longest), Wait.VISIBLE, resource_id)
+            wait = self.faults.random_delay(self.scheduler.clock.delay("id_visible"))
+            self.due[Wait.VISIBLE, (resource_id,)] = self.scheduler.now() + wait
 
 
 def new_id(prefix: str) -> str:
     """An id as EC2 makes them: the prefix, a dash, 17 hex digits."""
     return f"{prefix}-{mock_random.get_random_hex(17)}"
-
-
-def settings_of(request: BaseResponse) -> str:
-    """A hash of all parameters of a request but its token: equal for equal settings."""
-    given = {key: value for key, value in request.querystring.items() if key not in _NOT_SETTINGS}
-    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
-
-
-def make_once(
-    world: World,
-    request: BaseResponse,
-    find: Callable[[list[str]], Resource | None],
-    make: Callable[[], tuple[Resource, list[str]]],
-) -> Resource:
-    """What `make` returned when this ClientToken was first used.
-
-    `make` also returns ids, by which `find` finds the resource again; None means that it was deleted,
-    and the token is free. Raises `IdempotentParameterMismatch` when the parameters of both
-    requests differ, as EC2 does.
-    """
-    token = request._get_param("ClientToken")
-    key = (request._get_action(), request.current_account, request.region, token or "")
-    settings = settings_of(request)
-    if token and key in world.tokens:
-        first_settings, ids = world.tokens[key]
-        found = find(ids)
-        if found is not None and settings != first_settings:
-            raise EC2ClientError(
-                "IdempotentParameterMismatch",
-                f"The client token '{token}' was used before with other parameters.",
-            )
-        if found is not None:
-            return found
-    made, ids = make()
-    if token:
-        world.tokens[key] = (settings, ids)
-    return made

@@ -112,11 +112,6 @@ class FastBackend(EC2Backend):
         self._has_images = False
 
 
-def install() -> None:
-    """Let moto make FastBackends from now on; existing backends stay as they are."""
-    ec2_backends.backend = FastBackend
-
-
 def is_alive(endpoint: Any) -> bool:
     """Whether the endpoint is not deleted; rows in the state `deleted` stay for a while."""
     return bool(endpoint.state != "deleted")

@@ -84,9 +84,8 @@ def console_output(world: World, instance: Instance, *, latest: bool) -> bytes:
 
 
 def _boot(world: World, instance: Instance) -> None:
-    clock = world.scheduler.clock
     world.boots[instance.id] = world.boots.get(instance.id, 0) + 1
-    world.put_off(clock.delay("instance_booted"), Wait.BOOTED, instance.id)
+    world.put_off("instance_booted", Wait.BOOTED, instance.id)
     world.scheduler.after("instance_booted", lambda: None)  # the network plan changes then
     boot = world.boots[instance.id]
 

@@ -19,7 +19,6 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, Reservation
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.world import make_once
 from privatelink_lab.local.ec2 import instance_states
 from privatelink_lab.local.ec2.interfaces import require_free_addresses
 from privatelink_lab.local.ec2.security_groups import find_group
@@ -44,7 +43,7 @@ class Instances(Ec2Call):
 
         A token whose instances have ended answers `IdempotentInstanceTerminated`.
         """
-        return ActionResult(make_once(self.world, self, self._reservation_of, self._run))
+        return ActionResult(self.make_once(self._reservation, self._run))
 
     def start_instances(self) -> ActionResult:
         """Stopped instances become `pending`; running instances stay as they are."""
@@ -90,13 +89,13 @@ class Instances(Ec2Call):
         encoded = base64.b64encode(output).decode() or None
         return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": encoded})
 
-    def _run(self) -> tuple[Reservation, list[str]]:
+    def _run(self) -> tuple[Reservation, str]:
         self._check_launch()
         reservation: Any = super().run_instances().result
         for instance in reservation.instances:
             delete_interfaces_on_termination(instance, self._get_param("NetworkInterfaces", []))
             instance_states.launch(self.world, instance)
-        return reservation, [instance.id for instance in reservation.instances]
+        return reservation, reservation.id
 
     def _check_launch(self) -> None:
         """Refuse what moto accepts: groups of another VPC, and a type that does not fit the image or the zone."""
@@ -125,17 +124,12 @@ class Instances(Ec2Call):
         if not self._get_param("PrivateIpAddress"):  # otherwise the launch would fail half-way
             require_free_addresses(subnet, int(self._get_param("MaxCount", 1)))
 
-    def _reservation_of(self, ids: list[str]) -> Reservation | None:
-        found = self.ec2_backend.describe_instances({"instance-id": ids})
-        if not found:
-            return None
-        if all(instance.state in {"shutting-down", "terminated"} for instance in found[0].instances):
-            raise EC2ClientError(
-                "IdempotentInstanceTerminated",
-                "The client token belongs to an instance that has been terminated.",
-            )
-        reservation: Reservation = found[0]
-        return reservation
+    def _reservation(self, reservation_id: str) -> Reservation | None:
+        found: Reservation | None = self.ec2_backend.reservations.get(reservation_id)
+        if found and all(instance.state in {"shutting-down", "terminated"} for instance in found.instances):
+            text = "The client token belongs to an instance that has been terminated."
+            raise EC2ClientError("IdempotentInstanceTerminated", text)
+        return found
 
     def _chosen(self) -> list[Instance]:
         ids = self._get_param("InstanceIds", [])

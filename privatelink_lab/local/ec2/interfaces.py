@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class ManagedInterface(NetworkInterface):
         self.requester_managed = True
         self.status = "in-use"
         self.held_by = HeldBy(f"ela-attach-{self.id[4:]}", "amazon-aws")
+        backend.enis[self.id] = self
 
     @property
     def network_interface_id(self) -> str:
@@ -123,22 +124,11 @@ def require_free_addresses(subnet: Any, count: int = 1) -> None:
             subnet.del_subnet_ip(address)
 
 
-def create_managed_interface(
-    backend: Any, subnet: Any, *, kind: str, groups: Sequence[str], description: str
-) -> ManagedInterface:
-    """A new interface that AWS makes in a subnet."""
-    interface = ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
-        backend, subnet, kind=kind, groups=groups, description=description
-    )
-    backend.enis[interface.id] = interface
-    return interface
-
-
-def delete_managed_interface(backend: Any, interface_id: str) -> None:
-    """Delete an interface that AWS made; its address is free again."""
-    interface = backend.enis.get(interface_id)
-    if interface is not None:
-        interface.delete()
+def delete_managed_interfaces(backend: Any, ids: Iterable[str]) -> None:
+    """Delete those of the interfaces that still exist; their addresses are free again."""
+    for interface_id in ids:
+        if interface := backend.enis.get(interface_id):
+            interface.delete()
 
 
 def interfaces_in(backend: Any, subnet_id: str) -> Iterator[Any]:

@@ -30,14 +30,14 @@ class Vpcs(Ec2Call):
             *(gateway.id for gateway in backend.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id),
         ]
         if holders:
-            raise dependency_violation("vpc", vpc_id)
+            raise _dependency_violation("vpc", vpc_id)
         return super().delete_vpc()
 
     def delete_subnet(self) -> ActionResult:
         """Delete a subnet; `DependencyViolation` while a network interface is in it, also of a `deleting` endpoint."""
         backend, subnet_id = self.ec2_backend, self._get_param("SubnetId")
         if any(interfaces_in(backend, subnet_id)):
-            raise dependency_violation("subnet", subnet_id)
+            raise _dependency_violation("subnet", subnet_id)
         return super().delete_subnet()
 
     def create_route_table(self) -> ActionResult:
@@ -53,6 +53,5 @@ class Vpcs(Ec2Call):
         return super().modify_vpc_attribute()
 
 
-def dependency_violation(noun: str, what: str) -> EC2ClientError:
-    """EC2's error for a resource that is still in use."""
+def _dependency_violation(noun: str, what: str) -> EC2ClientError:
     return EC2ClientError("DependencyViolation", f"The {noun} '{what}' has dependencies and cannot be deleted.")

@@ -10,16 +10,12 @@ from moto.elbv2.exceptions import LoadBalancerNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
 from privatelink_lab.local.api.call import Call
-from privatelink_lab.local.api.world import Wait, World
+from privatelink_lab.local.api.world import Wait
 from privatelink_lab.local.elbv2.forwarding import balancers_of, is_deleted
 
 
 class ElbCall(Call, ELBV2Response):
     """One ELBv2 request."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
 
     @property
     def ec2(self) -> Any:
@@ -43,5 +39,5 @@ class ElbCall(Call, ELBV2Response):
         for group in self.elbv2_backend.target_groups.values():
             serving = balancers_of(self.elbv2_backend, group.arn)
             if serving != group.load_balancer_arns:
-                self.world.put_off(self.world.scheduler.clock.delay("group_unlocked"), Wait.UNLOCKED, group.arn)
+                self.world.put_off("group_unlocked", Wait.UNLOCKED, group.arn)
             group.load_balancer_arns = serving

@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
 
-from privatelink_lab.local.api.world import Fact, settings_of
+from privatelink_lab.local.api.world import Fact
 from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.elbv2.forwarding import balancers_of, target_groups_of
 
@@ -26,14 +26,16 @@ class Listeners(ElbCall):
         port = self._get_param("Port")
         listener = next((found for found in balancer.listeners.values() if found.port == port), None)
         if listener is None:
-            self._check(balancer)
+            self._check_groups(balancer, self._get_param("Protocol"))
+            if len(balancer.listeners) >= MAX_LISTENERS:
+                raise ELBClientError("TooManyListeners", f"A load balancer has at most {MAX_LISTENERS} listeners")
             made: Any = super().create_listener().result
             listener = made["Listeners"][0]
             if listener.protocol != "TLS":
                 listener.ssl_policy = None
-            self.world.settings[listener.arn] = settings_of(self)
+            self.world.settings[listener.arn] = self.settings()
             self.world.record(Fact.LISTENING, listener.arn)
-        elif self.world.settings[listener.arn] != settings_of(self):
+        elif self.world.settings[listener.arn] != self.settings():
             raise DuplicateListenerError
         return ActionResult({"Listeners": [listener]})
 
@@ -52,11 +54,6 @@ class Listeners(ElbCall):
         answer = super().delete_listener()
         self.release_target_groups()
         return answer
-
-    def _check(self, balancer: Any) -> None:
-        self._check_groups(balancer, self._get_param("Protocol"))
-        if len(balancer.listeners) >= MAX_LISTENERS:
-            raise ELBClientError("TooManyListeners", f"A load balancer has at most {MAX_LISTENERS} listeners")
 
     def _check_groups(self, balancer: Any, protocol: str) -> None:
         for arn in target_groups_of(self._get_param("DefaultActions", [])):

@@ -17,10 +17,10 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeLoadBalancer
 
-from privatelink_lab.local.api.world import Fact, settings_of
+from privatelink_lab.local.api.world import Fact
 from privatelink_lab.local.ec2.interfaces import (
-    create_managed_interface,
-    delete_managed_interface,
+    ManagedInterface,
+    delete_managed_interfaces,
     nodes_of,
     require_free_addresses,
 )
@@ -65,7 +65,7 @@ class LoadBalancers(ElbCall):
         found = self.find_named(living)
         if found is None:
             found = self._make()
-        elif self.world.settings[found.arn] != settings_of(self):
+        elif self.world.settings[found.arn] != self.settings():
             raise DuplicateLoadBalancerName
         return ActionResult({"LoadBalancers": [found]})
 
@@ -139,7 +139,7 @@ class LoadBalancers(ElbCall):
         if is_network:
             self._make_network(balancer)
             self._place(balancer, subnets)
-        self.world.settings[balancer.arn] = settings_of(self)
+        self.world.settings[balancer.arn] = self.settings()
         self.world.scheduler.after("balancer_active", lambda: self._activate(balancer))
         return balancer
 
@@ -175,7 +175,7 @@ class LoadBalancers(ElbCall):
         groups = balancer.security_groups or []
         for subnet in subnets:
             described = f"ELB {balancer.arn_suffix}"
-            create_managed_interface(
+            ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
                 self.ec2, subnet, kind="network_load_balancer", groups=groups, description=described
             )
 
@@ -188,11 +188,6 @@ class LoadBalancers(ElbCall):
     def _remove(self, balancer: Any) -> None:
         """Remove a load balancer; its target groups and interfaces are free a little later."""
         ec2, interfaces = self.ec2, [node.id for node in nodes_of(self.ec2, balancer)]
-
-        def remove_interfaces() -> None:
-            for interface_id in interfaces:
-                delete_managed_interface(ec2, interface_id)
-
         self.elbv2_backend.delete_load_balancer(balancer.arn)
         self.release_target_groups()
-        self.world.scheduler.after("interfaces_gone", remove_interfaces)
+        self.world.scheduler.after("interfaces_gone", lambda: delete_managed_interfaces(ec2, interfaces))

@@ -14,7 +14,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from privatelink_lab.local.api.world import Fact, Wait, settings_of
+from privatelink_lab.local.api.world import Fact, Wait
 from privatelink_lab.local.elbv2.call import ElbCall
 from privatelink_lab.local.elbv2.target_health import target_health
 
@@ -33,8 +33,8 @@ class TargetGroups(ElbCall):
             found = made["TargetGroups"][0]
             if found.protocol in _NETWORK and found.health_check_protocol != "TCP" and not self._get_param("Matcher"):
                 found.matcher = {"HttpCode": "200-399"}  # moto has 200, as for application load balancers
-            self.world.settings[found.arn] = settings_of(self)
-        elif self.world.settings[found.arn] != settings_of(self):
+            self.world.settings[found.arn] = self.settings()
+        elif self.world.settings[found.arn] != self.settings():
             raise DuplicateTargetGroupName
         return ActionResult({"TargetGroups": [found]})
 
@@ -95,7 +95,5 @@ class TargetGroups(ElbCall):
     def _health(self, group: FakeTargetGroup, row: FakeHealthStatus) -> FakeHealthStatus:
         if row.instance_id not in group.targets:
             return row
-        row.status, row.reason, row.description = target_health(
-            self.world, self.elbv2_backend, self.ec2, group, row.instance_id
-        )
+        row.status, row.reason, row.description = target_health(self.world, self.ec2, group, row.instance_id)
         return row

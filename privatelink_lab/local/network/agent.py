@@ -12,7 +12,7 @@ import base64
 import json
 import logging
 import socket
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Agent:
         self._scratch = scratch
         self._writer = writer
         self._bridges: dict[str, VpcBridge] = {}
-        self._names: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._names: dict[str, Mapping[str, Sequence[str]]] = {}
         self._relays: dict[str, Relay] = {}
         self._instances: dict[str, RunningInstance] = {}
         self._checks: dict[str, tuple[HealthCheck, asyncio.Task[None]]] = {}
@@ -136,14 +136,15 @@ class Agent:
         await self._bridges[key].set_addresses({*vpc.routers, *(f"{port.address}/32" for port in ports)})
         if self._names.get(key) != vpc.names:
             # Written in place: the instances' mounts would still show the old file after a replace.
-            (self._scratch / "hosts" / key).write_text(hosts_file(vpc.names))
+            lines = [f"{address} {name}\n" for name in sorted(vpc.names) for address in vpc.names[name]]
+            (self._scratch / "hosts" / key).write_text("".join(["127.0.0.1 localhost\n", *lines]))
             self._names[key] = vpc.names
 
     async def _ensure_port(self, key: str, port: ListeningPort) -> None:
         if key in self._relays:
             self._relays[key].change(port)
             return
-        relay = Relay(port, lambda vpc: self._bridges[vpc].namespace, self._is_healthy)
+        relay = Relay(port, lambda vpc: self._bridges[vpc].namespace, lambda check: self._health.get(check) == HEALTHY)
         await relay.open()
         self._relays[key] = relay
 
@@ -163,21 +164,12 @@ class Agent:
 
     # Health.
 
-    def _is_healthy(self, check: str) -> bool:
-        return self._health.get(check) == HEALTHY
-
     async def _check_health(self, key: str, check: HealthCheck) -> None:
         def report(state: str) -> None:
             self._health[key] = state
             self.send(health=key, state=state)
 
         await run_health_check(check, self._bridges[check.target.vpc].namespace, report)
-
-
-def hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
-    """The text of a hosts file: a name may have several addresses."""
-    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name in sorted(names) for address in names[name])]
-    return "\n".join(lines) + "\n"
 
 
 async def run(scratch: Path, control: socket.socket) -> None:

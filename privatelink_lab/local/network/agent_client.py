@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from privatelink_lab.local.network.plan import NetworkPlan
@@ -113,7 +113,7 @@ class AgentClient:
         with self._lock:
             self._health = {key: state for key, state in self._health.items() if key in plan.checks}
             self._consoles = {key: text for key, text in self._consoles.items() if key in plan.instances}
-        self._send(plan=plan.as_json())
+        self._send(plan=asdict(plan))
 
     def health(self, check: str) -> str:
         """`healthy` or `unhealthy`; '' before the first result; `unhealthy` once the network has ended."""

@@ -37,7 +37,8 @@ def main() -> int:
         child = os.fork()
         if child:
             control.close()
-            return _wait(child)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a SIGTERM ends the child too: it dies with its parent
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         _first_process(control)
     except SystemRefused as error:
         _refuse(control, f"{error}")
@@ -47,13 +48,7 @@ def main() -> int:
 def _own_namespaces() -> None:
     if sys.platform != "linux":
         raise SystemRefused("Traffic needs Linux; this is another system.")
-    system_calls.own_user_namespace(system_calls.NEWNS | system_calls.NEWNET | system_calls.NEWPID)
-
-
-def _wait(child: int) -> int:
-    """The exit code of the child, which a SIGTERM to this process ends too: it dies with its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    system_calls.own_user_namespace()
 
 
 def _first_process(control: socket.socket) -> NoReturn:

@@ -13,12 +13,9 @@ HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 
 _STATUS_LINE = 1024  # bytes; a status line is shorter
 
-OnChange = Callable[[str], None]
-"""Called with HEALTHY or UNHEALTHY."""
 
-
-async def run_health_check(check: HealthCheck, namespace: int, on_change: OnChange) -> None:
-    """Check until cancelled, and call `on_change` whenever the target's health changes.
+async def run_health_check(check: HealthCheck, namespace: int, on_change: Callable[[str], None]) -> None:
+    """Check until cancelled, and call `on_change` with HEALTHY or UNHEALTHY whenever the target's health changes.
 
     A target becomes healthy or unhealthy after as many equal results in a row as the threshold says; before that
     its health is not known.

@@ -10,9 +10,10 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from privatelink_lab.local.network import system_calls
@@ -71,10 +72,6 @@ class BootSettings:
     python: str
     prefix: str
 
-    def as_json(self) -> str:
-        """The settings as JSON."""
-        return json.dumps(asdict(self))
-
 
 def main() -> None:
     """Boot with the settings on stdin, and run until this PID namespace is ended."""
@@ -83,7 +80,7 @@ def main() -> None:
     os.close(settings.network)
     system_calls.unshare(system_calls.NEWNS | system_calls.NEWUTS | system_calls.NEWIPC)
     system_calls.mount("none", "/", flags=system_calls.RECURSIVE | system_calls.PRIVATE)
-    system_calls.set_host_name(settings.host_name)
+    socket.sethostname(settings.host_name)
     _build_root(settings, Path(settings.root))
     system_calls.change_root(settings.root)
     # Without these no process in the instance can undo a mount, also where the user is root on the host.

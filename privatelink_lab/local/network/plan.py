@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 
@@ -11,8 +11,8 @@ from typing import Any, Self
 class VpcPlan:
     """One network. `routers` are the first addresses of its subnets with prefix lengths; `names` is its DNS."""
 
-    routers: tuple[str, ...] = ()
-    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    routers: Sequence[str] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class InstancePlan:
     vpc: str
     address: str
     router: str
-    vpc_cidrs: tuple[str, ...]
+    vpc_cidrs: Sequence[str]
     host_name: str
     boot: int
     user_data: str = ""
@@ -54,9 +54,9 @@ class ListeningPort:
     vpc: str
     address: str
     port: int
-    allowed_cidrs: tuple[str, ...]
+    allowed_cidrs: Sequence[str]
     connected: bool
-    targets: tuple[Target, ...]
+    targets: Sequence[Target]
 
 
 @dataclass(frozen=True)
@@ -81,30 +81,17 @@ class NetworkPlan:
     ports: Mapping[str, ListeningPort] = field(default_factory=dict)
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan in JSON's types."""
-        return asdict(self)
-
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
-        """The plan from what `as_json` returned."""
+        """The plan from its JSON."""
         return cls(
-            vpcs={key: VpcPlan(tuple(row["routers"]), _tuples(row["names"])) for key, row in data["vpcs"].items()},
-            instances={
-                key: InstancePlan(**row | {"vpc_cidrs": tuple(row["vpc_cidrs"])})
-                for key, row in data["instances"].items()
+            vpcs={key: VpcPlan(**row) for key, row in data["vpcs"].items()},
+            instances={key: InstancePlan(**row) for key, row in data["instances"].items()},
+            ports={
+                key: ListeningPort(**row | {"targets": [Target(**target) for target in row["targets"]]})
+                for key, row in data["ports"].items()
             },
-            ports={key: _port(row) for key, row in data["ports"].items()},
             checks={
                 key: HealthCheck(**row | {"target": Target(**row["target"])}) for key, row in data["checks"].items()
             },
         )
-
-
-def _tuples(names: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(addresses) for name, addresses in names.items()}
-
-
-def _port(row: Mapping[str, Any]) -> ListeningPort:
-    targets = tuple(Target(**target) for target in row["targets"])
-    return ListeningPort(**{**row, "allowed_cidrs": tuple(row["allowed_cidrs"]), "targets": targets})

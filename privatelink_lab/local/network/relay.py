@@ -31,7 +31,7 @@ class Relay:
         self._namespace = namespace
         self._healthy = healthy
         self._turn = itertools.count()
-        self._flows: set[ClientSide] = set()
+        self.flows: set[ClientSide] = set()  # open ones
         self._server: asyncio.Server
         self._listener = _socket(namespace(port.vpc))
         try:
@@ -64,14 +64,6 @@ class Relay:
         self._server.close()
         self._reset_flows()
 
-    def add(self, flow: ClientSide) -> None:
-        """Remember a flow that a client has opened."""
-        self._flows.add(flow)
-
-    def remove(self, flow: ClientSide) -> None:
-        """Forget a flow that has ended."""
-        self._flows.discard(flow)
-
     async def connect(self, target_side: asyncio.Protocol) -> None:
         """Connect to the next target; raises OSError or TimeoutError when it does not answer."""
         if not self.port.connected:  # the client was waiting in the listener's queue during a reject
@@ -100,11 +92,11 @@ class Relay:
         admit_only(self._listener, collapse_addresses(map(IPv4Network, _filter_of(port))))
 
     def _reset_flows(self) -> None:
-        for flow in list(self._flows):
+        for flow in list(self.flows):
             flow.reset()
 
 
-def _filter_of(port: ListeningPort) -> tuple[str, ...]:
+def _filter_of(port: ListeningPort) -> Sequence[str]:
     """The networks that a port admits; none while it is not connected or has no target."""
     return port.allowed_cidrs if port.connected and port.targets else ()
 
@@ -190,7 +182,7 @@ class ClientSide(FlowSide):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to connect to a target."""
         super().connection_made(transport)
-        self._relay.add(self)
+        self._relay.flows.add(self)
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     def data_received(self, data: bytes) -> None:
@@ -206,7 +198,7 @@ class ClientSide(FlowSide):
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the flow as on either side, and stop connecting to the target."""
-        self._relay.remove(self)
+        self._relay.flows.discard(self)
         if self._connecting:
             self._connecting.cancel()
         super().connection_lost(error)

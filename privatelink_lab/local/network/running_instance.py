@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
@@ -52,7 +54,18 @@ class RunningInstance:
 
     def start(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> None:
         """Boot it in a network namespace; closes the descriptor `network`."""
-        settings = self._settings(instance, network, root=root, hosts=hosts)
+        settings = BootSettings(
+            network=network,
+            root=str(root),
+            disk=str(self._folder / "disk"),
+            console=str(self._folder / "console"),
+            hosts=str(hosts),
+            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
+            host_name=instance.host_name,
+            user_data=instance.user_data,
+            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv
+            prefix=os.path.realpath(sys.base_prefix),
+        )
         try:
             with children_in_new_pid_namespace():
                 process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
@@ -67,25 +80,11 @@ class RunningInstance:
         finally:
             os.close(network)
         with suppress(BrokenPipeError):  # it has ended, which `_watch` finds out
-            cast("IO[bytes]", process.stdin).write(settings.as_json().encode())
+            cast("IO[bytes]", process.stdin).write(json.dumps(asdict(settings)).encode())
             cast("IO[bytes]", process.stdin).close()
         self.boot, self._process = instance.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
         self._watch(process, cast("IO[bytes]", process.stdout))
-
-    def _settings(self, instance: InstancePlan, network: int, *, root: Path, hosts: Path) -> BootSettings:
-        return BootSettings(
-            network=network,
-            root=str(root),
-            disk=str(self._folder / "disk"),
-            console=str(self._folder / "console"),
-            hosts=str(hosts),
-            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
-            host_name=instance.host_name,
-            user_data=instance.user_data,
-            python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv
-            prefix=os.path.realpath(sys.base_prefix),
-        )
 
     @property
     def pid(self) -> int | None:

@@ -50,10 +50,10 @@ def enter(namespace: int, kind: int) -> None:
     _call("setns", namespace, kind)
 
 
-def own_user_namespace(kinds: int) -> None:
-    """Move to a new user namespace, in which this process is root, and to new namespaces of `kinds`."""
+def own_user_namespace() -> None:
+    """Move to a new user namespace, in which this process is root, and to new mount, network and PID namespaces."""
     uid, gid = os.getuid(), os.getgid()
-    unshare(NEWUSER | kinds)
+    unshare(NEWUSER | NEWNS | NEWNET | NEWPID)
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         Path("/proc/self", name).write_text(text)
 
@@ -151,11 +151,6 @@ def drop_capabilities(capabilities: Iterable[int]) -> None:
     kept = ~sum(1 << number for number in numbers)  # all of them are among the first 32
     words = struct.unpack("@6I", sets.raw)
     _call("capset", header, struct.pack("@6I", *(word & kept & _WORD for word in words[:3]), *words[3:]))
-
-
-def set_host_name(name: str) -> None:
-    """Set the host name of this UTS namespace."""
-    socket.sethostname(name)
 
 
 _LOAD_SOURCE = (0x20, 0, 0, 0xFFF00000 + 12)  # the source address, counted from the IP header

@@ -8,7 +8,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of
 from privatelink_lab.local.privatelink.services import service_of
@@ -19,8 +19,7 @@ class Connections(Ec2Call):
 
     def describe_vpc_endpoint_connections(self) -> ActionResult:
         """The connections of the caller's services; an unknown filter name is `InvalidFilter`."""
-        filters = requested_filters(self)
-        rows = [row for row in self._rows() if matches(filters, connection_fields(*row))]
+        rows = filtered(self, self._rows(), lambda row: connection_fields(*row))
         return ActionResult({"VpcEndpointConnections": [connection_row(*row) for row in rows]})
 
     def accept_vpc_endpoint_connections(self) -> ActionResult:

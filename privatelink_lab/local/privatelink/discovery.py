@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 from moto.iam.models import iam_backends
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, page, requested_filters, tag_fields
+from privatelink_lab.local.api.filters import filtered, page, tag_fields
 from privatelink_lab.local.api.responses import CallRefused, Refusal
 from privatelink_lab.local.api.world import Fact, Wait, World
 from privatelink_lab.local.ec2.backend import ec2_everywhere
@@ -41,9 +41,7 @@ class Discovery(Ec2Call):
         for name in names:
             if name not in offers:
                 raise InvalidServiceName(name)
-        filters = requested_filters(self)
-        chosen = [offers[name] for name in names if matches(filters, offer_fields(offers[name]))]
-        rows, token = page(self, chosen)
+        rows, token = page(self, filtered(self, [offers[name] for name in names], offer_fields))
         found = {"ServiceNames": [row["ServiceName"] for row in rows], "ServiceDetails": rows}
         return ActionResult(found | {"NextToken": token})
 
@@ -80,28 +78,18 @@ def require_aws_service(request: Ec2Call, name: str) -> None:
         raise InvalidServiceName(name)
 
 
-def all_services() -> Iterator[EndpointService]:
-    """The endpoint services of all accounts and regions."""
-    for backend in ec2_everywhere():
-        yield from backend.configurations.values()
-
-
 def visible_services(request: Ec2Call, region: str) -> list[EndpointService]:
-    """The services in `region` that may be used from the caller's account and region."""
+    """The services in `region` that may be used from the caller's account and region: their own, or a supported one."""
     return [
         service
-        for service in all_services()
+        for backend in ec2_everywhere()
+        for service in backend.configurations.values()
         if service.service_state == "Available"
-        and service.ec2_backend.region_name == region
+        and backend.region_name == region
         and request.world.is_visible(service.id)
-        and serves_region(service, request.region)
+        and request.region in {region, *service._supported_region_names}
         and allows_caller(service, request)
     ]
-
-
-def serves_region(service: EndpointService, region: str) -> bool:
-    """Whether consumers of that region can use the service: its own region, or a supported one."""
-    return region in {service.ec2_backend.region_name, *service._supported_region_names}
 
 
 def allows_caller(service: EndpointService, request: Ec2Call) -> bool:
@@ -133,7 +121,7 @@ def offer(service: EndpointService, region: str) -> dict[str, Any]:
     }
     if service.private_dns_name:
         names = [{"PrivateDnsName": service.private_dns_name}]
-        state = service.private_dns_name_configuration["State"]
+        state = service.verification["State"]
         view |= {"PrivateDnsNames": names, "PrivateDnsNameVerificationState": state}
     if service.ec2_backend.region_name != region:
         view |= {"AvailabilityZones": [], "AvailabilityZoneIds": []}

@@ -11,7 +11,7 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.api.world import Wait, World, new_id
 from privatelink_lab.local.ec2.backend import ec2_everywhere
-from privatelink_lab.local.ec2.interfaces import create_managed_interface, delete_managed_interface
+from privatelink_lab.local.ec2.interfaces import ManagedInterface, delete_managed_interfaces
 from privatelink_lab.local.privatelink.service import EndpointService
 
 ATTACHED_STATES = frozenset({"pendingAcceptance", "pending", "available"})
@@ -48,7 +48,7 @@ class Endpoint(VPCEndPoint):
             self._place(subnet_id)
         self._suffix = mock_random.get_random_string(8, lower_case=True)
         self.dns_entries = self._dns_entries()
-        world.put_off(world.scheduler.clock.delay("connection_listed"), Wait.VISIBLE, self.connection_id)
+        world.put_off("connection_listed", Wait.VISIBLE, self.connection_id)
         expires_after = world.faults.seconds("endpoint-expires")
         if self.state == "pending":
             self._become_available()
@@ -97,8 +97,7 @@ class Endpoint(VPCEndPoint):
             self.ec2_backend.tags.pop(self.id, None)
 
         def finish() -> None:
-            for interface_id in self.network_interface_ids:
-                delete_managed_interface(self.ec2_backend, interface_id)
+            delete_managed_interfaces(self.ec2_backend, self.network_interface_ids)
             self.network_interface_ids = []
             self.world.scheduler.after("endpoint_gone", remove)
 
@@ -116,7 +115,7 @@ class Endpoint(VPCEndPoint):
         """Apply a ModifyVpcEndpoint; an endpoint that is available is `pending` again for a while."""
         for interface in [removed for removed in self.interfaces() if removed.subnet.id in remove_subnets]:
             self.network_interface_ids.remove(interface.id)
-            delete_managed_interface(self.ec2_backend, interface.id)
+            delete_managed_interfaces(self.ec2_backend, [interface.id])
         groups = [
             group_id for group_id in [*(self.security_group_ids or []), *add_groups] if group_id not in remove_groups
         ]
@@ -132,9 +131,6 @@ class Endpoint(VPCEndPoint):
             self.state = "pending"
             self._become_available()
 
-    def _connect(self) -> None:
-        self.connected = True
-
     def _disconnect(self) -> None:
         self.connected = False
 
@@ -143,20 +139,23 @@ class Endpoint(VPCEndPoint):
             self.state = "expired"
 
     def _become_available(self) -> None:
-        def fail() -> None:
-            text = "The endpoint could not be set up: a fault that was switched on."
-            self.last_error = {"Code": "InternalError", "Message": text}
-
         fails = self.world.faults.strike("endpoint-fails")
-        state, then = ("failed", fail) if fails else ("available", self._connect)
-        self.enter_after(state, "endpoint_available", only_from={"pending"}, then=then)
+
+        def settle() -> None:
+            if fails:
+                text = "The endpoint could not be set up: a fault that was switched on."
+                self.last_error = {"Code": "InternalError", "Message": text}
+            else:
+                self.connected = True
+
+        self.enter_after("failed" if fails else "available", "endpoint_available", only_from={"pending"}, then=settle)
 
     def interfaces(self) -> list[Any]:
         """Its network interfaces, one per subnet."""
         return [self.ec2_backend.enis[interface_id] for interface_id in self.network_interface_ids]
 
     def _place(self, subnet_id: str) -> None:
-        interface = create_managed_interface(
+        interface = ManagedInterface(  # type: ignore[abstract]  # CloudFormation's hooks, as in moto
             self.ec2_backend,
             self.ec2_backend.get_subnet(subnet_id),
             kind="vpc_endpoint",

@@ -12,9 +12,8 @@ from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set, tags_of
+from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
-from privatelink_lab.local.api.world import make_once
 from privatelink_lab.local.ec2.security_groups import check_groups
 from privatelink_lab.local.privatelink.discovery import SHARED_SERVICES, find_service, require_aws_service
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint
@@ -34,15 +33,13 @@ class Endpoints(Ec2Call):
         """
         if self._get_param("VpcEndpointType", "Gateway") != "Interface":
             return self._create_gateway()
-        backend = self.ec2_backend
-        endpoint = make_once(self.world, self, lambda ids: backend.vpc_end_points.get(ids[0]), self._create)
+        endpoint = self.make_once(self.ec2_backend.vpc_end_points.get, self._create)
         return ActionResult({"VpcEndpoint": endpoint_row(endpoint)})
 
     def describe_vpc_endpoints(self) -> ActionResult:
         """The caller's endpoints; an unknown id is `InvalidVpcEndpointId.NotFound`."""
         chosen = self.ec2_backend.describe_vpc_endpoints(self._get_param("VpcEndpointIds", []))
-        filters = requested_filters(self)
-        kept = [endpoint for endpoint in chosen if matches(filters, endpoint_fields(endpoint))]
+        kept = filtered(self, chosen, endpoint_fields)
         return ActionResult({"VpcEndpoints": [endpoint_row(endpoint) for endpoint in kept]})
 
     def modify_vpc_endpoint(self) -> ActionResult:
@@ -73,7 +70,7 @@ class Endpoints(Ec2Call):
         made["VpcEndpoint"].vpc_endpoint_type = "Gateway"  # moto leaves None, and fails on it later
         return ActionResult(made)
 
-    def _create(self) -> tuple[VPCEndPoint, list[str]]:
+    def _create(self) -> tuple[VPCEndPoint, str]:
         backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
         vpc = backend.get_vpc(vpc_id)
         service = find_service(self, self._get_param("ServiceName"), self._get_param("ServiceRegion", ""))
@@ -97,7 +94,7 @@ class Endpoints(Ec2Call):
             private_dns_enabled=wants_private_dns,
         )
         backend.vpc_end_points[endpoint.id] = endpoint
-        return endpoint, [endpoint.id]
+        return endpoint, endpoint.id
 
     def _groups(self, vpc_id: str) -> list[str]:
         ids: list[str] = self._get_param("SecurityGroupIds", [])

@@ -9,9 +9,9 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
-from privatelink_lab.local.api.world import make_once, new_id
+from privatelink_lab.local.api.world import new_id
 from privatelink_lab.local.privatelink.services import service_of
 
 EVENTS = frozenset({"Accept", "Connect", "Delete", "Reject"})
@@ -23,18 +23,14 @@ class Notifications(Ec2Call):
 
     def create_vpc_endpoint_connection_notification(self) -> ActionResult:
         """The notification of a service or an endpoint, `Enabled`; a repeated ClientToken gives the same one."""
-        made = make_once(self.world, self, lambda ids: self._own().get(ids[0]), self._create_notification)
+        made = self.make_once(self._own().get, self._create_notification)
         return ActionResult({"ConnectionNotification": made, "ClientToken": self._get_param("ClientToken")})
 
     def describe_vpc_endpoint_connection_notifications(self) -> ActionResult:
         """The caller's notifications; an unknown id is `InvalidConnectionNotification`."""
-        notification_id, own, filters = (
-            self._get_param("ConnectionNotificationId"),
-            self._own(),
-            requested_filters(self),
-        )
-        chosen = [self._notification(notification_id)] if notification_id else list(own.values())
-        return ActionResult({"ConnectionNotificationSet": [row for row in chosen if matches(filters, fields_of(row))]})
+        notification_id = self._get_param("ConnectionNotificationId")
+        chosen = [self._notification(notification_id)] if notification_id else self._own().values()
+        return ActionResult({"ConnectionNotificationSet": filtered(self, chosen, fields_of)})
 
     def modify_vpc_endpoint_connection_notification(self) -> ActionResult:
         """Change the topic or the events."""
@@ -62,7 +58,7 @@ class Notifications(Ec2Call):
             raise EC2ClientError("InvalidConnectionNotification", text)
         return row
 
-    def _create_notification(self) -> tuple[dict[str, Any], list[str]]:
+    def _create_notification(self) -> tuple[dict[str, Any], str]:
         service, endpoint = self._get_param("ServiceId"), self._get_param("VpcEndpointId")
         if bool(service) == bool(endpoint):
             raise EC2ClientError("InvalidParameter", "Exactly one of ServiceId and VpcEndpointId must be given.")
@@ -80,7 +76,7 @@ class Notifications(Ec2Call):
             "ConnectionNotificationState": "Enabled",
         }
         self._own()[row["ConnectionNotificationId"]] = row
-        return row, [row["ConnectionNotificationId"]]
+        return row, row["ConnectionNotificationId"]
 
     def _topic(self) -> str | None:
         arn: str | None = self._get_param("ConnectionNotificationArn")

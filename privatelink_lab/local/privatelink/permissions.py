@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters
+from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.world import Wait
 from privatelink_lab.local.privatelink.services import service_of
 
@@ -25,43 +25,35 @@ class Permissions(Ec2Call):
         The response has the permissions of the requested principals that are in the list now.
         """
         service = service_of(self)
-        for principal in self._get_param("AddAllowedPrincipals", []):
+        added = self._get_param("AddAllowedPrincipals", [])
+        for principal in added:
             if principal not in service.principals:
                 service.principals = [*service.principals, principal]
-                self.world.put_off(
-                    self.world.scheduler.clock.delay("permission_spread"), Wait.ALLOWED, service.id, principal
-                )
-        removed = set(self._get_param("RemoveAllowedPrincipals", []))
+                self.world.put_off("permission_spread", Wait.ALLOWED, service.id, principal)
+        removed = self._get_param("RemoveAllowedPrincipals", [])
         service.principals = [principal for principal in service.principals if principal not in removed]
-        added = set(self._get_param("AddAllowedPrincipals", []))
         rows = [permission(service.id, principal) for principal in service.principals if principal in added]
         return ActionResult({"AddedPrincipals": rows, "ReturnValue": True})
 
     def describe_vpc_endpoint_service_permissions(self) -> ActionResult:
         """The principals of the caller's service, with the ids of their permissions."""
-        service, filters = service_of(self), requested_filters(self)
+        service = service_of(self)
         rows = [permission(service.id, principal) for principal in service.principals]
-        return ActionResult({"AllowedPrincipals": [row for row in rows if matches(filters, permission_fields(row))]})
+        return ActionResult({"AllowedPrincipals": filtered(self, rows, permission_fields)})
 
 
 def permission(service_id: str, principal: str) -> dict[str, str]:
     """The permission of a principal; its id depends on both only, while AWS makes a new id every time."""
+    kind = principal.rpartition(":")[2].partition("/")[0]
     number = hashlib.sha256(f"{service_id} {principal}".encode()).hexdigest()[:17]
     return {
         "ServiceId": service_id,
         "ServicePermissionId": f"vpce-svc-perm-{number}",
         "Principal": principal,
-        "PrincipalType": principal_type(principal),
+        "PrincipalType": "All" if principal == "*" else _KINDS.get(kind, "Service"),
     }
 
 
 def permission_fields(row: Mapping[str, str]) -> Mapping[str, str]:
     """What DescribeVpcEndpointServicePermissions can filter by."""
     return {"principal": row["Principal"], "principal-type": row["PrincipalType"]}
-
-
-def principal_type(principal: str) -> str:
-    """AWS's word for the kind of a principal."""
-    if principal == "*":
-        return "All"
-    return _KINDS.get(principal.rpartition(":")[2].partition("/")[0], "Service")

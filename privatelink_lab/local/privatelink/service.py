@@ -22,13 +22,8 @@ class EndpointService(VPCServiceConfiguration):
         self.id = new_id("vpce-svc")  # moto's has 8 digits, AWS's has 17
         self.service_name = f"com.amazonaws.vpce.{backend.region_name}.{self.id}"
         self.endpoint_dns_name = f"{self.id}.{backend.region_name}.vpce.amazonaws.com"
-        self.verification: dict[str, str] = {}
+        self.verification: dict[str, str] = {}  # the TXT record that verifies the private name, and the state
         self.set_zones(balancers)
-
-    @property
-    def private_dns_name_configuration(self) -> dict[str, str]:
-        """The TXT record that verifies the private name, and the state of the verification."""
-        return self.verification
 
     @property
     def has_verified_name(self) -> bool:

@@ -11,9 +11,9 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import add_tag_specification
 
 from privatelink_lab.local.api.call import Ec2Call
-from privatelink_lab.local.api.filters import matches, requested_filters, tag_fields, tag_set, tags_of
+from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
-from privatelink_lab.local.api.world import Fact, World, make_once
+from privatelink_lab.local.api.world import Fact, World
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, connections_of
 from privatelink_lab.local.privatelink.service import EndpointService, check_balancers, regions_after, zone_ids
 
@@ -23,19 +23,13 @@ class Services(Ec2Call):
 
     def create_vpc_endpoint_service_configuration(self) -> ActionResult:
         """The new service, `Available` at once; a repeated ClientToken gives the same one."""
-        config = make_once(
-            self.world,
-            self,
-            lambda ids: self.ec2_backend.configurations.get(ids[0]),
-            self._create_service,
-        )
-        return ActionResult({"ServiceConfiguration": configuration_row(config)})
+        service = self.make_once(self.ec2_backend.configurations.get, self._create_service)
+        return ActionResult({"ServiceConfiguration": configuration_row(service)})
 
     def describe_vpc_endpoint_service_configurations(self) -> ActionResult:
         """The caller's own services; an unknown id is `InvalidVpcEndpointServiceId.NotFound`."""
         chosen = self.ec2_backend.describe_vpc_endpoint_service_configurations(self._get_param("ServiceIds", []))
-        filters = requested_filters(self)
-        found = [configuration_row(service) for service in chosen if matches(filters, fields_of(service))]
+        found = [configuration_row(service) for service in filtered(self, chosen, fields_of)]
         return ActionResult({"ServiceConfigurations": found})
 
     def modify_vpc_endpoint_service_configuration(self) -> ActionResult:
@@ -81,7 +75,7 @@ class Services(Ec2Call):
         refusals = [self._delete_service(service_id) for service_id in self._get_param("ServiceIds", [])]
         return ActionResult({"Unsuccessful": [refusal for refusal in refusals if refusal]})
 
-    def _create_service(self) -> tuple[EndpointService, list[str]]:
+    def _create_service(self) -> tuple[EndpointService, str]:
         backend, arns = self.ec2_backend, self._get_param("NetworkLoadBalancerArns", [])
         if bool(arns) == bool(self._get_param("GatewayLoadBalancerArns", [])):
             text = "Exactly one of network_load_balancer_arn or gateway_load_balancer_arn members must be specified."
@@ -98,7 +92,7 @@ class Services(Ec2Call):
         service.add_tags(add_tag_specification(self._get_param("TagSpecifications", [])))
         backend.configurations[service.id] = service
         self.world.record(Fact.SERVICE_CREATED, service.id)
-        return service, [service.id]
+        return service, service.id
 
     def _has_endpoints(self, service_id: str) -> bool:
         rows = connections_of(self.current_account, self.region)

@@ -14,7 +14,6 @@ from moto.core.utils import get_service_model
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.api.responses import CallRefused, Refusal, Response, error_response
 from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.instances import Instances
@@ -76,23 +75,20 @@ class MissingParameterError(Exception):
     """A parameter that the service's model requires was not given."""
 
 
-def call_service(
-    service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes, faults: Faults
-) -> tuple[str, Response]:
-    """The action of the request, and the response or the fault in its place; never raises.
+def call_service(world: World, name: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[str, Response]:
+    """The action of a request to a service of SERVICES, and the response or the fault in its place; never raises.
 
     An action that moto lacks is `UnsupportedOperation`. A request that does not fit the service's
     model, or that moto cannot read, is a 400. Any other failure is `InternalError`. The stack trace
     of the last two goes to the log only.
     """
-    name = str(service.service_name)
-    action = "?"
+    service, action = SERVICES[name](world), "?"
     try:
         _read(service, url, headers, body)
         action = service._get_action() or "?"
         _check_required(service, action)
-        where = (service.current_account, service.region, scope_name(service))
-        return action, faults.call(where, action, body.decode(errors="replace"), lambda: _run_action(service))
+        where = (service.current_account, service.region, name)
+        return action, world.faults.call(where, action, body.decode(errors="replace"), lambda: _run_action(service))
     except Exception as error:
         refusal = _refusal_for(error)
         if isinstance(error, _UNREADABLE):
@@ -103,11 +99,6 @@ def call_service(
             LOG.exception("%s failed", action)
             refusal = Refusal(500, "InternalError", f"{type(error).__name__} in the local AWS")
         return action, error_response(refusal, name)
-
-
-def scope_name(service: BaseResponse) -> str:
-    """The service's name in a SigV4 scope."""
-    return "elasticloadbalancing" if service.service_name == "elbv2" else str(service.service_name)
 
 
 def _read(service: BaseResponse, url: str, headers: Mapping[str, str], body: bytes) -> None:

@@ -35,13 +35,11 @@ class HttpServer(ThreadingHTTPServer):
     """Serves a listening socket with `respond(method, path, headers, body)`."""
 
     daemon_threads = True  # the process can end while connections are idle
-    allow_reuse_address = True
 
     def __init__(self, listener: socket.socket, respond: Respond) -> None:
         super().__init__(listener.getsockname()[:2], HttpConnection, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
-        self.server_address = listener.getsockname()
         self.respond = respond
         self._open: set[socket.socket] = set()
         self._closed = threading.Condition()

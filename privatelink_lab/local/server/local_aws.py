@@ -22,12 +22,12 @@ from privatelink_lab.local.api.clock import AwsClock, Scheduler
 from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
 from privatelink_lab.local.api.world import World
-from privatelink_lab.local.ec2.backend import install as install_backend
+from privatelink_lab.local.ec2.backend import FastBackend
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
 from privatelink_lab.local.server.dispatch import SERVICES, call_service
 from privatelink_lab.local.server.http import HttpServer, bind
-from privatelink_lab.local.traffic.inventory import count_resources, take_inventory
+from privatelink_lab.local.traffic.inventory import count_resources
 from privatelink_lab.local.traffic.sync import NetworkSync
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LocalAws:
         self._sync = NetworkSync(self._world, self._lock)
         self._log = log
         self._http = HttpServer(listener or bind(), self.respond)
-        self._thread = threading.Thread(target=self._serve, name="local-aws", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=[0.05], name="local-aws", daemon=True)
 
     @property
     def port(self) -> int:
@@ -104,8 +104,11 @@ class LocalAws:
             raise RuntimeError("moto's stores are global: stop the other LocalAws first")
         BackendDict.reset()
         reset_model_data()
-        install_backend()
-        self.warm_up()
+        ec2_backends.backend = FastBackend
+        for service, headers, body in _FIRST_CALLS:  # so that no user waits until its model is loaded
+            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
+            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
         self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
@@ -126,26 +129,10 @@ class LocalAws:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def warm_up(self) -> None:
-        """Call every service once, so that no user waits until its model is loaded."""
-        for service, headers, body in _FIRST_CALLS:
-            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
-            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
-            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
-
-    def inventory(self) -> dict[str, list[str]]:
-        """Kind -> the resources that users have made and that exist now, with their tags."""
-        with self._lock:
-            self._sync.run_due()
-            return take_inventory()
-
     def choose_faults(self, rows: object) -> None:
         """Switch on exactly these faults (JSON objects, see `faults.KINDS`); raises InvalidFault."""
         with self._lock:
             self._world.faults.choose(rows)
-
-    def _serve(self) -> None:
-        self._http.serve_forever(poll_interval=0.05)
 
     # The path of a request.
 
@@ -201,14 +188,13 @@ class LocalAws:
         with self._lock:
             self._sync.run_due()
             reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
-            service = SERVICES[request.scope.service](self._world)
-            action, response = call_service(service, f"{self.url}/", request.headers, request.body, self._world.faults)
+            name, url = request.scope.service, f"{self.url}/"
+            action, response = call_service(self._world, name, url, request.headers, request.body)
             if not action.startswith(_READS):
                 self._sync.mark_changed()
         return action, response
 
     def _answer_faults(self, body: bytes) -> Response:
-        """Switch on the faults that a JSON list holds."""
         try:
             self.choose_faults(json.loads(body))
         except (ValueError, RecursionError) as error:  # of JSON, and InvalidFault
@@ -216,7 +202,6 @@ class LocalAws:
         return json_response(self._status())
 
     def _answer_visit(self, body: bytes) -> Response:
-        """Start the visitors' machine in the subnet that a JSON string names."""
         try:
             number = self._sync.visit(str(json.loads(body)))
         except (LookupError, ValueError, RecursionError) as error:

@@ -102,11 +102,11 @@ def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any
         serves_all_zones = is_cross_zone(balancer, group)
         for target in group.targets.values():
             instance = backend.get_instance_by_id(target["Id"])
-            if target_health(world, backend.elbv2_backend, backend, group, target["Id"])[0] in {"unused", "initial"}:
+            if target_health(world, backend, group, target["Id"])[0] in {"unused", "initial"}:
                 continue
             if instance and not serves_all_zones and zone_of(backend, instance) != node.subnet.availability_zone:
                 continue
-            if not _is_let_in(backend, instance, target["Port"], node):
+            if not lets_in(backend, instance, target["Port"], [node.private_ip_address]):
                 continue
             yield _target(group, target, instance, node)
 
@@ -135,26 +135,24 @@ def is_cross_zone(balancer: Any, group: Any) -> bool:
 
 def checks(world: World, backend: Any) -> Iterator[tuple[str, HealthCheck]]:
     """A health check per target in use, from a node of the first load balancer that serves it."""
-    elbv2 = backend.elbv2_backend
-    for group in elbv2.target_groups.values():
+    for group in backend.elbv2_backend.target_groups.values():
         for target in group.targets.values():
             instance = backend.get_instance_by_id(target["Id"])
             if group.target_type == "instance" and (instance is None or instance.state != "running"):
                 continue
-            for balancer, _ in serving_listeners(elbv2, backend, group, instance):
+            for balancer, _ in serving_listeners(backend, group, instance):
                 port = check_port(group, target)
-                nodes = [node for node in nodes_of(backend, balancer) if _is_let_in(backend, instance, port, node)]
+                nodes = [
+                    node
+                    for node in nodes_of(backend, balancer)
+                    if lets_in(backend, instance, port, [node.private_ip_address])
+                ]
                 if balancer.state == "active" and nodes:
                     yield (
                         check_name(group, target["Id"]),
                         _check(world, group, replace(_target(group, target, instance, nodes[0]), port=port)),
                     )
                     break
-
-
-def _is_let_in(backend: Any, instance: Any, port: int, node: Any) -> bool:
-    """Whether a target's security groups let a node in; True for a target that is no instance."""
-    return instance is None or lets_in(backend, instance, port, [str(node.private_ip_address)])
 
 
 def _check(world: World, group: Any, target: Target) -> HealthCheck:

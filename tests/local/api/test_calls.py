@@ -9,9 +9,9 @@ import pytest
 from support.aws_leftovers import Leftovers
 from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, launch, make_balancer, network
 from support.contract_clouds import ContractCloud, LocalCloud
+from support.inventory import InventoriedAws
 
 from privatelink_lab.local.api.clock import DELAYS, AwsClock
-from privatelink_lab.local.server.local_aws import LocalAws
 
 
 @pytest.mark.contract
@@ -95,7 +95,10 @@ def test_tags_on_create_and_their_filters(cloud: ContractCloud) -> None:
 def late_cloud() -> Iterator[LocalCloud]:
     """A local AWS on which a new id becomes visible after a while."""
     seconds = [0.0]
-    with LocalAws(AwsClock(1, wall=lambda: seconds[0]), seed=1) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
+    with (
+        InventoriedAws(AwsClock(1, wall=lambda: seconds[0]), seed=1) as aws,
+        LocalCloud(aws=aws, seconds=seconds) as cloud,
+    ):
         yield cloud
 
 
@@ -208,7 +211,7 @@ def test_the_same_seed_gives_the_same_ids() -> None:
     def ids() -> list[str]:
         seconds = [0.0]
         clock = AwsClock(1, wall=lambda: seconds[0])
-        with LocalAws(clock, seed=7) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
+        with InventoriedAws(clock, seed=7) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
             ec2 = cloud.client("ec2")
             vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
             cloud.wait(2)

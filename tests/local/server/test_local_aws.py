@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.aws_resources import ServiceLab, code_of, network
 from support.contract_clouds import CONSUMER, LocalCloud
+from support.inventory import InventoriedAws
 from support.raw_requests import ask, signed
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.dispatch import LocalEc2
 from privatelink_lab.local.server.http import HttpConnection
-from privatelink_lab.local.server.local_aws import LocalAws
 
 MIXED = (
     b"Action=CreateVpc&CidrBlock=10.%(n)d.0.0/16",
@@ -60,7 +60,7 @@ def test_a_connection_is_kept(cloud: LocalCloud) -> None:
 def test_stop_closes_everything() -> None:
     """Idle connections are closed, the port is free, and no thread is left."""
     before = set(threading.enumerate())
-    aws = LocalAws(AwsClock(0)).start()
+    aws = InventoriedAws(AwsClock(0)).start()
     connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=PATIENCE)
     connection.request("GET", "/")
     with connection.getresponse() as answer:
@@ -78,7 +78,7 @@ def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
     cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
     old = signed(cloud)
     cloud.aws.stop()
-    with LocalAws(AwsClock(0)) as aws:
+    with InventoriedAws(AwsClock(0)) as aws:
         assert aws.inventory() == {}
         assert aws.token != cloud.aws.token
         again = LocalCloud(aws=aws)
@@ -88,7 +88,7 @@ def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
 def test_only_one_lives_in_a_process(cloud: LocalCloud) -> None:
     """A second one would empty the stores of the first."""
     with pytest.raises(RuntimeError, match="stop the other"):
-        LocalAws(AwsClock(0)).start()
+        InventoriedAws(AwsClock(0)).start()
     assert cloud.client("ec2").describe_vpcs()["Vpcs"]
 
 

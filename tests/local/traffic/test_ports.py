@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,10 +21,10 @@ from support.aws_resources import (
     web_group,
 )
 from support.contract_clouds import LocalCloud, PunctualClock
+from support.inventory import InventoriedAws
 from support.stand_in_traffic import StandInTraffic, endpoint_port, network_plan, node_ports, stand_in
 
 from privatelink_lab.local.network.plan import HealthCheck, Target
-from privatelink_lab.local.server.local_aws import LocalAws
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -112,7 +113,7 @@ def test_a_target_gets_flows_once_it_is_in_service(cloud: LocalCloud, lab: Servi
     (node,) = node_ports(cloud, lab.vpc)
     address = lab.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
 
-    def targets() -> tuple[Target, ...]:
+    def targets() -> Sequence[Target]:
         return node_ports(cloud, lab.vpc)[node].targets
 
     wanted = Target(f"{group} {instance}", lab.vpc, node, address, 80)
@@ -197,7 +198,7 @@ def test_a_check_is_as_fast_as_the_clock(speed: float, interval: float, timeout:
     """Interval and timeout are seconds of AWS time, and never too short for real sockets."""
     seconds = [0.0]
     clock = PunctualClock(speed, wall=lambda: seconds[0])
-    with LocalAws(clock) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
+    with InventoriedAws(clock) as aws, LocalCloud(aws=aws, seconds=seconds) as cloud:
         ec2 = cloud.client("ec2")
         vpc, subnet = network(ec2)
         made = ec2.create_vpc_endpoint_service_configuration
