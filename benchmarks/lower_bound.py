@@ -6,7 +6,7 @@ a new id is known everywhere (up to two seconds) is left out: it may be zero.
 
 from __future__ import annotations
 
-from privatelink_lab.local.api.clock import DELAYS
+from privatelink_lab.local.api.delays import DELAYS
 
 CHAINS = {
     "up": (

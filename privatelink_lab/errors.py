@@ -10,6 +10,8 @@ PlabError                1   something failed
 +-- NotOurs              1   something without this lab's tag is in the way
 |   +-- ConcurrentMaker  1   another maker of the same lab began earlier
 +-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
+
+A `down` that leaves something ends with 3: that is its receipt (`engine.Removed`), not an error.
 """
 
 from __future__ import annotations

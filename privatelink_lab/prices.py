@@ -8,7 +8,7 @@ PRICES_OF = "2026-08"
 REGION = "us-east-1"
 NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
 ENDPOINT_ZONE = 0.01  # USD/hour per zone, in every state, without data
-ROOT_VOLUME_GIB = 8  # what Amazon Linux 2023 needs at least
+ROOT_VOLUME_GIB = 8  # the least that Amazon Linux 2023 takes
 ROOT_VOLUME = ROOT_VOLUME_GIB * 0.08 / 730  # USD/hour: gp3 at 0.08 USD per GB-month
 INSTANCE = {  # USD/hour, Linux on demand
     "t3.nano": 0.0052,

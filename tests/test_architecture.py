@@ -60,7 +60,7 @@ LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
     "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
     "server": {"client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
 }
-SLEEPERS = {"waits", "local.launch", "local.network.shutdown_commands"}
+SLEEPERS = {"waits", "local.launch", "local.network.instance_shutdown"}
 # The modules that may start a local AWS, or talk to it; all others see an address.
 KNOWS_LOCAL = {"commands.session", "commands.local", "commands.local_shell"}
 

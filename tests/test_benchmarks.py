@@ -12,7 +12,7 @@ from benchmarks.compared_tools import compared_tools
 from benchmarks.lower_bound import CHAINS, lower_bound
 from benchmarks.report import MARKS, Results, targets, write_table
 from benchmarks.timing import TimedRun, median_of
-from privatelink_lab.local.api.clock import DELAYS
+from privatelink_lab.local.api.delays import DELAYS
 
 ROOT = Path(__file__).parents[1]
 STARTED = {"import click": 0.1, "import boto3": 0.2, "plab --version": 0.11, "plab --help": 0.2, "completion": 0.11}

@@ -1,7 +1,7 @@
 """The command line: options in, exit code out. The only package that knows click.
 
 Each command's options stand in the module of its name, the shared ones in `options`. Start-up is light: a command
-imports what it needs when it runs.
+imports what it uses when it runs.
 """
 
 import gc

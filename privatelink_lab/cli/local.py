@@ -89,7 +89,7 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
     The given faults replace those that are on. Without any, nothing changes.
 
     \b
-    buckets          AWS's own call limits, per account and region
+    rate-limits      AWS's own call limits, per account and region
     throttle         a call is throttled           [action, share, times]
     error            a call is refused             [action, share, times, status, code]
     cut-before       no effect, connection cut     [action, share, times]

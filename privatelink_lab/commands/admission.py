@@ -1,6 +1,6 @@
 """Accept and reject connections by hand: list them, ask, call AWS, and wait until AWS shows the new state.
 
-Neither command writes the state or needs it: the endpoint ids and what AWS shows are enough.
+Neither command writes or reads the state: the endpoint ids and what AWS shows are enough.
 """
 
 from __future__ import annotations

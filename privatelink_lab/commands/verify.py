@@ -48,7 +48,7 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
 
 
 def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
-    """One verdict per consumer; a consumer whose endpoint lets no packet pass needs no probe."""
+    """One verdict per consumer; a consumer whose endpoint lets no packet pass gets no probe."""
     names = [consumer.name for consumer in execution.session.config.consumers]
     probes = {probe_key(name): probe(execution.lab, name, asked) for name in names}
     seen = engine.survey(execution.lab, STEPS, probes)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from privatelink_lab.config.messages import KeyPath, did_you_mean, key_text, value_text
 from privatelink_lab.config.models import Config, Consumer
 from privatelink_lab.config.source import Source
+from privatelink_lab.config.wording import KeyPath, did_you_mean, key_text, value_text
 from privatelink_lab.errors import ConfigError, UsageError
 
 DEFAULT_FILE = "plab.yaml"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from privatelink_lab.config.messages import did_you_mean, value_text
+from privatelink_lab.config.wording import did_you_mean, value_text
 
 DEFAULT_LAB = "privatelink-lab"
 LONGEST_NAME = 20  # characters: AWS limits the names that plab makes of it
@@ -97,9 +97,9 @@ class Vpc(Section):
         if self.subnet_ids and not self.id:
             raise ValueError("has subnet_ids without id: subnets can only be reused together with their VPC")
         if self.id and not self.subnet_ids:
-            raise ValueError("has id without subnet_ids: a reused VPC needs the subnets to use, one per zone")
+            raise ValueError("has id without subnet_ids: a reused VPC also requires its subnets, one per zone")
         if not self.id and not self.cidr:
-            raise ValueError("needs a cidr (to make a VPC), or id and subnet_ids (to reuse one)")
+            raise ValueError("requires a cidr (to make a VPC), or id and subnet_ids (to reuse one)")
         if len(set(self.subnet_ids)) < len(self.subnet_ids):
             raise ValueError("names the same subnet twice")
         return self

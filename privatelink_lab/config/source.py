@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from privatelink_lab.config.messages import KeyPath, key_text, value_text
 from privatelink_lab.config.models import ACCOUNT_ID
+from privatelink_lab.config.wording import KeyPath, key_text, value_text
 from privatelink_lab.errors import ConfigError
 
-MOST_VALUES = 100_000  # far more than a lab needs; a few lines of YAML aliases can make billions
+MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases can make billions
 
 
 class Source:

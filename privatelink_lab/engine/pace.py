@@ -58,7 +58,7 @@ class Pace:
         return self._remaining(key, SOON) <= 0
 
     def pause(self, keys: Iterable[str]) -> float:
-        """Seconds until the first of these keys needs a poll of its own; FLOOR for no keys."""
+        """Seconds until the first of these keys is due for a poll of its own; FLOOR for no keys."""
         return max(0.0, min((self._remaining(key, 1.0) for key in keys), default=FLOOR))
 
     def _remaining(self, key: str, share: float) -> float:

@@ -263,7 +263,7 @@ class _Up(Run[Built]):
         if code == "IdempotentInstanceTerminated":
             state.record_gone(key)
             return True
-        if code == "IdempotentParameterMismatch":  # something was made with it (a lost state): look for that first
+        if code == "IdempotentParameterMismatch":  # something was made with it (a lost state): find that first
             state.record_gone(key)
             state.create_pending[key] = self.now
             self.wait_in(Phase.PENDING, item, "", code)

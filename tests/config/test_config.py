@@ -173,7 +173,7 @@ ONE_MISTAKE = {
     ),
     "neither id nor cidr": (
         provider("{vpc: {}}"),
-        "2: provider.vpc: needs a cidr (to make a VPC), or id and subnet_ids (to reuse one)",
+        "2: provider.vpc: requires a cidr (to make a VPC), or id and subnet_ids (to reuse one)",
     ),
     "subnet_ids without id": (
         provider("{vpc: {subnet_ids: [subnet-12345678]}}"),
@@ -181,7 +181,7 @@ ONE_MISTAKE = {
     ),
     "id without subnet_ids": (
         provider("{vpc: {id: vpc-12345678}}"),
-        "2: provider.vpc: has id without subnet_ids: a reused VPC needs the subnets to use, one per zone",
+        "2: provider.vpc: has id without subnet_ids: a reused VPC also requires its subnets, one per zone",
     ),
     "a subnet twice": (
         provider("{vpc: {id: vpc-12345678, subnet_ids: [subnet-12345678, subnet-12345678]}}"),

@@ -8,7 +8,7 @@ from conftest import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.api.clock import DELAYS
+from privatelink_lab.local.api.delays import DELAYS
 from privatelink_lab.resource import Found, Phase
 from privatelink_lab.steps._vpc import provider_zones
 

@@ -28,7 +28,7 @@ from .conftest import Count
 
 TRIALS = {
     "throttled": ["throttle,share=0.3"],
-    "rate limits": ["buckets"],
+    "rate limits": ["rate-limits"],
     "server errors": ["error,share=0.2"],
     "cut before the effect": ["cut-before,share=0.2"],
     "lost answers": ["cut-after,share=0.2"],

@@ -17,7 +17,7 @@ _SOME_CALLS = frozenset({"action", "share", "times"})
 _SOME_TIMES = frozenset({"share", "times"})
 KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "buckets": frozenset(),  # AWS's own limits per account and region
+        "rate-limits": frozenset(),  # AWS's own limits per account and region
         "throttle": _SOME_CALLS,
         "error": _SOME_CALLS | {"status", "code"},
         "cut-before": _SOME_CALLS,  # the connection ends before the call has an effect
@@ -150,7 +150,7 @@ class Faults:
         return CUT if self.strike("cut-after", action) else response
 
     def _refuse(self, where: tuple[str, str, str], action: str, body: str) -> None:
-        has_limits = any(fault.kind == "buckets" for fault in self._chosen)
+        has_limits = any(fault.kind == "rate-limits" for fault in self._chosen)
         is_over_limit = has_limits and not self._rate_limits.take(where, action, body)
         if is_over_limit or self.strike("throttle", action):
             raise CallRefused(_THROTTLES.get(where[2], _THROTTLE))

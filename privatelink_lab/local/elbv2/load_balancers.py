@@ -24,7 +24,7 @@ from privatelink_lab.local.ec2.interfaces import (
     nodes_of,
     require_free_addresses,
 )
-from privatelink_lab.local.elbv2.call import ElbCall
+from privatelink_lab.local.elbv2.elbv2_call import ElbCall
 from privatelink_lab.local.elbv2.forwarding import is_deleted
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")

@@ -58,7 +58,7 @@ MEMORY_SIZE = "64m"  # for files outside DISK_FOLDERS
 class BootSettings:
     """How to boot one instance: `network` is the descriptor of its namespace, `root` an empty folder to mount on.
 
-    `shutdown_commands` is the text of that module, `user_data` is in base64; the others are paths and names.
+    `instance_shutdown` is the text of that module, `user_data` is in base64; the others are paths and names.
     """
 
     network: int
@@ -66,7 +66,7 @@ class BootSettings:
     disk: str
     console: str
     hosts: str
-    shutdown_commands: str
+    instance_shutdown: str
     host_name: str
     user_data: str
     python: str
@@ -176,7 +176,7 @@ def _install_programs(settings: BootSettings, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "python3").symlink_to(settings.python)
     for name in ("halt", "poweroff", "reboot", "shutdown"):
-        (folder / name).write_text(f"#!{settings.python} -IS\n{settings.shutdown_commands}")
+        (folder / name).write_text(f"#!{settings.python} -IS\n{settings.instance_shutdown}")
         (folder / name).chmod(0o755)
 
 

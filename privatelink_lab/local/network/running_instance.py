@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, cast
 
-from privatelink_lab.local.network import shutdown_commands
+from privatelink_lab.local.network import instance_shutdown
 from privatelink_lab.local.network.instance_boot import DISK_FOLDERS, BootSettings
 from privatelink_lab.local.network.plan import InstancePlan
 from privatelink_lab.local.network.system_calls import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
@@ -60,7 +60,7 @@ class RunningInstance:
             disk=str(self._folder / "disk"),
             console=str(self._folder / "console"),
             hosts=str(hosts),
-            shutdown_commands=Path(shutdown_commands.__file__).read_text(encoding="utf-8"),
+            instance_shutdown=Path(instance_shutdown.__file__).read_text(encoding="utf-8"),
             host_name=instance.host_name,
             user_data=instance.user_data,
             python=os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]  # not the one of a venv

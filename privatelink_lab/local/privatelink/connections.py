@@ -11,7 +11,7 @@ from privatelink_lab.local.api.call import Ec2Call
 from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of
-from privatelink_lab.local.privatelink.services import service_of
+from privatelink_lab.local.privatelink.service_calls import service_of
 
 
 class Connections(Ec2Call):

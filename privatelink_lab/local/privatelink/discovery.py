@@ -19,7 +19,7 @@ from privatelink_lab.local.api.responses import CallRefused, Refusal
 from privatelink_lab.local.api.world import Fact, Wait, World
 from privatelink_lab.local.ec2.backend import ec2_everywhere
 from privatelink_lab.local.privatelink.service import EndpointService
-from privatelink_lab.local.privatelink.services import shared_view
+from privatelink_lab.local.privatelink.service_calls import shared_view
 
 SHARED_SERVICES = "com.amazonaws.vpce."
 

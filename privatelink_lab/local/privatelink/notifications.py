@@ -12,7 +12,7 @@ from privatelink_lab.local.api.call import Ec2Call
 from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.api.world import new_id
-from privatelink_lab.local.privatelink.services import service_of
+from privatelink_lab.local.privatelink.service_calls import service_of
 
 EVENTS = frozenset({"Accept", "Connect", "Delete", "Reject"})
 _TOPIC = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")

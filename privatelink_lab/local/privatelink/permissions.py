@@ -10,7 +10,7 @@ from moto.core.responses import ActionResult
 from privatelink_lab.local.api.call import Ec2Call
 from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.world import Wait
-from privatelink_lab.local.privatelink.services import service_of
+from privatelink_lab.local.privatelink.service_calls import service_of
 
 _KINDS = {"root": "Account", "user": "User", "role": "Role", "ou": "OrganizationUnit"}
 

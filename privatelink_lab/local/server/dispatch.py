@@ -25,10 +25,10 @@ from privatelink_lab.local.elbv2.load_balancers import LoadBalancers
 from privatelink_lab.local.elbv2.target_groups import TargetGroups
 from privatelink_lab.local.privatelink.connections import Connections
 from privatelink_lab.local.privatelink.discovery import Discovery
-from privatelink_lab.local.privatelink.endpoints import Endpoints
+from privatelink_lab.local.privatelink.endpoint_calls import Endpoints
 from privatelink_lab.local.privatelink.notifications import Notifications
 from privatelink_lab.local.privatelink.permissions import Permissions
-from privatelink_lab.local.privatelink.services import Services
+from privatelink_lab.local.privatelink.service_calls import Services
 
 LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import time
 from privatelink_lab.local.api.world import Visitor, World
 from privatelink_lab.local.ec2.backend import find_instance, find_subnet
 from privatelink_lab.local.ec2.instance_states import shut_down_from_inside
-from privatelink_lab.local.traffic.plan import build_plan, highest_free_address, visitor_name
+from privatelink_lab.local.traffic.build_plan import build_plan, highest_free_address, visitor_name
 
 LOG = logging.getLogger(__name__)
 TICK_INTERVAL = 0.05  # seconds between two runs of what is due

@@ -11,7 +11,8 @@ from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, la
 from support.contract_clouds import ContractCloud, LocalCloud
 from support.inventory import InventoriedAws
 
-from privatelink_lab.local.api.clock import DELAYS, AwsClock
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.api.delays import DELAYS
 
 
 @pytest.mark.contract

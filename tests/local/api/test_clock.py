@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from privatelink_lab.local.api.clock import DELAYS, AwsClock, Scheduler
+from privatelink_lab.local.api.clock import AwsClock, Scheduler
+from privatelink_lab.local.api.delays import DELAYS
 
 
 def test_speed_divides_the_wait() -> None:

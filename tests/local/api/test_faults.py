@@ -71,7 +71,7 @@ def test_they_are_set_by_the_servers_user_only(cloud: LocalCloud) -> None:
         ("throttle,seconds=3", "throttle has no seconds"),
         ("error,status=200", "between 400 and 599"),
         ("error,code=7", "must be a word"),
-        ("buckets,share=1", "it takes nothing"),
+        ("rate-limits,share=1", "it takes nothing"),
     ],
 )
 def test_what_is_no_fault(fault: str, words: str) -> None:
@@ -122,7 +122,7 @@ def test_a_share_of_the_calls(cloud: LocalCloud) -> None:
 
 def test_the_rate_limits_of_aws(cloud: LocalCloud) -> None:
     """Four endpoints at once, and one more every 3.3 seconds; another account has limits of its own."""
-    switch_on(cloud, "buckets")
+    switch_on(cloud, "rate-limits")
     request = {"VpcId": "vpc-0", "ServiceName": "x", "VpcEndpointType": "Interface"}
 
     def ask_for(account: str = "") -> str:
@@ -138,7 +138,7 @@ def test_the_rate_limits_of_aws(cloud: LocalCloud) -> None:
 
 def test_lists_without_a_filter_have_a_lower_limit(cloud: LocalCloud) -> None:
     """50 whole lists of instances at once, and still 100 with a filter or in pages."""
-    switch_on(cloud, "buckets")
+    switch_on(cloud, "rate-limits")
     ec2 = cloud.client("ec2")
     codes = [outcome(ec2.describe_instances) for _ in range(51)]
     assert codes == [""] * 50 + ["RequestLimitExceeded"]
@@ -147,7 +147,7 @@ def test_lists_without_a_filter_have_a_lower_limit(cloud: LocalCloud) -> None:
 
 def test_all_of_elb_counts_together(cloud: LocalCloud) -> None:
     """40 calls of ELBv2 at once, of any kind."""
-    switch_on(cloud, "buckets")
+    switch_on(cloud, "rate-limits")
     elb = cloud.client("elbv2")
     codes = [outcome(elb.describe_target_groups) for _ in range(39)]
     codes += [outcome(elb.delete_load_balancer, LoadBalancerArn="x"), outcome(elb.describe_load_balancers)]

@@ -13,7 +13,7 @@ from support.stand_in_traffic import endpoint_port, network_plan, node_ports, st
 
 from privatelink_lab.local.network.agent_client import InstanceEnded
 from privatelink_lab.local.network.plan import InstancePlan, NetworkPlan
-from privatelink_lab.local.traffic.plan import visitor_name
+from privatelink_lab.local.traffic.build_plan import visitor_name
 from privatelink_lab.local.traffic.sync import TICKS_PER_PLAN
 
 
