@@ -6,7 +6,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run, config_of
+from support.cloud import Cloud, config_of
+from support.command_line import Run
 
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps.probe import ProbeTask

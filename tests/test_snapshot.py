@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource import Found, Phase, Resource
@@ -106,7 +106,7 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
     account = lab.provider
     ids = {name: make_vpc(cloud, f"{name}/vpc") for name in "abc"}
     account.ec2.create_vpc(CidrBlock="10.0.0.0/16")
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.calls()
     snapshot = snapshot_with(Finder())
     for name, id_ in ids.items():
@@ -139,9 +139,9 @@ def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> Non
     assert snapshot().rows(account, TARGET_GROUP) == ()
     assert snapshot().rows(account, LOAD_BALANCER) == ()
     vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     made = account.elbv2.create_target_group(Name="plab-test", Protocol="TCP", Port=80, VpcId=vpc)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     arn = made["TargetGroups"][0]["TargetGroupArn"]
     [foreign] = snapshot().rows(account, TARGET_GROUP)
     assert not snapshot().owns(foreign)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import VirtualClock
+from support.cloud import VirtualClock
 from support.timeouts import PATIENCE
 
 from privatelink_lab import waits

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud
 from support.timeouts import PATIENCE
 
 from privatelink_lab import aws
@@ -442,7 +442,7 @@ def test_all_pages_are_read(cloud: Cloud) -> None:
     """A describe of more than one page misses nothing."""
     account = cloud.account()
     made = {account.ec2.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"] for n in range(7)}
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.calls()
     rows = account.pages("ec2", "describe_vpcs", "Vpcs", PaginationConfig={"PageSize": 5})
     assert made <= {row["VpcId"] for row in rows}

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run, write_config
+from support.cloud import Cloud
+from support.command_line import Run, write_config
 from support.strangers import STRANGER, connect_stranger
 
 from privatelink_lab.engine import Built

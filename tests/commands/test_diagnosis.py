@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Cloud, VirtualClock, config_of
+from support.cloud import Cloud, VirtualClock, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account

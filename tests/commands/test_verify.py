@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cloud, Run, config_of, write_config
+from support.cloud import Cloud, config_of
+from support.command_line import Run, write_config
 from support.stand_in_traffic import StandInTraffic, stand_in
 
 from privatelink_lab import engine
@@ -76,7 +77,7 @@ def leave_probe(cloud: Cloud) -> None:
     resource = probe(lab, "acme", ASKED)
     assert resource.create is not None
     resource.create(lab, seen.snapshot, resource, Token(lab.config.lab, KEY, 0))
-    cloud.spread()
+    cloud.let_new_ids_propagate()
 
 
 def test_a_good_path_is_proved_and_nothing_stays(lab: Cloud, run: Run, tmp_path: Path) -> None:
@@ -255,7 +256,7 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     assert ran.code == 130
     assert "Stopped; a probe may be left. It ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
-    lab.spread()
+    lab.let_new_ids_propagate()
     assert states(lab) == ["running"]
     monkeypatch.setattr(engine, "down", remove)
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
@@ -401,7 +402,7 @@ def replace_group(cloud: Cloud, endpoint: str, group: str) -> None:
     ec2 = cloud.account().ec2
     vpc = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["VpcId"]
     other = ec2.create_security_group(GroupName="other", Description="by hand", VpcId=vpc)["GroupId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.delete_security_group(GroupId=group)

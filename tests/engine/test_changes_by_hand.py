@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud
 
 from privatelink_lab import engine
 from privatelink_lab.engine import Built
@@ -34,7 +34,7 @@ def delete_listener(cloud: Cloud, built: Built) -> None:
 def delete_listener_and_group(cloud: Cloud, built: Built) -> None:
     """The target group goes, and with it the registration."""
     delete_listener(cloud, built)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.account().elbv2.delete_target_group(TargetGroupArn=id_of(built, "provider/target-group"))
 
 
@@ -42,7 +42,7 @@ def delete_service(cloud: Cloud, built: Built) -> None:
     """The service goes; the endpoint is left behind, rejected."""
     ec2, service = cloud.account().ec2, id_of(built, "provider/endpoint-service")
     ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[id_of(built, "acme/endpoint")])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[service])
 
 
@@ -89,14 +89,14 @@ def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
     before = cloud.aws.inventory()
     built = cloud.up(lab)
     hand(cloud, built)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     key, state = REPAIRED[hand]
     assert cloud.phases(lab)[key] == state
     again = cloud.up(lab)
     assert again.exit_code == 0, again.failed
     assert "missing" not in cloud.phases(lab).values()
     assert cloud.down(lab).exit_code == 0
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.aws.inventory() == before
 
 
@@ -113,7 +113,7 @@ def test_up_says_what_it_will_not_touch(cloud: Cloud, lab: Lab, hand: Hand, key:
     """What somebody decided, or what is not the lab's any more, is left alone, and said."""
     built = cloud.up(lab)
     hand(cloud, built)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     again = cloud.up(lab)
     assert again.exit_code == 1
     assert words in str(again.failed[key])
@@ -124,9 +124,9 @@ def test_down_finishes_all_the_same(cloud: Cloud, lab: Lab, hand: Hand) -> None:
     """Nothing is left, whatever somebody cut before."""
     before = cloud.aws.inventory()
     hand(cloud, cloud.up(lab))
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.down(lab).exit_code == 0
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.aws.inventory() == before
 
 
@@ -148,7 +148,7 @@ def test_down_leaves_alone_what_is_not_tagged(cloud: Cloud, lab: Lab) -> None:
     built = cloud.up(lab)
     ec2 = cloud.account().ec2
     own = ec2.create_security_group(GroupName="own", Description="by hand", VpcId=id_of(built, "acme/vpc"))["GroupId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert set(removed.left) == {"acme/vpc"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 from support.outage import Outage
 from support.strangers import connect_stranger
 
@@ -103,7 +103,7 @@ def test_a_stranger_in_the_middle_of_a_real_down(slow_cloud: Cloud) -> None:
     """The same with the whole lab: everything else goes, exit 3, and it ends within seconds."""
     lab = slow_cloud.lab(config_of(provider={"service": {"allowed_principals": ["444455556666"]}}))
     built = slow_cloud.up(lab)
-    slow_cloud.spread()
+    slow_cloud.let_new_ids_propagate()
     seen = engine.survey(lab, STEPS, to_delete=True)
     connect_stranger(slow_cloud, built)
     slow_cloud.clock.before_sleep = lambda: at_most(slow_cloud, MOST)
@@ -118,7 +118,7 @@ def test_a_connection_that_is_lost_for_good_ends_it(real_pace_cloud: Cloud, at: 
     """From some moment on nothing goes out any more: `down` ends a minute later, and says what it could not do."""
     lab = real_pace_cloud.lab()
     assert real_pace_cloud.up(lab).exit_code == 0
-    real_pace_cloud.spread()
+    real_pace_cloud.let_new_ids_propagate()
     seen = engine.survey(lab, STEPS, to_delete=True)
     away = Outage(lab.account("provider"), real_pace_cloud, seconds=1e9, after=at)
     most = real_pace_cloud.clock.sleeps + MOST

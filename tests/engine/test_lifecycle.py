@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.lab import Lab
@@ -141,7 +141,7 @@ def test_a_teardown_takes_its_longest_chain(real_pace_cloud: Cloud) -> None:
     """On AWS's clock: the service goes beside its endpoint, the balancer after it, its interfaces last; few calls."""
     lab = real_pace_cloud.lab()
     assert real_pace_cloud.up(lab).exit_code == 0
-    real_pace_cloud.spread()
+    real_pace_cloud.let_new_ids_propagate()
     real_pace_cloud.calls()
     began = real_pace_cloud.clock.now()
     assert real_pace_cloud.down(lab).exit_code == 0

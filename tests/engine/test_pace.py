@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import VirtualClock
+from support.cloud import VirtualClock
 
 from privatelink_lab.engine.pace import CEILING, FLOOR, Pace, interval
 

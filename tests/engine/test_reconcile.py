@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account
@@ -443,7 +443,7 @@ def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
     lab = cloud.lab()
     tags = lab.tag_specifications("vpc", "acme/of-the-future")
     cloud.account().ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert "acme/of-the-future" in removed.left

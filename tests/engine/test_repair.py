@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.config import Config
@@ -49,7 +49,7 @@ def test_a_stopped_instance_is_started(cloud: Cloud, lab: Lab, built: Built) -> 
     """Instance stopped by hand: `up` starts the same one."""
     old = id_of(built, "provider/web-server")
     cloud.account().ec2.stop_instances(InstanceIds=[old])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.phases(lab)["provider/web-server"] == "stopped"
     after = again(cloud, lab)
     assert after.exit_code == 0
@@ -201,11 +201,11 @@ def test_somebody_elses_name_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
     """A balancer with the lab's name and without its tag is somebody else's: `up` refuses, `down` leaves it."""
     ec2, elbv2 = cloud.account().ec2, cloud.account().elbv2
     vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.5.0.0/24")["Subnet"]["SubnetId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     elbv2.create_load_balancer(Name=lab.name, Type="network", Scheme="internal", Subnets=[subnet])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     before = cloud.aws.inventory()
     failed = cloud.up(lab).failed
     assert "bears no tag of this lab" in failed["provider/nlb"].message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 from support.strangers import STRANGER, connect_stranger
 
 from privatelink_lab import engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab.config import Config
 from privatelink_lab.errors import PlabError
@@ -16,13 +16,13 @@ def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24"
     ec2 = cloud.account().ec2
     tags: Any = [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "network"}]}]
     vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     base = cidr.rsplit(".", 2)[0]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"{base}.{number}.0/{prefix}", AvailabilityZoneId=zone)
         for number, zone in enumerate(zones)
     ]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     return {"id": vpc, "subnet_ids": [subnet["Subnet"]["SubnetId"] for subnet in subnets]}
 
 

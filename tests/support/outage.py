@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
-from conftest import Cloud
 
 from privatelink_lab.aws import Account
 from privatelink_lab.aws.refusals import client_side_error
+from support.cloud import Cloud
 
 
 class Outage:
