@@ -13,6 +13,7 @@ from support.cloud import Cloud, cloud_at
 from support.command_line import Ran, Run, write_config
 
 from privatelink_lab.cli import main
+from privatelink_lab.engine import Built
 from privatelink_lab.lab import Lab
 
 
@@ -64,6 +65,15 @@ def real_pace_cloud() -> Iterator[Cloud]:
 def lab(cloud: Cloud) -> Lab:
     """A lab with one consumer on `cloud`; nothing is built yet."""
     return cloud.lab()
+
+
+@pytest.fixture
+def built(cloud: Cloud, lab: Lab) -> Built:
+    """A whole lab on `cloud`; its calls are forgotten."""
+    result = cloud.up(lab)
+    assert result.exit_code == 0
+    cloud.calls()
+    return result
 
 
 @pytest.fixture(autouse=True)

@@ -34,14 +34,6 @@ def answer(number: int = 0, **other: Any) -> dict[str, Any]:
 # The hop.
 
 
-@pytest.fixture
-def built(cloud: Cloud, lab: Lab) -> Built:
-    """A whole lab."""
-    result = cloud.up(lab)
-    assert result.exit_code == 0
-    return result
-
-
 def look(cloud: Cloud, lab: Lab) -> Survey:
     """What `verify` sees a while later."""
     cloud.clock.sleep(60)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of
-from support.outage import Outage
 from support.strangers import connect_stranger
 
 from privatelink_lab import engine
@@ -111,26 +110,6 @@ def test_a_stranger_in_the_middle_of_a_real_down(slow_cloud: Cloud) -> None:
     assert removed.exit_code == 3
     assert "provider/endpoint-service/connections" in removed.left
     assert "acme/vpc" not in removed.left
-
-
-@pytest.mark.parametrize("at", [3, 20, 60])
-def test_a_connection_that_is_lost_for_good_ends_it(real_pace_cloud: Cloud, at: int) -> None:
-    """From some moment on nothing goes out any more: `down` ends a minute later, and says what it could not do."""
-    lab = real_pace_cloud.lab()
-    assert real_pace_cloud.up(lab).exit_code == 0
-    real_pace_cloud.let_new_ids_propagate()
-    seen = engine.survey(lab, STEPS, to_delete=True)
-    away = Outage(lab.account("provider"), real_pace_cloud, seconds=1e9, after=at)
-    most = real_pace_cloud.clock.sleeps + MOST
-
-    def lose() -> None:
-        away.begin()
-        at_most(real_pace_cloud, most)
-
-    real_pace_cloud.clock.before_sleep = lose
-    removed = engine.down(lab, STEPS, seen)
-    assert removed.exit_code == 3
-    assert real_pace_cloud.clock.now() - away.began < 120
 
 
 def test_what_a_look_misses_once_is_counted_once(cloud: Cloud) -> None:

@@ -428,16 +428,6 @@ def test_an_internal_error_of_a_create_proves_nothing(cloud: Cloud) -> None:
     assert built.exit_code == 0
 
 
-def test_a_consumer_that_moves_to_another_account_is_refused(cloud: Cloud) -> None:
-    """Changing a consumer's role while its things live in the old account would orphan them: bad usage."""
-    role = "arn:aws:iam::111122223333:role/lab"
-    lab = cloud.lab(config_of({"name": "acme", "role_arn": role}))
-    cloud.up(lab)
-    moved = cloud.lab(config_of({"name": "acme", "role_arn": role.replace("1111", "9999")}), lab.state)
-    with pytest.raises(PlabError, match="moves to another account"):
-        moved.refuse_moved_parties()
-
-
 def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
     """Something bears the lab's tag under a key of a newer plab: `down` says so with exit 3 and leaves it."""
     lab = cloud.lab()

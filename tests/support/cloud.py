@@ -81,6 +81,11 @@ class Cloud:
         """`plab up`."""
         return engine.up(lab, STEPS, **options)
 
+    def up_again(self, lab: Lab, config: Config | None = None) -> Built:
+        """The next `plab up`, a minute later, from the state of the last one."""
+        self.clock.sleep(60)
+        return self.up(self.lab(config, state=lab.state))
+
     def down(self, lab: Lab) -> Removed:
         """`plab down`."""
         return engine.down(lab, STEPS, engine.survey(lab, STEPS))
@@ -121,6 +126,11 @@ def config_of(*consumers: Any, **values: Any) -> Config:
     """A config with these consumers (dicts; default: one called acme) and other values."""
     rows = consumers or ({"name": "acme"},)
     return Config.model_validate({"lab": "test", "region": "us-east-1"} | values | {"consumers": rows})
+
+
+def id_of(built: Built, key: str) -> str:
+    """The id that `up` ended with under a key."""
+    return built.done[key][0].id
 
 
 def cloud_at(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import add_group, code_of, instance_state, launch, network
-from support.contract_clouds import ContractCloud, LocalCloud
+from support.contract_aws import ContractCloud, LocalCloud
 from support.stand_in_traffic import StandInTraffic, network_plan, stand_in, sync_once
 
 from privatelink_lab.local.network.agent_client import InstanceEnded

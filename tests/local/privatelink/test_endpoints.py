@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, create_endpoint, network
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 
 UNKNOWN = "0123456789abcdef0"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import ServiceLab, active_balancer, add_subnet, code_of, make_balancer, network, outcome
-from support.contract_clouds import ContractCloud
+from support.contract_aws import ContractCloud
 
 UNKNOWN = "vpce-svc-0123456789abcdef0"
 

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack, suppress
 
 import pytest
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http

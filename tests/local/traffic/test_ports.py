@@ -19,7 +19,7 @@ from support.aws_resources import (
     serve,
     web_group,
 )
-from support.contract_clouds import LocalCloud, PunctualClock
+from support.contract_aws import LocalCloud, PunctualClock
 from support.stand_in_traffic import StandInTraffic, endpoint_port, network_plan, node_ports, stand_in
 
 from privatelink_lab.local.network.plan import HealthCheck, Target
