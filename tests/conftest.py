@@ -18,7 +18,7 @@ from privatelink_lab.lab import Lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What the local AWS under the tests is like (`make strict`), and what only runs when somebody asks for it."""
+    """What the local AWS under the tests is like (`make strict`), and which tests run only on request."""
     parser.addoption("--speed", type=float, default=0, help="speed of the fixture `cloud` (0: at once)")
     parser.addoption("--fault", action="append", default=[], help="a fault in it, as `plab local faults` takes it")
     parser.addoption("--aws", action="store_true", help="run the contract tests on real AWS; it costs money")
@@ -29,29 +29,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays: the collector need not look through moto and botocore again and again."""
+    """Freeze what is loaded by now, so that the garbage collector does not scan moto and botocore again and again."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The figure of `make sweep`: how often plab was struck, and what came of it."""
-    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.stats.get(outcome, [])]
-    figures = [(name, count) for each in reports for name, count in each.user_properties]
+    """Print the figures of `make sweep`: how often plab was killed or stopped, and what was leaked or duplicated."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    figures = [(name, count) for report in reports for name, count in report.user_properties]
     for name in dict.fromkeys(name for name, _ in figures):
-        total = sum(count for each, count in figures if each == name)
+        total = sum(count for figure, count in figures if figure == name)
         terminalreporter.write_line(f"{total} {name}: 0 leaked, 0 duplicated in those that passed")
 
 
 @pytest.fixture
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    """The local AWS, at once, or as the command line asks."""
+    """The local AWS; without delays and faults, or with those of the command line."""
     yield from cloud_at(request.config.getoption("--speed"), request.config.getoption("--fault"))
 
 
 @pytest.fixture
 def slow_cloud() -> Iterator[Cloud]:
-    """The local AWS at its usual speed: everything takes time, in virtual time."""
+    """The local AWS at its usual speed: resources become ready after a while, in virtual time."""
     yield from cloud_at(20)
 
 
@@ -108,7 +108,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 @pytest.fixture
 def at_cloud(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
-    """The environment of a stranger's tool: AWS_ENDPOINT_URL, keys, and a config file; no --local."""
+    """The environment of any AWS tool: AWS_ENDPOINT_URL, keys, and a config file; no --local."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.aws.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.aws.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.aws.secret_access_key)

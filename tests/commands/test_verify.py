@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cloud import Cloud, config_of
+from support.cloud import Cloud, config_of, id_of
 from support.command_line import Run, write_config
 from support.stand_in_traffic import StandInTraffic, stand_in
 
@@ -70,7 +70,7 @@ def states(cloud: Cloud) -> list[str]:
 
 
 def leave_probe(cloud: Cloud) -> None:
-    """What a `verify` leaves behind that is killed after RunInstances."""
+    """Leave the probe of a `verify` that is killed after RunInstances."""
     lab = cloud.lab()
     seen = engine.survey(lab, STEPS)
     engine.claim_or_refuse(lab, seen.snapshot, adopt=False)
@@ -81,7 +81,7 @@ def leave_probe(cloud: Cloud) -> None:
 
 
 def test_a_good_path_is_proved_and_nothing_stays(lab: Cloud, run: Run, tmp_path: Path) -> None:
-    """Exit 0 with page and times; the probe is terminated, and neither AWS nor the state is other than before."""
+    """Exit 0 with page and times; the probe is terminated, and AWS and the state are as before."""
     inventory, state = lab.aws.inventory(), (tmp_path / ".plab" / "test.json").read_bytes()
     files = set((tmp_path / ".plab").iterdir())
     ran = run("verify")
@@ -168,7 +168,7 @@ def test_another_page_is_broken(lab: Cloud, traffic: StandInTraffic, run: Run) -
     assert states(lab) == ["terminated"] * 2
 
 
-def test_an_endpoint_that_waits_needs_no_probe(
+def test_no_probe_starts_while_the_endpoint_waits_for_acceptance(
     at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
 ) -> None:
     """One pendingAcceptance, one available: exit 1, hop `endpoint`, and an instance for the other one only."""
@@ -298,8 +298,8 @@ def test_a_probe_that_cannot_be_started(lab: Cloud, run: Run) -> None:
     assert states(lab) == []
 
 
-def test_what_may_not_be_looked_at_is_no_broken_hop(lab: Cloud, run: Run) -> None:
-    """DescribeVpcEndpoints refused: the error of AWS, and not that the endpoint is not there."""
+def test_a_refused_describe_is_no_broken_hop(lab: Cloud, run: Run) -> None:
+    """DescribeVpcEndpoints is refused: `verify` reports AWS's error, not a missing endpoint."""
     lab.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
     ran = run("verify")
     assert ran.code == 1
@@ -385,11 +385,11 @@ def test_a_probe_that_never_ends_is_given_up(cloud: Cloud) -> None:
 
 
 def test_a_probe_without_its_security_group_is_not_waited_for(cloud: Cloud) -> None:
-    """The endpoint was given another group by hand and the lab's was deleted: no probe, at once, and no hanging."""
+    """The lab's security group was deleted by hand: `verify` fails at once and starts no probe."""
     stand_in(cloud.aws)
     lab = cloud.lab()
     built = cloud.up(lab)
-    replace_group(cloud, built.done["acme/endpoint"][0].id, built.done["acme/security-group"][0].id)
+    replace_group(cloud, id_of(built, "acme/endpoint"), id_of(built, "acme/security-group"))
     seen = engine.survey(lab, STEPS)
     cloud.clock.before_sleep = lab.interrupt
     made = engine.create_only(lab, {KEY: probe(lab, "acme", ASKED)}, seen)

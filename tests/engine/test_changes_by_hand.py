@@ -1,4 +1,4 @@
-"""Hands of others: one thing is changed between runs; it is shown, repaired or left alone with a word, and removed."""
+"""A person changes one resource by hand between two runs: `up` repairs or refuses it, and `down` removes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from privatelink_lab.engine import Built
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
 
-Hand = Callable[[Cloud, Built], None]
+Change = Callable[[Cloud, Built], None]
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:
@@ -22,19 +22,19 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
 
 
 def delete_listener(cloud: Cloud, built: Built) -> None:
-    """The balancer listens no more."""
+    """The listener is deleted."""
     cloud.account().elbv2.delete_listener(ListenerArn=id_of(built, "provider/nlb/listener"))
 
 
 def delete_listener_and_group(cloud: Cloud, built: Built) -> None:
-    """The target group goes, and with it the registration."""
+    """The target group is deleted, and with it the registration."""
     delete_listener(cloud, built)
     cloud.let_new_ids_propagate()
     cloud.account().elbv2.delete_target_group(TargetGroupArn=id_of(built, "provider/target-group"))
 
 
 def delete_service(cloud: Cloud, built: Built) -> None:
-    """The service goes; the endpoint is left behind, rejected."""
+    """The service is deleted; the endpoint stays, rejected."""
     ec2, service = cloud.account().ec2, id_of(built, "provider/endpoint-service")
     ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[id_of(built, "acme/endpoint")])
     cloud.let_new_ids_propagate()
@@ -47,29 +47,29 @@ def stop_server(cloud: Cloud, built: Built) -> None:
 
 
 def terminate_server(cloud: Cloud, built: Built) -> None:
-    """The instance is gone."""
+    """The instance is terminated."""
     cloud.account().ec2.terminate_instances(InstanceIds=[id_of(built, "provider/web-server")])
 
 
 def reject(cloud: Cloud, built: Built) -> None:
-    """Somebody cuts the connection."""
+    """The connection is rejected."""
     ec2, service = cloud.account().ec2, id_of(built, "provider/endpoint-service")
     ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[id_of(built, "acme/endpoint")])
 
 
 def protect_server(cloud: Cloud, built: Built) -> None:
-    """Nobody may terminate the instance."""
+    """The instance gets termination protection."""
     server = id_of(built, "provider/web-server")
     cloud.account().ec2.modify_instance_attribute(InstanceId=server, DisableApiTermination={"Value": True})
 
 
 def untag_group(cloud: Cloud, built: Built) -> None:
-    """A security group loses the lab's tag: it is nobody's of ours any more."""
+    """A security group loses the lab's tag, so plab no longer counts it as its own."""
     tag: Any = [{"Key": "plab:lab"}]
     cloud.account().ec2.delete_tags(Resources=[id_of(built, "acme/security-group")], Tags=tag)
 
 
-REPAIRED: dict[Hand, tuple[str, str]] = {
+REPAIRED: dict[Change, tuple[str, str]] = {
     delete_endpoint: ("acme/endpoint", "missing"),
     delete_listener: ("provider/nlb/listener", "missing"),
     delete_listener_and_group: ("provider/target-group", "missing"),
@@ -78,14 +78,14 @@ REPAIRED: dict[Hand, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("hand", REPAIRED, ids=lambda hand: hand.__name__)
-def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
-    """Deleted or stopped by hand: shown, made again or started, and removed in the end."""
+@pytest.mark.parametrize("change", REPAIRED, ids=lambda change: change.__name__)
+def test_up_repairs_what_was_deleted_or_stopped(cloud: Cloud, lab: Lab, change: Change) -> None:
+    """`status` shows what is deleted or stopped, `up` creates or starts it, and `down` leaves nothing."""
     before = cloud.aws.inventory()
     built = cloud.up(lab)
-    hand(cloud, built)
+    change(cloud, built)
     cloud.let_new_ids_propagate()
-    key, state = REPAIRED[hand]
+    key, state = REPAIRED[change]
     assert cloud.phases(lab)[key] == state
     again = cloud.up(lab)
     assert again.exit_code == 0, again.failed
@@ -96,7 +96,7 @@ def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hand", "key", "words"),
+    ("change", "key", "words"),
     [
         (reject, "acme/endpoint", "was rejected; plab never re-admits a rejected endpoint"),
         (delete_service, "acme/endpoint", "was rejected"),
@@ -104,29 +104,29 @@ def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_up_says_what_it_will_not_touch(cloud: Cloud, lab: Lab, hand: Hand, key: str, words: str) -> None:
-    """What somebody decided, or what is not the lab's any more, is left alone, and said."""
+def test_up_fails_at_what_it_does_not_repair(cloud: Cloud, lab: Lab, change: Change, key: str, words: str) -> None:
+    """`up` leaves a rejected endpoint and a group without the lab's tag alone, and reports them."""
     built = cloud.up(lab)
-    hand(cloud, built)
+    change(cloud, built)
     cloud.let_new_ids_propagate()
     again = cloud.up(lab)
     assert again.exit_code == 1
     assert words in str(again.failed[key])
 
 
-@pytest.mark.parametrize("hand", [reject, delete_service], ids=lambda hand: hand.__name__)
-def test_down_finishes_all_the_same(cloud: Cloud, lab: Lab, hand: Hand) -> None:
-    """Nothing is left, whatever somebody cut before."""
+@pytest.mark.parametrize("change", [reject, delete_service], ids=lambda change: change.__name__)
+def test_down_removes_a_lab_with_a_cut_connection(cloud: Cloud, lab: Lab, change: Change) -> None:
+    """`down` leaves nothing after a reject or the deletion of the service by hand."""
     before = cloud.aws.inventory()
-    hand(cloud, cloud.up(lab))
+    change(cloud, cloud.up(lab))
     cloud.let_new_ids_propagate()
     assert cloud.down(lab).exit_code == 0
     cloud.let_new_ids_propagate()
     assert cloud.aws.inventory() == before
 
 
-def test_down_says_what_is_protected(cloud: Cloud, lab: Lab) -> None:
-    """Termination protection by hand: exit 3 with AWS's word; what does not stand on it goes; then the rest."""
+def test_down_reports_a_protected_instance(cloud: Cloud, lab: Lab) -> None:
+    """Termination protection: exit 3 with AWS's code, and what can go is deleted; the next `down` deletes the rest."""
     built = cloud.up(lab)
     protect_server(cloud, built)
     removed = cloud.down(lab)
@@ -138,8 +138,8 @@ def test_down_says_what_is_protected(cloud: Cloud, lab: Lab) -> None:
     assert cloud.down(lab).exit_code == 0
 
 
-def test_down_leaves_alone_what_is_not_tagged(cloud: Cloud, lab: Lab) -> None:
-    """Somebody's own group in the lab's VPC: the VPC is left with AWS's word, and his group is as it was."""
+def test_down_leaves_another_persons_group_alone(cloud: Cloud, lab: Lab) -> None:
+    """Another person's group in the lab's VPC: `down` leaves the VPC, with AWS's code, and does not touch the group."""
     built = cloud.up(lab)
     ec2 = cloud.account().ec2
     own = ec2.create_security_group(GroupName="own", Description="by hand", VpcId=id_of(built, "acme/vpc"))["GroupId"]
@@ -154,7 +154,7 @@ def test_down_leaves_alone_what_is_not_tagged(cloud: Cloud, lab: Lab) -> None:
 
 
 def test_a_terminated_instance_is_made_again_and_registered(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Instance terminated by hand: `up` makes a new one with a new token, and its target gets healthy."""
+    """The instance was terminated: `up` creates a new one, and its target becomes healthy."""
     old = id_of(built, "provider/web-server")
     cloud.account().ec2.terminate_instances(InstanceIds=[old])
     after = cloud.up_again(lab)
@@ -165,7 +165,7 @@ def test_a_terminated_instance_is_made_again_and_registered(cloud: Cloud, lab: L
 
 
 def test_a_stopped_instance_is_started(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Instance stopped by hand: `up` starts the same one."""
+    """The instance was stopped: `up` starts the same one."""
     old = id_of(built, "provider/web-server")
     cloud.account().ec2.stop_instances(InstanceIds=[old])
     cloud.let_new_ids_propagate()
@@ -177,7 +177,7 @@ def test_a_stopped_instance_is_started(cloud: Cloud, lab: Lab, built: Built) -> 
 
 
 def test_a_removed_registration_is_made_again(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Target deregistered by hand: `up` registers it."""
+    """The target was deregistered: `up` registers it."""
     group = id_of(built, "provider/target-group")
     target: Any = {"Id": id_of(built, "provider/web-server")}
     cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
@@ -188,7 +188,7 @@ def test_a_removed_registration_is_made_again(cloud: Cloud, lab: Lab, built: Bui
 
 
 def test_cross_zone_switched_off_is_switched_on(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Cross-zone switched off by hand: `status` says so and `up` mends it."""
+    """Cross-zone was switched off: `status` reports it and `up` switches it on."""
     balancer = id_of(built, "provider/nlb")
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=off)
@@ -199,7 +199,7 @@ def test_cross_zone_switched_off_is_switched_on(cloud: Cloud, lab: Lab, built: B
 
 @pytest.mark.parametrize("party", ["provider", "acme"])
 def test_a_revoked_rule_is_authorized_again(cloud: Cloud, lab: Lab, built: Built, party: str) -> None:
-    """Security group rule revoked by hand: `up` authorizes it."""
+    """The rule of a security group was revoked: `up` authorizes it."""
     group = id_of(built, f"{party}/security-group")
     cidr = "10.0.0.0/24" if party == "provider" else "10.1.0.0/16"
     cloud.account().ec2.revoke_security_group_ingress(
@@ -210,7 +210,7 @@ def test_a_revoked_rule_is_authorized_again(cloud: Cloud, lab: Lab, built: Built
     assert cloud.changes() == ["RevokeSecurityGroupIngress", "AuthorizeSecurityGroupIngress"]
 
 
-def test_one_of_two_sources_revoked_is_mended(cloud: Cloud) -> None:
+def test_a_revoked_source_of_a_rule_is_authorized_again(cloud: Cloud) -> None:
     """A rule that lacks one of its two zones is drift; only the missing source is authorized."""
     lab = cloud.lab(config_of(provider={"zones": 2}))
     built = cloud.up(lab)
@@ -226,8 +226,8 @@ def test_one_of_two_sources_revoked_is_mended(cloud: Cloud) -> None:
     assert cloud.phases(lab)["provider/security-group/ingress"] == "tcp 80 from 10.0.0.0/24, 10.0.1.0/24"
 
 
-def test_a_dropped_principal_is_added_and_a_strange_one_removed(cloud: Cloud) -> None:
-    """The permissions end as the config says: a dropped principal comes back, one that nobody asked for goes."""
+def test_permissions_end_as_the_config_says(cloud: Cloud) -> None:
+    """`up` adds a principal that was removed by hand, and removes one that is not in the config."""
     config = config_of(provider={"service": {"allowed_principals": ["111122223333"]}})
     lab = cloud.lab(config)
     service = id_of(cloud.up(lab), "provider/endpoint-service")
@@ -251,8 +251,8 @@ def test_acceptance_switched_off_by_hand_is_switched_on(cloud: Cloud, lab: Lab, 
     assert cloud.phases(lab)["provider/endpoint-service"] == "Available"
 
 
-def test_somebody_elses_name_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
-    """A balancer with the lab's name and without its tag is somebody else's: `up` refuses, `down` leaves it."""
+def test_a_balancer_without_the_labs_tag_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
+    """A balancer has the lab's name but not its tag: `up` refuses it, `down` leaves it."""
     ec2, elbv2 = cloud.account().ec2, cloud.account().elbv2
     vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
     cloud.let_new_ids_propagate()
@@ -267,8 +267,8 @@ def test_somebody_elses_name_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
     assert cloud.aws.inventory() == before
 
 
-def test_two_of_a_kind_are_named_and_nothing_is_made(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """A duplicate under one key: `up` names both ids and makes nothing under it; `down` deletes both."""
+def test_two_resources_under_one_key_are_named(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Two VPCs bear one key: `up` fails with both ids and creates no third one; `down` deletes both."""
     tags = lab.tag_specifications("vpc", "acme/vpc")
     twin = cloud.account().ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
     after = cloud.up_again(lab)

@@ -1,4 +1,4 @@
-"""What happens to a run from outside: somebody deletes, the connection goes, a second maker comes."""
+"""While `up` runs, another person deletes a resource, or a describe misses one for a while."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def is_ready(lab: Lab, key: str) -> bool:
     return bool(lab.state.timeline and (span := lab.state.timeline.spans.get(key)) and span.ended is not None)
 
 
-def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None:
-    """The listener goes by another's hand while the target is to become healthy: a failure soon, and no hanging."""
+def test_a_resource_deleted_while_up_waits_is_a_failure(slow_cloud: Cloud) -> None:
+    """Another person deletes the listener while `up` waits for a healthy target: `up` fails within two minutes."""
     lab = slow_cloud.lab()
     elbv2 = slow_cloud.account().elbv2
 
@@ -36,8 +36,8 @@ def test_what_somebody_deletes_while_up_waits_is_said(slow_cloud: Cloud) -> None
     assert slow_cloud.down(lab).exit_code == 0
 
 
-def test_what_one_look_misses_is_not_gone(real_pace_cloud: Cloud) -> None:
-    """A describe that once leaves out what was there (a replica that lags): `up` looks again and goes on."""
+def test_what_one_snapshot_misses_is_not_gone(real_pace_cloud: Cloud) -> None:
+    """A describe once misses an existing VPC (a replica that lags): `up` polls it again and goes on."""
     lab = real_pace_cloud.lab()
     kept: list[dict[str, Any]] = []
     ec2 = real_pace_cloud.account().ec2

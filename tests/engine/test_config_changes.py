@@ -13,7 +13,7 @@ from privatelink_lab.steps import STEPS
 
 
 def test_a_new_message_replaces_the_instance(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """`message` changed in the config: the instance, which holds no data, is replaced and registered."""
+    """A new `message` in the config: `up` replaces the instance, which holds no data, and registers the new one."""
     config = config_of(provider={"web_server": {"message": "Goodbye"}})
     after = cloud.up_again(lab, config)
     assert after.exit_code == 0
@@ -22,7 +22,7 @@ def test_a_new_message_replaces_the_instance(cloud: Cloud, lab: Lab, built: Buil
 
 
 def test_a_new_cidr_is_refused_with_old_and_new(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """What holds other things is not replaced unasked: `up` names old, new and the command."""
+    """`up` does not replace a VPC by itself: the error has the old and new CIDR, and the command for it."""
     after = cloud.up_again(lab, config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}}))
     error = after.failed["acme/vpc"]
     assert "has 10.1.0.0/16, the config says 10.9.0.0/16" in error.message
@@ -30,8 +30,8 @@ def test_a_new_cidr_is_refused_with_old_and_new(cloud: Cloud, lab: Lab, built: B
     assert cloud.changes() == []
 
 
-def test_replacing_a_key_replaces_what_stands_on_it(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """`--replace acme/vpc` deletes that VPC, its subnet, group and endpoint, and builds them anew."""
+def test_replacing_a_key_replaces_what_depends_on_it(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """`--replace acme/vpc` deletes that VPC, its subnet, group and endpoint, and creates them again."""
     config = config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}})
     lab2 = cloud.lab(config, state=lab.state)
     seen = engine.survey(lab2, STEPS)
@@ -48,7 +48,7 @@ def test_replacing_a_key_replaces_what_stands_on_it(cloud: Cloud, lab: Lab, buil
 
 
 def test_a_consumer_added(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """A consumer more in the config: `up` builds it and leaves the rest alone."""
+    """The config has one more consumer: `up` builds it and changes nothing else."""
     after = cloud.up_again(lab, config_of({"name": "acme"}, {"name": "beta"}))
     assert after.exit_code == 0
     assert id_of(after, "acme/endpoint") == id_of(built, "acme/endpoint")
@@ -57,7 +57,7 @@ def test_a_consumer_added(cloud: Cloud, lab: Lab, built: Built) -> None:
 
 @pytest.mark.parametrize("with_state", [True, False])
 def test_a_consumer_removed_and_then_down(cloud: Cloud, *, with_state: bool) -> None:
-    """A consumer that left the config is shown by `status` and deleted by `down`, also without a state."""
+    """`status` shows a consumer that left the config, and `down` deletes it, also without a state."""
     before = cloud.aws.inventory()
     lab = cloud.lab(config_of({"name": "acme"}, {"name": "gone"}))
     cloud.up(lab)
@@ -68,7 +68,7 @@ def test_a_consumer_removed_and_then_down(cloud: Cloud, *, with_state: bool) -> 
 
 
 def test_a_removed_consumer_in_another_account_is_deleted_there(cloud: Cloud) -> None:
-    """The state remembers how to reach the account of a consumer that left the config."""
+    """The state has the role of a consumer that left the config, so `down` reaches its account."""
     before = cloud.aws.inventory()
     role = "arn:aws:iam::111122223333:role/lab"
     lab = cloud.lab(config_of({"name": "acme"}, {"name": "gone", "role_arn": role}))
@@ -77,18 +77,18 @@ def test_a_removed_consumer_in_another_account_is_deleted_there(cloud: Cloud) ->
     assert cloud.aws.inventory() == before
 
 
-def test_somebody_elses_lab_is_refused_until_adopted(cloud: Cloud, lab: Lab) -> None:
-    """Same lab, other owner, no state here: exit 1 with owner and since; --adopt goes on."""
+def test_another_makers_lab_is_refused_until_adopted(cloud: Cloud, lab: Lab) -> None:
+    """The lab has another maker and no state here: `up` fails with the maker and the time; --adopt goes on."""
     lab.maker = "alice@laptop"
     cloud.up(lab)
-    mine = cloud.lab(maker="bob@desk")
+    own = cloud.lab(maker="bob@desk")
     with pytest.raises(Exception, match="belongs to alice@laptop, since 20"):
-        cloud.up(mine)
+        cloud.up(own)
     assert cloud.up(cloud.lab(maker="bob@desk"), adopt=True).exit_code == 0
 
 
 def test_a_consumer_that_moves_to_another_account_is_refused(cloud: Cloud) -> None:
-    """Changing a consumer's role while its things live in the old account would orphan them: bad usage."""
+    """A consumer's role changes while its resources are in the old account: plab refuses, since they would be lost."""
     role = "arn:aws:iam::111122223333:role/lab"
     lab = cloud.lab(config_of({"name": "acme", "role_arn": role}))
     cloud.up(lab)

@@ -13,12 +13,12 @@ from privatelink_lab.steps import STEPS
 
 @pytest.fixture(autouse=True)
 def no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore waits for real before it tries again; here only the loop does, in virtual time."""
+    """Switch off the retries of botocore, which wait for real; the loop retries in virtual time."""
     monkeypatch.setattr(account, "RETRIES", account.ONCE)
 
 
 def test_a_throttle_late_in_a_run_is_no_failure(real_pace_cloud: Cloud) -> None:
-    """What was ready for longer than its patience is looked at again, and AWS is busy just then: `up` waits on."""
+    """AWS throttles while `up` rechecks what has been ready for longer than its patience: `up` waits and goes on."""
     lab = real_pace_cloud.lab()
     busy = {"kind": "throttle", "action": "DescribeVpcs", "times": 3}
 
@@ -33,7 +33,7 @@ def test_a_throttle_late_in_a_run_is_no_failure(real_pace_cloud: Cloud) -> None:
 
 
 def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) -> None:
-    """No connection for half a minute while `up` runs: it goes on; for more than a minute: it stops and says so."""
+    """`up` goes on after half a minute without a connection; after more than a minute it stops and reports it."""
     lab = slow_cloud.lab()
     account = lab.account("provider")
     away = Outage(account, slow_cloud, seconds=30)
@@ -49,8 +49,8 @@ def test_a_connection_that_is_lost_for_a_while_is_waited_for(slow_cloud: Cloud) 
 
 
 @pytest.mark.parametrize("at", [3, 20, 60])
-def test_a_connection_that_is_lost_for_good_ends_it(real_pace_cloud: Cloud, at: int) -> None:
-    """From some moment on nothing goes out any more: `down` ends a minute later, and says what it could not do."""
+def test_a_connection_that_is_lost_for_good_ends_down(real_pace_cloud: Cloud, at: int) -> None:
+    """The connection is lost for good: `down` ends within two minutes and names what it could not delete."""
     lab = real_pace_cloud.lab()
     assert real_pace_cloud.up(lab).exit_code == 0
     real_pace_cloud.let_new_ids_propagate()

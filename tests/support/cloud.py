@@ -23,7 +23,7 @@ READS = ("Describe", "Get", "AssumeRole", "status")
 
 
 class VirtualClock:
-    """Time that passes only when somebody sleeps; plab and the local AWS share it.
+    """Time that passes only in `sleep`; plab and the local AWS share it.
 
     The command line has a real clock. Where that runs, time `flows` as well.
     """
@@ -45,12 +45,12 @@ class VirtualClock:
         self.time += seconds
 
     def wake(self) -> None:
-        """Nobody really sleeps."""
+        """Do nothing: no thread really sleeps."""
 
 
 @dataclass
 class Cloud:
-    """The local AWS and what a test needs around it."""
+    """The local AWS, its clock, and the calls and events that a test reads."""
 
     aws: LocalAws
     clock: VirtualClock
@@ -60,7 +60,7 @@ class Cloud:
 
     @property
     def address(self) -> Address:
-        """Where it answers, with its keys."""
+        """Its URL and its keys."""
         return Address(self.aws.url, self.aws.access_key_id, self.aws.secret_access_key)
 
     def account(self, role_arn: str | None = None) -> Account:
@@ -96,24 +96,24 @@ class Cloud:
         self.aws.choose_faults([*self.always, refusal])
 
     def heal(self) -> None:
-        """Nothing goes wrong any more but what the whole run is to stand."""
+        """End the faults that a test chose; those of the whole run stay."""
         self.aws.choose_faults(self.always)
 
     def let_new_ids_propagate(self) -> None:
-        """Let a minute pass, so that what a test has made itself is known everywhere."""
+        """Let a minute pass, so that every call knows what a test has made itself."""
         self.clock.time += 60
 
     def calls(self) -> list[str]:
-        """The API operations since the last look at them, in order."""
+        """The API operations since the last `calls()`, in order."""
         lines, self.lines[:] = list(self.lines), []
         return [line.split()[2] for line in lines]
 
     def changes(self) -> list[str]:
-        """The mutating operations since the last look at the calls."""
+        """The mutating operations since the last `calls()`."""
         return [call for call in self.calls() if not call.startswith(READS)]
 
     def phases(self, lab: Lab) -> dict[str, str]:
-        """What a survey sees: key -> AWS's word; without what plab never makes and is not there."""
+        """What a survey sees: key -> AWS's word, without absent resources that plab never makes."""
         seen = engine.survey(lab, STEPS)
         return {
             key: found[0].detail if found else "missing"
@@ -134,11 +134,11 @@ def id_of(built: Built, key: str) -> str:
 
 
 def cloud_at(speed: float, faults: Iterable[str] = ()) -> Iterator[Cloud]:
-    """A local AWS in this process, so many times as fast as AWS, with these faults."""
+    """A local AWS in this process, `speed` times as fast as AWS, with these faults."""
     clock = VirtualClock()
     lines: list[str] = []
     with LocalAws(AwsClock(speed=speed, wall=clock.now), log=lines.append) as server:
         lines.clear()
-        cloud = Cloud(server, clock, lines, [parse_fault(each) for each in faults])
+        cloud = Cloud(server, clock, lines, [parse_fault(fault) for fault in faults])
         cloud.heal()
         yield cloud

@@ -20,14 +20,14 @@ class Outage:
         self.client = account.client
 
     def begin(self) -> None:
-        """Called before each sleep."""
+        """Start the outage; called before every sleep."""
         self.sleeps += 1
         if self.sleeps == self.after:
             self.began = self.cloud.clock.now()
             self.account.client = self.refuse  # type: ignore[method-assign]
 
     def refuse(self, service: str, *, once: bool) -> Any:
-        """A client, or botocore's word for no connection."""
+        """The client; raises botocore's error for a lost connection during the outage."""
         if self.cloud.clock.now() - self.began > self.seconds:
             self.ended = True
             return self.client(service, once=once)

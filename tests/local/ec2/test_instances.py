@@ -278,7 +278,7 @@ def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffi
     assert instance_state(cloud, instance) == "stopped"
 
 
-def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandInTraffic) -> None:
+def test_the_network_gets_a_new_plan_after_a_change(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """A new plan is sent after a call and after a due transition; without a change none is sent."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     sync_once(cloud.aws)
