@@ -20,7 +20,7 @@ PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # a folder with Terraform's 
 class Tool:
     """A tool's commands: `again` is a second `up`, if the tool can do that. `what` describes them.
 
-    `rounds` is how often they are run at speed 0 and paced. `prepare` writes what the tool needs into its folder and
+    `rounds` is how often they are run at speed 0 and paced. `prepare` writes the tool's files into its folder and
     returns why the tool cannot be measured, or ''.
     """
 

@@ -120,16 +120,20 @@ def _send_stream(host: str) -> int:
 
 def _request_times(host: str) -> dict[str, float]:
     with _connect(host) as connection:
-        took = sorted(_time(partial(_request, connection)) for _ in range(REQUESTS))
+        seconds = sorted(_time(partial(_request, connection)) for _ in range(REQUESTS))
     with _connect(host) as connection:
         halves = sorted(_time(partial(_request_in_halves, connection)) for _ in range(REQUESTS_IN_HALVES))
-    return {"p50": took[len(took) // 2], "p99": took[len(took) * 99 // 100], "halves": halves[len(halves) // 2]}
+    return {
+        "p50": seconds[len(seconds) // 2],
+        "p99": seconds[len(seconds) * 99 // 100],
+        "halves": halves[len(halves) // 2],
+    }
 
 
 def _connection_times(host: str) -> dict[str, float]:
     began = time.perf_counter()
-    took = sorted(_time(partial(_connect_and_request, host)) for _ in range(CONNECTIONS))
-    return {"connect": took[len(took) // 2], "connects": CONNECTIONS / (time.perf_counter() - began)}
+    seconds = sorted(_time(partial(_connect_and_request, host)) for _ in range(CONNECTIONS))
+    return {"connect": seconds[len(seconds) // 2], "connects": CONNECTIONS / (time.perf_counter() - began)}
 
 
 def _connect_and_request(host: str) -> None:

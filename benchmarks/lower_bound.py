@@ -1,4 +1,4 @@
-"""The lower bound: the time that every tool needs at least on the local AWS's clock, however well it waits.
+"""The lower bound: the least time of every tool on the local AWS's clock, however well it waits.
 
 It is the longest chain of state changes in which every one begins only when the one before has ended. The time until
 a new id is known everywhere (up to two seconds) is left out: it may be zero.
@@ -23,6 +23,6 @@ CHAINS = {
 
 
 def lower_bound(command: str, speed: float) -> float:
-    """The seconds that `up` or `down` needs at least at this speed; 0 if AWS takes no time."""
+    """The least seconds of `up` or `down` at this speed; 0 if AWS takes no time."""
     seconds = max(sum(DELAYS[name].usual for name in chain) for chain in CHAINS[command])
     return seconds / speed if speed else 0.0

@@ -50,7 +50,7 @@ def main() -> int:
     print_report(paces, started, where)
     if options.write:
         write_table(options.write, paces, started, where)
-    print(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} minutes.")
+    print(f"\nEverything ran in {(time.monotonic() - began) / 60:.1f} minutes.")
     return 0
 
 

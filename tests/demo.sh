@@ -45,7 +45,7 @@ silence() {
   if page 2; then echo "The endpoint answers although $1."; exit 1; fi
 }
 
-silence "nobody has accepted it"
+silence "no one has accepted it"
 run plab accept --all -y
 if [ "$traffic" = 1 ]; then
   run plab verify

@@ -1,4 +1,4 @@
-"""The walls of the house, read from the imports: one door per library, imports one way, no branch for local."""
+"""The rules of the imports: one module or package per library, imports one way, no branch for local."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import privatelink_lab
 
 ROOT = Path(privatelink_lab.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DOORS = {  # library -> the modules that may import it
+IMPORTERS = {  # library -> the modules that may import it
     "boto3": {"aws"},
     "botocore": {"aws", "local"},  # moto speaks botocore's models
     "click": {"cli"},
@@ -99,13 +99,13 @@ def ours(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_one_door_per_library(path: Path) -> None:
-    """Only a library's door imports it, so that swapping or mending it touches one file."""
+def test_one_module_or_package_imports_a_library(path: Path) -> None:
+    """A library is imported in one place, so that replacing it changes that place only."""
     module = name_of(path)
     for imported in imports_of(path):
-        doors = DOORS.get(imported.split(".")[0])
-        if doors:
-            assert module in doors or module.split(".")[0] in doors, f"{module} imports {imported}"
+        importers = IMPORTERS.get(imported.split(".")[0])
+        if importers:
+            assert module in importers or module.split(".")[0] in importers, f"{module} imports {imported}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -124,7 +124,7 @@ def test_local_is_an_address_not_a_mode(path: Path) -> None:
 
 
 def test_the_rooms_of_local_know_only_the_rooms_below_them() -> None:
-    """The rooms of local/ import each other exactly as the table says, and the table has no circle."""
+    """The rooms of local/ import each other exactly as the table says, and the table has no cycle."""
     prefix = "privatelink_lab.local."
     arrows: dict[str, set[str]] = {room: set() for room in LOCAL_ROOMS}
     for path in FILES:
@@ -137,11 +137,11 @@ def test_the_rooms_of_local_know_only_the_rooms_below_them() -> None:
     assert list(TopologicalSorter(LOCAL_ROOMS).static_order())  # raises CycleError
 
 
-def test_no_test_imports_another_test() -> None:
-    """What several tests share stands in tests/support, or in a conftest."""
-    for path in Path(__file__).parent.glob("*/**/*.py"):
+def test_no_test_imports_another_test_or_a_conftest() -> None:
+    """What several tests share is in tests/support; a conftest has fixtures, options and hooks only."""
+    for path in Path(__file__).parent.rglob("*.py"):
         imported = {part for name in imports_of(path) for part in name.split(".")}
-        assert not {part for part in imported if part.startswith("test_")}, path
+        assert not {part for part in imported if part.startswith("test_") or part == "conftest"}, path
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -181,8 +181,8 @@ def test_help_version_and_completion_import_nothing_heavy(start: str) -> None:
     assert len(done.stdout.splitlines()) > 1
 
 
-def test_names_are_nouns_of_the_field() -> None:
-    """No manager, helper or utils among the modules."""
+def test_no_module_is_a_manager_helper_or_utils() -> None:
+    """The name of a module says what the module holds."""
     assert not [name_of(path) for path in FILES if {"manager", "helper", "utils"} & set(path.stem.split("_"))]
 
 

@@ -6,7 +6,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from conftest import Cloud
+from support.cloud import Cloud
 
 from benchmarks.compared_tools import compared_tools
 from benchmarks.lower_bound import CHAINS, lower_bound

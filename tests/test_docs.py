@@ -34,7 +34,7 @@ COMMANDS = dict(commands())
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every config key, dotted."""
+    """Every config key as `section.key`."""
     for name, field in model.model_fields.items():
         inner = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
         sections = [t for t in inner if issubclass(t, BaseModel)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud
 
 from privatelink_lab.engine import planned
 from privatelink_lab.error_classes import NOT_FOUND_YET, ErrorClass, classify

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import config_of
+from support.cloud import config_of
 
 from privatelink_lab import lock, state
 from privatelink_lab.aws import Address

@@ -50,7 +50,7 @@ def test_nothing_is_an_answer_too() -> None:
 
 @pytest.mark.parametrize("error", [DENIED, KeyError("a bug"), KeyboardInterrupt()])
 def test_an_error_is_raised_for_every_asker(error: BaseException) -> None:
-    """A denied describe is said for each key that needs it, and costs one call; nobody waits for ever."""
+    """A denied describe costs one call; every thread that asked gets its error, and none waits for ever."""
     memo, calls = Memo(), []
 
     def ask() -> str:

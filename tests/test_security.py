@@ -6,7 +6,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run, config_of
+from support.cloud import Cloud, config_of
+from support.command_line import Run
 
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps.probe import ProbeTask
@@ -14,7 +15,7 @@ from privatelink_lab.steps.probe import user_data as probe_data
 from privatelink_lab.steps.web_server import user_data
 
 
-def test_no_secret_is_said_or_written(
+def test_no_secret_is_printed_or_written(
     at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With -v, also where AWS refuses: no key, secret or token in output, events, state or log."""
@@ -27,10 +28,10 @@ def test_no_secret_is_said_or_written(
     assert (tmp_path / ".plab" / "test.json").stat().st_mode & 0o777 == 0o600
     at_cloud.fail("Delete*", 403, "UnauthorizedOperation")
     commands = (("up",), ("up", "--json"), ("status", "--json"), ("down", "-y"))
-    said = [run(*words, "-v") for words in commands]
+    runs = [run(*words, "-v") for words in commands]
     logging.getLogger("privatelink_lab").setLevel(logging.NOTSET)
     for secret in secrets:
-        assert secret not in written + "".join(ran.out + ran.err for ran in said)
+        assert secret not in written + "".join(ran.out + ran.err for ran in runs)
 
 
 def test_no_secret_is_in_user_data(cloud: Cloud) -> None:

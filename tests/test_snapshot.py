@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource import Found, Phase, Resource
@@ -31,12 +31,12 @@ class Finder:
 
 
 def resource(key: str) -> Resource:
-    """A resource that is only looked at."""
+    """A resource that is only read."""
     return Resource(key, "thing", find=lambda *_: (), kind=VPC)
 
 
 def snapshot_with(find: Finder, *keys: str, done: dict[str, tuple[Found, ...]] | None = None) -> Snapshot:
-    """A snapshot at these keys."""
+    """A snapshot of these keys."""
     return Snapshot("test", "plab-test", {key: resource(key) for key in keys}, find, done=done)
 
 
@@ -46,14 +46,14 @@ def ready(*ids: str) -> tuple[Found, ...]:
 
 
 def test_a_key_is_found_once_a_tick() -> None:
-    """Many resources ask for the same VPC; AWS is asked memo."""
+    """Many resources read the same VPC; AWS is asked once."""
     find = Finder({"a/vpc": ready("vpc-1")})
     snapshot = snapshot_with(find, "a/vpc")
     assert [snapshot.found("a/vpc") for _ in range(3)] == [ready("vpc-1")] * 3
     assert find.asked == ["a/vpc"]
 
 
-def test_done_keys_are_not_looked_at_again() -> None:
+def test_done_keys_are_not_read_again() -> None:
     """What was found ready earlier in the run costs no further calls; an unknown key is nothing."""
     find = Finder()
     snapshot = snapshot_with(find, "a/vpc", done={"a/vpc": ready("vpc-0")})
@@ -64,7 +64,7 @@ def test_done_keys_are_not_looked_at_again() -> None:
 
 @pytest.mark.parametrize(("found", "id_"), [((), None), (ready("1"), "1"), (ready("1", "2"), None)])
 def test_an_id_is_the_one_under_its_key(found: tuple[Found, ...], id_: str | None) -> None:
-    """With two under a key nobody guesses which one is meant."""
+    """With two resources under a key plab does not guess which one is meant."""
     assert snapshot_with(Finder({"a/vpc": found}), "a/vpc").id("a/vpc") == id_
 
 
@@ -90,7 +90,7 @@ def test_other_resources_share_the_snapshot() -> None:
     ],
 )
 def test_only_a_tag_makes_it_ours(row: dict[str, object], *, ours: bool) -> None:
-    """A name proves nothing: what lacks the lab's tag is somebody else's and stays."""
+    """A name proves nothing: a resource without the lab's tag is not the lab's."""
     assert snapshot_with(Finder()).owns(row) == ours
 
 
@@ -106,7 +106,7 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
     account = lab.provider
     ids = {name: make_vpc(cloud, f"{name}/vpc") for name in "abc"}
     account.ec2.create_vpc(CidrBlock="10.0.0.0/16")
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.calls()
     snapshot = snapshot_with(Finder())
     for name, id_ in ids.items():
@@ -129,8 +129,8 @@ def make_vpc(cloud: Cloud, key: str) -> str:
     return made["Vpc"]["VpcId"]
 
 
-def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> None:
-    """ELBv2 finds by name; what is not there is no error, and what bears no tag is not ours."""
+def test_a_target_group_is_found_by_name_and_owned_by_tag(cloud: Cloud) -> None:
+    """ELBv2 describes by name; a missing group is no error, and a group without the tag is not the lab's."""
     account = cloud.account()
 
     def snapshot() -> Snapshot:
@@ -139,9 +139,9 @@ def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> Non
     assert snapshot().rows(account, TARGET_GROUP) == ()
     assert snapshot().rows(account, LOAD_BALANCER) == ()
     vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     made = account.elbv2.create_target_group(Name="plab-test", Protocol="TCP", Port=80, VpcId=vpc)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     arn = made["TargetGroups"][0]["TargetGroupArn"]
     [foreign] = snapshot().rows(account, TARGET_GROUP)
     assert not snapshot().owns(foreign)
@@ -153,8 +153,8 @@ def test_a_balancer_of_that_name_is_looked_up_with_its_tags(cloud: Cloud) -> Non
     assert ours["TargetGroupArn"] == arn
 
 
-def test_a_denied_describe_is_said(cloud: Cloud) -> None:
-    """Without permission to snapshot at balancers the error reaches the user; it is not taken for an empty account."""
+def test_a_denied_describe_is_an_error(cloud: Cloud) -> None:
+    """Without the permission to describe target groups the user reads the error, and not an empty list."""
     cloud.fail("DescribeTargetGroups", 403, "AccessDenied")
     snapshot = Snapshot("test", "plab-test", {}, Finder())
     for _ in range(2):

@@ -51,7 +51,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_without_a_file_a_lab_is_new(tmp_path: Path) -> None:
-    """A lost state file costs a snapshot: the lab starts with an empty state, and nothing is written by that."""
+    """Without its file a lab has an empty state, and loading writes nothing."""
     assert state.load(tmp_path, "test") == State(lab="test", path=path_in(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_a_file_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["null", "5", '"test"', "[]", "{}", "[" * 100_000, "\0", '{"schema": 2}'])
 def test_json_that_is_no_state_is_damaged(tmp_path: Path, text: str) -> None:
-    """Any other JSON in the file is damage, not a traceback."""
+    """JSON of another program is a damaged state, not a traceback."""
     saved(tmp_path)
     path_in(tmp_path).write_text(text, encoding="utf-8")
     with pytest.raises(StateError, match="is damaged"):
@@ -171,7 +171,7 @@ def test_a_read_only_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
-    """After `down` with nothing left only `<lab>.last.json` stays, for whoever asks how long it took."""
+    """After `down` with nothing left only `<lab>.last.json` stays, with the timeline."""
     full = saved(tmp_path)
     assert full.timeline
     assert full.place

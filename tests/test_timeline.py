@@ -1,4 +1,4 @@
-"""Why a run took as long as it did: what `plab status --timeline` shows."""
+"""Why a run was as long as it was: what `plab status --timeline` shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cloud, Run
+from support.cloud import Cloud
+from support.command_line import Run
 
 from privatelink_lab.aws import account
 from privatelink_lab.commands.report import timeline as reported
@@ -54,7 +55,7 @@ def test_an_empty_run_and_a_circle_have_an_end() -> None:
 
 
 def test_what_a_key_waited_for_last() -> None:
-    """Of its needs the one that ended last; a target also waits for the listener, which came after its registration."""
+    """A key waited for the dependency that ended last; a target also for a listener that began after it."""
     run = Timeline("up", 100.0)
     for key, began, ended in (("group", 100.0, 101.0), ("server", 100.0, 115.0)):
         run.begin(key, began, ())
@@ -97,14 +98,14 @@ def test_status_shows_the_last_run_without_asking_aws(at_cloud: Cloud, run: Run,
     assert run("status", "--timeline").out == "No run of the lab test is recorded here.\n"
     assert run("status", "--timeline", "--json").json == [{"lab": "test", "timeline": None}]
     run("up")
-    shown = run("status", "--timeline").out
+    printed = run("status", "--timeline").out
     assert run("up").code == 0
     at_cloud.calls()
-    assert run("status", "--timeline").out == shown
-    assert shown.startswith("up, 2")
-    assert "acme/acceptance" in shown
-    assert "after provider/endpoint-service" in shown
-    assert "\nThe chain that decides it: " in shown
+    assert run("status", "--timeline").out == printed
+    assert printed.startswith("up, 2")
+    assert "acme/acceptance" in printed
+    assert "after provider/endpoint-service" in printed
+    assert "\nThe chain that decides it: " in printed
     run("down", "-y")
     assert run("down", "-y").code == 0, "this one changes nothing, and is not remembered"
     at_cloud.calls()
@@ -161,8 +162,8 @@ def test_a_stopped_run_says_so(slow_cloud: Cloud) -> None:
     assert lab.state.timeline.chain()[-1] == "provider/nlb"
 
 
-def test_what_is_only_read_again_stays_ready(real_pace_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A throttle while `up` reads again what is ready: nothing is said of it, and each key's last event is its end."""
+def test_a_throttled_recheck_leaves_a_key_ready(real_pace_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS throttles a recheck of what is ready: no event shows it, and every key ends as ready."""
     monkeypatch.setattr(account, "RETRIES", account.ONCE)  # botocore's own attempts wait for real
     lab = real_pace_cloud.lab()
     began = real_pace_cloud.clock.now()

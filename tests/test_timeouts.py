@@ -19,7 +19,7 @@ def bounds(text: str) -> Iterator[str]:
         limits: list[ast.expr] = []
         if isinstance(node, ast.Call):
             owner, _, name = ast.unparse(node.func).rpartition(".")
-            limits = [each.value for each in node.keywords if each.arg == "timeout" and name not in AWS_TIME]
+            limits = [keyword.value for keyword in node.keywords if keyword.arg == "timeout" and name not in AWS_TIME]
             if name in WAITS and not owner.endswith("cloud"):  # a cloud waits in virtual time
                 limits += node.args[:1]
             if name == "create_connection":

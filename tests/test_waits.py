@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import VirtualClock
+from support.cloud import VirtualClock
 from support.timeouts import PATIENCE
 
 from privatelink_lab import waits
@@ -20,7 +20,7 @@ def refusal(operation: str, code: str, status: int = 400) -> AwsError:
 
 
 def test_until_returns_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop ends as soon as there is an answer, and sleeps on the clock that it was given, between looks only."""
+    """The loop ends as soon as there is an answer, and sleeps only between two calls, on the given clock."""
     clock = VirtualClock()
     began, answers = clock.now(), iter([None, None, "ready", "never asked"])
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("a sleep on the machine's clock"))
@@ -38,7 +38,7 @@ def test_an_answer_at_once_costs_no_sleep() -> None:
 
 
 def test_until_sleeps_longer_the_longer_it_takes() -> None:
-    """The pauses follow the time already waited: 1,000 seconds of waiting are far fewer than 5,000 looks."""
+    """The pauses follow the time already waited: 1,000 seconds of waiting are far fewer than 5,000 calls."""
     clock = VirtualClock()
     began = clock.now()
 
@@ -75,6 +75,6 @@ def test_a_wake_ends_every_sleep() -> None:
 
 
 def test_the_real_clock_tells_the_time_of_day() -> None:
-    """The state compares births between runs, so the clock counts from the epoch."""
+    """The state compares times of creation between runs, so the clock counts from the epoch."""
     before, now, after = time.time(), waits.RealClock().now(), time.time()
     assert before - 1 <= now <= after + 1

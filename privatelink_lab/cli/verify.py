@@ -21,7 +21,7 @@ def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeo
     """Prove the path: HTTP requests from inside each consumer's VPC.
 
     plab starts a small instance in the consumer's subnet, which requests the page at the endpoint's DNS name, and then
-    removes the instance. This works without internet and SSM, and costs less than a cent. Exit code 0 means that the web
+    removes the instance. This works without internet and SSM, and costs less than a cent. Exit code 0: the web
     server's message came back every time. Otherwise plab names the hop that is broken, as far as AWS shows it.
     """
     from privatelink_lab.commands import verify as command

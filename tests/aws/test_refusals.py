@@ -1,4 +1,4 @@
-"""The door to AWS: what a user reads when AWS refuses, does not answer, or cannot be asked at all."""
+"""What a user reads when AWS refuses a call, does not answer, or cannot be called at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud
 from support.timeouts import PATIENCE
 
 from privatelink_lab import aws
@@ -95,7 +95,7 @@ def test_no_credentials() -> None:
 
 
 def test_no_credentials_to_assume_a_role_with() -> None:
-    """A role needs credentials to be assumed with; without them it is said before any call."""
+    """To assume a role plab uses credentials; without them an error says so before any call."""
     with pytest.raises(AccountError, match="no usable AWS credentials"):
         aws.connect(profile=None, role_arn=ROLE, region="us-east-1")
 
@@ -125,7 +125,7 @@ def test_an_unknown_profile_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("text", ["[default\nrubbish", "[default]\nrole_arn = arn:x\nsource_profile = nope\n"])
 def test_an_aws_config_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """A broken ~/.aws/config is the account's trouble, not a traceback."""
+    """A broken ~/.aws/config is an error of the account, not a traceback."""
     path = tmp_path / "aws-config"
     path.write_text(text, encoding="utf-8")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
@@ -135,7 +135,7 @@ def test_an_aws_config_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_no_region() -> None:
-    """Without a region anywhere the user is told where to put one; that is exit code 2, before any call."""
+    """Without a region anywhere the error names the places for one; exit code 2, before any call."""
     with pytest.raises(UsageError) as caught:
         aws.connect(profile=None, role_arn=None, region=None)
     assert sentence(caught.value) == "There is no AWS region."
@@ -158,7 +158,7 @@ def test_the_region_of_the_environment_or_the_profile(tmp_path: Path, monkeypatc
 
 
 def test_an_endpoint_url_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slip in AWS_ENDPOINT_URL is said in words."""
+    """A mistake in AWS_ENDPOINT_URL is one sentence."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost")
     with pytest.raises(UsageError, match=r"Invalid endpoint: localhost\.") as caught:
         _ = at(None).id
@@ -176,7 +176,7 @@ def test_known_regions_are_those_of_every_partition() -> None:
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_expired_credentials(cloud: Cloud, code: str) -> None:
-    """When the session has run out the user is told to renew it, whatever code AWS says it with."""
+    """The hint for an expired session says how to renew it, whatever the error code of AWS is."""
     cloud.fail("DescribeVpcs", 403, code)
     with pytest.raises(AccountError) as caught:
         cloud.account().ec2.describe_vpcs()
@@ -187,7 +187,7 @@ def test_expired_credentials(cloud: Cloud, code: str) -> None:
 
 @pytest.mark.parametrize("code", ["AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch"])
 def test_credentials_that_aws_does_not_know(cloud: Cloud, code: str) -> None:
-    """Deleted or mistyped keys are said as that."""
+    """The error for deleted or mistyped keys says that AWS does not know them."""
     cloud.fail("DescribeVpcs", 401, code)
     with pytest.raises(AccountError, match=f"does not know these credentials \\({code}\\)"):
         cloud.account().ec2.describe_vpcs()
@@ -229,7 +229,7 @@ def test_a_denied_call_to_a_balancer_names_its_own_prefix(cloud: Cloud) -> None:
 
 
 def test_any_other_refusal_is_awss_own_words(cloud: Cloud) -> None:
-    """What plab has no better words for is passed on with operation, code and request id."""
+    """The user reads AWS's own sentence, with operation, code and request id."""
     with pytest.raises(AwsError) as caught:
         cloud.account().ec2.delete_vpc(VpcId="vpc-0123456789abcdef0")
     assert caught.value.code == "InvalidVpcID.NotFound"
@@ -248,7 +248,7 @@ def test_a_parameter_that_the_api_does_not_have() -> None:
 
 
 def test_an_endpoint_that_cannot_be_reached() -> None:
-    """Where nothing listens the call had no effect: an error with the way to look, not a lost answer."""
+    """No server listens, so the call had no effect: an error with what to check, not a lost answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(AwsError) as caught:
@@ -282,8 +282,8 @@ def test_what_takes_no_token_is_sent_once(broken: Breaker, create: str) -> None:
     assert len(broken.requests) == 1
 
 
-def test_a_look_without_an_answer_goes_out_again(broken: Breaker) -> None:
-    """Asking twice changes nothing, so a lost answer to a describe is asked for again, a few times."""
+def test_a_describe_without_an_answer_is_sent_again(broken: Breaker) -> None:
+    """A describe changes nothing, so plab sends it again a few times when its answer is lost."""
     with pytest.raises(LostAnswer):
         at(broken.address).pages("ec2", "describe_vpcs", "Vpcs")
     assert broken.requests == ["DescribeVpcs"] * 4
@@ -302,7 +302,7 @@ MIXED = {
 
 
 def test_unsuccessful_items_are_errors_by_id() -> None:
-    """PrivateLink's bulk calls answer 200 and hide refusals inside; each becomes an error of its own."""
+    """PrivateLink's bulk calls answer 200 with refusals inside; every refused id has its own error."""
     failures = aws.unsuccessful(MIXED, "DeleteVpcEndpoints")
     assert {id_: (error.code, error.message) for id_, error in failures.items()} == {
         "vpce-1": ("InvalidVpcEndpoint.NotFound", "Not there"),
@@ -385,7 +385,7 @@ def test_a_role_acts_in_its_own_account(cloud: Cloud) -> None:
 
 
 def test_a_role_that_may_not_be_assumed(cloud: Cloud) -> None:
-    """A refused AssumeRole names the action, at the first call that needs it."""
+    """The error of a refused AssumeRole names the action, at the first call that uses the role."""
     cloud.fail("AssumeRole", 403, "AccessDenied")
     account = cloud.account(ROLE)
     with pytest.raises(AwsError) as caught:
@@ -442,7 +442,7 @@ def test_all_pages_are_read(cloud: Cloud) -> None:
     """A describe of more than one page misses nothing."""
     account = cloud.account()
     made = {account.ec2.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"] for n in range(7)}
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.calls()
     rows = account.pages("ec2", "describe_vpcs", "Vpcs", PaginationConfig={"PageSize": 5})
     assert made <= {row["VpcId"] for row in rows}

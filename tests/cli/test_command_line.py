@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run, write_config
+from support.cloud import Cloud
+from support.command_line import Run, write_config
 from support.strangers import STRANGER, connect_stranger
 
 from privatelink_lab.engine import Built
@@ -40,7 +41,7 @@ def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
 
 
 def test_status_asks_once_per_kind(at_cloud: Cloud, run: Run) -> None:
-    """One describe of each kind and parent, however much there is; tags of the balancer and of its group."""
+    """One describe for each kind and parent, and two for tags: of the balancer and of its target group."""
     run("up")
     at_cloud.calls()
     assert run("status").code == 0
@@ -51,7 +52,7 @@ def test_status_asks_once_per_kind(at_cloud: Cloud, run: Run) -> None:
 
 
 def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
-    """The story of acceptance by hand, with every exit code that a script would see."""
+    """The provider accepts, rejects and replaces by hand; a script sees these exit codes."""
     write_config(tmp_path, "manual")
     up = run("up")
     assert up.code == 0
@@ -76,7 +77,7 @@ def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: P
 
 
 @pytest.mark.parametrize("command", [("down",), ("accept", "--all"), ("accept",), ("reject", "ID")])
-def test_without_a_terminal_nothing_is_done_unasked(
+def test_without_a_terminal_or_yes_nothing_is_changed(
     at_cloud: Cloud, run: Run, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     """down, accept and reject need -y in a script: exit 2 and no mutating call."""
@@ -192,7 +193,7 @@ def test_expired_credentials_are_one_sentence(at_cloud: Cloud, run: Run) -> None
 
 
 def test_no_credentials_profile_or_region(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials 1, unknown profile 1, no region 2: a sentence and a hint each."""
+    """No credentials and an unknown profile exit with 1, no region with 2: one sentence and one hint."""
     write_config(tmp_path)
     none = run("up")
     assert (none.code, len(none.err.splitlines())) == (1, 2)
@@ -208,7 +209,7 @@ def test_no_credentials_profile_or_region(run: Run, tmp_path: Path, monkeypatch:
     assert no_region.err.splitlines()[0] == "Error: There is no AWS region."
 
 
-def test_a_bad_config_is_said_before_any_call(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+def test_a_bad_config_is_reported_before_any_call(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """Every mistake at once with file and line, exit 2, and no call went out."""
     write_config(tmp_path, **{"lab: test": "lab: Test!", "name: acme": "name: provider"})
     at_cloud.calls()

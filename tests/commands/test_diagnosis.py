@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Cloud, VirtualClock, config_of
+from support.cloud import Cloud, VirtualClock, config_of, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account
@@ -34,23 +34,15 @@ def answer(number: int = 0, **other: Any) -> dict[str, Any]:
 # The hop.
 
 
-@pytest.fixture
-def built(cloud: Cloud, lab: Lab) -> Built:
-    """A whole lab."""
-    result = cloud.up(lab)
-    assert result.exit_code == 0
-    return result
-
-
-def survey_later(cloud: Cloud, lab: Lab) -> Survey:
-    """What `verify` sees a while later."""
+def survey(cloud: Cloud, lab: Lab) -> Survey:
+    """What `verify` sees a minute later."""
     cloud.clock.sleep(60)
     return engine.survey(cloud.lab(lab.config, lab.state), STEPS)
 
 
 def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
     """Take a party's rule away by hand."""
-    group = built.done[f"{party}/security-group"][0].id
+    group = id_of(built, f"{party}/security-group")
     rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": cidr}
     cloud.account().ec2.revoke_security_group_ingress(GroupId=group, **rule)
 
@@ -67,37 +59,37 @@ def revoke_targets_rule(cloud: Cloud, built: Built) -> None:
 
 def require_no_acceptance(cloud: Cloud, built: Built) -> None:
     """The service is not as the config says."""
-    service = built.done["provider/endpoint-service"][0].id
+    service = id_of(built, "provider/endpoint-service")
     cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
 
 
 def stop_crossing_zones(cloud: Cloud, built: Built) -> None:
     """The balancer is not as `up` made it."""
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
-    arn = built.done["provider/nlb"][0].id
+    arn = id_of(built, "provider/nlb")
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
 
 
 def delete_listener(cloud: Cloud, built: Built) -> None:
-    """The balancer listens no more."""
-    cloud.account().elbv2.delete_listener(ListenerArn=built.done["provider/nlb/listener"][0].id)
+    """The listener is deleted."""
+    cloud.account().elbv2.delete_listener(ListenerArn=id_of(built, "provider/nlb/listener"))
 
 
 def stop_web_server(cloud: Cloud, built: Built) -> None:
     """The instance is stopped."""
-    cloud.account().ec2.stop_instances(InstanceIds=[built.done["provider/web-server"][0].id])
+    cloud.account().ec2.stop_instances(InstanceIds=[id_of(built, "provider/web-server")])
 
 
 def deregister(cloud: Cloud, built: Built) -> None:
     """The target group is empty."""
-    group = built.done["provider/target-group"][0].id
-    target: Any = {"Id": built.done["provider/web-server"][0].id}
+    group = id_of(built, "provider/target-group")
+    target: Any = {"Id": id_of(built, "provider/web-server")}
     cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:
-    """The consumer's endpoint goes."""
-    cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[built.done["acme/endpoint"][0].id])
+    """The consumer's endpoint is deleted."""
+    cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[id_of(built, "acme/endpoint")])
 
 
 BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
@@ -113,11 +105,11 @@ BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
 
 
 def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """One thing after the other changed by hand, against the way of a packet: each time the first one explains it."""
+    """The hops are broken in reverse order of the diagnosis: the verdict is always the first broken hop."""
     silent = ProbeReport(problem="no answer", detail="timed out", ended=True)
     for breaks, hop, words in BREAKS:
         breaks(cloud, built)
-        found = diagnosis.verdict(lab, survey_later(cloud, lab), "acme", silent)
+        found = diagnosis.verdict(lab, survey(cloud, lab), "acme", silent)
         assert found == diagnosis.broken_at("acme", hop, words)
     nothing: dict[str, Any] = {"addresses": []} | dict.fromkeys(("status", "body", "connect_ms", "total_ms"))
     assert (
@@ -125,26 +117,26 @@ def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> 
     )
 
 
-def test_a_target_that_must_not_be_checked_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Without its group's rule the web server fails its health checks, as AWS shows."""
+def test_a_target_without_an_ingress_rule_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Without the rule in its security group the web server fails its health checks."""
     revoke_targets_rule(cloud, built)
-    found = survey_later(cloud, lab).found["provider/target-group/registration"]
-    assert [target.detail for target in found] == ["unhealthy (Target.FailedHealthChecks)"]
+    found = survey(cloud, lab).found["provider/target-group/registration"]
+    assert [row.detail for row in found] == ["unhealthy (Target.FailedHealthChecks)"]
 
 
 def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
-    """Where all is in place and the server does not answer, the target is the hop."""
+    """Everything is in place and the server does not answer: the hop is the target."""
     cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
     assert cloud.up(lab).exit_code == 1
-    hop = diagnosis.first_broken_hop(survey_later(cloud, lab), "acme", "timed out")
+    hop = diagnosis.first_broken_hop(survey(cloud, lab), "acme", "timed out")
     assert hop == ("target", "provider/target-group/registration: unhealthy (Target.FailedHealthChecks)")
 
 
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
     """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
-    assert diagnosis.endpoint_problem(survey_later(cloud, lab), "acme") is None
+    assert diagnosis.endpoint_problem(survey(cloud, lab), "acme") is None
     admission.reject(lab, admission.connections(lab))
-    shut = diagnosis.endpoint_problem(survey_later(cloud, lab), "acme")
+    shut = diagnosis.endpoint_problem(survey(cloud, lab), "acme")
     assert shut is not None
     assert (shut.ok, shut.hop) == (False, "endpoint")
     assert shut.detail == "acme/endpoint: was rejected; plab never re-admits a rejected endpoint"
@@ -154,26 +146,26 @@ def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> N
     """The name of a deleted endpoint does not resolve: the hop is the endpoint, not `dns`."""
     delete_endpoint(cloud, built)
     report = ProbeReport(problem="dns", detail="Name or service not known", ended=True)
-    assert diagnosis.verdict(lab, survey_later(cloud, lab), "acme", report).hop == "endpoint"
+    assert diagnosis.verdict(lab, survey(cloud, lab), "acme", report).hop == "endpoint"
 
 
-def test_what_aws_did_not_show_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """AWS refuses one describe: of a hop on the way, the path says so; of the endpoint, the verdict does."""
+def test_what_aws_does_not_show_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """AWS refuses a describe: for a hop on the way the hop is `path`; for the endpoint the verdict says so."""
     cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
-    hop, words = diagnosis.first_broken_hop(survey_later(cloud, lab), "acme", "timed out")
+    hop, words = diagnosis.first_broken_hop(survey(cloud, lab), "acme", "timed out")
     assert hop == "path"
     assert words.startswith("timed out; AWS did not show every hop: provider/target-group/registration: Describe")
     cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
-    unseen = diagnosis.endpoint_problem(survey_later(cloud, lab), "acme")
+    unseen = diagnosis.endpoint_problem(survey(cloud, lab), "acme")
     assert unseen is not None
     assert unseen.detail.startswith("AWS did not show acme/endpoint: DescribeVpcEndpoints")
 
 
 def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
-    """It is pendingAcceptance, which lets nothing pass."""
+    """The endpoint is pendingAcceptance, and no packet passes it."""
     lab = cloud.lab(config_of({"name": "acme", "accept": "manual"}))
     cloud.up(lab)
-    assert diagnosis.endpoint_problem(survey_later(cloud, lab), "acme") == diagnosis.broken_at(
+    assert diagnosis.endpoint_problem(survey(cloud, lab), "acme") == diagnosis.broken_at(
         "acme", "endpoint", "acme/endpoint: pendingAcceptance"
     )
 
@@ -195,8 +187,8 @@ def whole() -> Callable[..., Verified]:
     return lambda *rows, **more: diagnosis.verdict(lab, seen, "acme", ProbeReport(rows, **more))
 
 
-def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
-    """Median and maximum of the times, and each of them in order."""
+def test_the_message_in_every_answer_is_ok(whole: Callable[..., Verified]) -> None:
+    """The verdict has median and maximum of the times, and all of them in order."""
     found = whole(answer(0), answer(1), answer(2), ended=True, tries=3)
     assert (found.ok, found.hop, found.detail) == (True, None, "3 of 3 requests")
     assert (found.addresses, found.status, found.body) == (["10.1.0.4"], 200, MESSAGE)
@@ -214,7 +206,7 @@ def test_the_message_each_time_is_well(whole: Callable[..., Verified]) -> None:
     ids=["body", "status", "no HTTP"],
 )
 def test_another_page_is_the_web_servers(whole: Callable[..., Verified], other: dict[str, Any], words: str) -> None:
-    """One wrong body or status among good ones: the way is open, and what serves is not what the config says."""
+    """One wrong body or status among good ones: packets pass, but the page is not the config's."""
     found = whole(answer(0), answer(1, **other), answer(2), ended=True, tries=3)
     assert (found.ok, found.hop, found.detail) == (False, "web server", words)
     assert (found.addresses, found.status, found.body) == (["10.1.0.4"], other.get("status", 200), other["body"])
@@ -222,7 +214,7 @@ def test_another_page_is_the_web_servers(whole: Callable[..., Verified], other: 
 
 
 def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
-    """Where AWS shows nothing wrong, the path is named, with what was lost and where to look."""
+    """AWS shows nothing wrong: the hop is `path`, with the number of lost answers and what to check."""
     found = whole(answer(0), problem="no answer", detail="10.1.1.4 timed out", ended=True, tries=3)
     assert (found.ok, found.hop, found.addresses) == (False, "path", ["10.1.0.4"])
     lost = "2 of 3 requests got no answer (10.1.1.4 timed out)"
@@ -239,7 +231,7 @@ def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
     ids=["dns", "silence", "empty report"],
 )
 def test_no_answer_at_all(whole: Callable[..., Verified], report: dict[str, str], hop: str, words: str) -> None:
-    """A name that does not resolve is `dns`; silence with all in place is `path`."""
+    """The hop is `dns` for a name that does not resolve, and `path` for silence with everything in place."""
     found = whole(**report, ended=True)
     assert (found.ok, found.hop) == (False, hop)
     assert found.detail.startswith(words)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Ran, Run, write_config
+from support.cloud import Cloud
+from support.command_line import Ran, Run, write_config
 from support.stand_in_traffic import stand_in
 
 Fail = Callable[[Cloud, Run, Path], tuple[str, ...]]  # prepares a command that will fail; returns its words

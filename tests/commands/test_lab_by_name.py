@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run
+from support.cloud import Cloud
+from support.command_line import Run
 
 
 @pytest.fixture

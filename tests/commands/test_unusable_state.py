@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cloud, Run
+from support.cloud import Cloud
+from support.command_line import Run
 
 from privatelink_lab import lock
 

@@ -67,8 +67,8 @@ def test_up_local_twice_status_and_down(folder: Folder) -> None:
     assert folder.server()["speed"] == 0, "a server that `local start` started is not stopped by `down`"
 
 
-def test_a_server_that_up_started_and_nobody_uses_ends(tmp_path: Path) -> None:
-    """`up --local --dry-run` starts the server for its snapshot, and stops it again: nothing is in it."""
+def test_a_dry_run_stops_the_server_that_it_started(tmp_path: Path) -> None:
+    """`up --local --dry-run` starts the server to read from it, and stops it: it has no resources."""
     made = Folder(tmp_path)
     ran = made.run("up", "--local", "--dry-run")
     assert "Nothing was changed" in ran

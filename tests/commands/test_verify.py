@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cloud, Run, config_of, write_config
+from support.cloud import Cloud, config_of, id_of
+from support.command_line import Run, write_config
 from support.stand_in_traffic import StandInTraffic, stand_in
 
 from privatelink_lab import engine
@@ -69,18 +70,18 @@ def states(cloud: Cloud) -> list[str]:
 
 
 def leave_probe(cloud: Cloud) -> None:
-    """What a `verify` leaves behind that is killed after RunInstances."""
+    """Leave the probe of a `verify` that is killed after RunInstances."""
     lab = cloud.lab()
     seen = engine.survey(lab, STEPS)
     engine.claim_or_refuse(lab, seen.snapshot, adopt=False)
     resource = probe(lab, "acme", ASKED)
     assert resource.create is not None
     resource.create(lab, seen.snapshot, resource, Token(lab.config.lab, KEY, 0))
-    cloud.spread()
+    cloud.let_new_ids_propagate()
 
 
 def test_a_good_path_is_proved_and_nothing_stays(lab: Cloud, run: Run, tmp_path: Path) -> None:
-    """Exit 0 with page and times; the probe is terminated, and neither AWS nor the state is other than before."""
+    """Exit 0 with page and times; the probe is terminated, and AWS and the state are as before."""
     inventory, state = lab.aws.inventory(), (tmp_path / ".plab" / "test.json").read_bytes()
     files = set((tmp_path / ".plab").iterdir())
     ran = run("verify")
@@ -167,7 +168,7 @@ def test_another_page_is_broken(lab: Cloud, traffic: StandInTraffic, run: Run) -
     assert states(lab) == ["terminated"] * 2
 
 
-def test_an_endpoint_that_waits_needs_no_probe(
+def test_no_probe_starts_while_the_endpoint_waits_for_acceptance(
     at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
 ) -> None:
     """One pendingAcceptance, one available: exit 1, hop `endpoint`, and an instance for the other one only."""
@@ -255,7 +256,7 @@ def test_a_second_ctrl_c_says_that_a_probe_may_be_left(
     assert ran.code == 130
     assert "Stopped; a probe may be left. It ends itself within a quarter of an hour." in ran.err
     assert "Hint: plab verify or plab down removes it at once." in ran.err
-    lab.spread()
+    lab.let_new_ids_propagate()
     assert states(lab) == ["running"]
     monkeypatch.setattr(engine, "down", remove)
     assert run("down", "-y", "--json").json[-1]["deleted"]["probe"] == 1
@@ -297,8 +298,8 @@ def test_a_probe_that_cannot_be_started(lab: Cloud, run: Run) -> None:
     assert states(lab) == []
 
 
-def test_what_may_not_be_looked_at_is_no_broken_hop(lab: Cloud, run: Run) -> None:
-    """DescribeVpcEndpoints refused: the error of AWS, and not that the endpoint is not there."""
+def test_a_refused_describe_is_no_broken_hop(lab: Cloud, run: Run) -> None:
+    """DescribeVpcEndpoints is refused: `verify` reports AWS's error, not a missing endpoint."""
     lab.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
     ran = run("verify")
     assert ran.code == 1
@@ -384,11 +385,11 @@ def test_a_probe_that_never_ends_is_given_up(cloud: Cloud) -> None:
 
 
 def test_a_probe_without_its_security_group_is_not_waited_for(cloud: Cloud) -> None:
-    """The endpoint was given another group by hand and the lab's was deleted: no probe, at once, and no hanging."""
+    """The lab's security group was deleted by hand: `verify` fails at once and starts no probe."""
     stand_in(cloud.aws)
     lab = cloud.lab()
     built = cloud.up(lab)
-    replace_group(cloud, built.done["acme/endpoint"][0].id, built.done["acme/security-group"][0].id)
+    replace_group(cloud, id_of(built, "acme/endpoint"), id_of(built, "acme/security-group"))
     seen = engine.survey(lab, STEPS)
     cloud.clock.before_sleep = lab.interrupt
     made = engine.create_only(lab, {KEY: probe(lab, "acme", ASKED)}, seen)
@@ -401,7 +402,7 @@ def replace_group(cloud: Cloud, endpoint: str, group: str) -> None:
     ec2 = cloud.account().ec2
     vpc = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["VpcId"]
     other = ec2.create_security_group(GroupName="other", Description="by hand", VpcId=vpc)["GroupId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.delete_security_group(GroupId=group)

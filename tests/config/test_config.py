@@ -43,7 +43,7 @@ def load(folder: Path, text: str | bytes) -> Config:
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
-    """What is wrong with that text, each as `LINE: path: what`; the file's name is checked and cut off."""
+    """The mistakes in that text as `LINE: path: what`; the file's name is checked and cut off."""
     with pytest.raises(ConfigError) as caught:
         load(folder, text)
     assert caught.value.exit_code == 2
@@ -286,7 +286,7 @@ def test_a_mistake_is_reported_with_file_line_and_key(tmp_path: Path, text: str,
     ],
 )
 def test_a_bad_principal_is_refused(tmp_path: Path, principal: str) -> None:
-    """CreateVpcEndpointServicePermissions would take none of these; the user hears it before any call."""
+    """CreateVpcEndpointServicePermissions would take none of these; plab refuses them before any call."""
     [mistake] = mistakes(tmp_path, provider(f"{{service: {{allowed_principals: ['{principal}']}}}}"))
     assert mistake.startswith("2: provider.service.allowed_principals[0]: ")
     assert "is not a principal" in mistake
@@ -320,7 +320,7 @@ creation_grace_period: soon
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
-    """A file with many mistakes is mended in one go: each has its line, in the order of the file."""
+    """The user reads all mistakes of a file at once, with their lines, in the order of the file."""
     assert [mistake.split(": ")[:2] for mistake in mistakes(tmp_path, MANY_MISTAKES)] == [
         ["1", "lab"],
         ["2", "regoin"],
@@ -487,7 +487,7 @@ SUBNETS = {
 
 @pytest.mark.parametrize(("vpc", "cidrs"), SUBNETS.items(), ids=lambda value: str(value)[:20])
 def test_subnets_are_cut_out_in_order(vpc: tuple[str, int], cidrs: list[str]) -> None:
-    """The VPC's subnets are /24 each, smaller where the VPC is small, in the order of the zones."""
+    """The VPC's subnets are /24, smaller where the VPC is small, in the order of the zones."""
     cidr, zones = vpc
     assert Vpc(cidr=cidr).subnet_cidrs(zones) == cidrs
 
@@ -504,7 +504,7 @@ def test_a_vpc_fits_its_zones_or_is_refused(prefix: int) -> None:
     assert vpc.too_small_for(6) == (prefix > 25)
 
 
-# Unexpected files: each of them loads, or is refused in words.
+# Unexpected files: every one loads or is refused with a sentence.
 
 LINES = EXAMPLE.splitlines(keepends=True)
 KEYS = [number for number, line in enumerate(LINES) if ": " in line.split("#")[0]]
@@ -570,7 +570,7 @@ def test_the_example_cut_short(tmp_path: Path) -> None:
 
 
 def test_the_example_with_a_strange_character_anywhere(tmp_path: Path) -> None:
-    """A slip of the hand between two keys loads or is refused in words."""
+    """A file with a mistyped character loads or is refused with a sentence."""
     plain = yaml.safe_dump(yaml.safe_load(EXAMPLE))
     slips = itertools.cycle("\0\t\x1b{}[]&*!|>%@`'\"-?:,#\ufffe\n")
     for position, slip in zip(range(0, len(plain), 2), slips, strict=False):

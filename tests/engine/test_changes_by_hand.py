@@ -1,4 +1,4 @@
-"""Hands of others: one thing is changed between runs; it is shown, repaired or left alone with a word, and removed."""
+"""A person changes one resource by hand between two runs: `up` repairs or refuses it, and `down` removes it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud, config_of, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.engine import Built
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
 
-Hand = Callable[[Cloud, Built], None]
-
-
-def id_of(built: Built, key: str) -> str:
-    """The id of what was built under a key."""
-    return built.done[key][0].id
+Change = Callable[[Cloud, Built], None]
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:
@@ -27,22 +22,22 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
 
 
 def delete_listener(cloud: Cloud, built: Built) -> None:
-    """The balancer listens no more."""
+    """The listener is deleted."""
     cloud.account().elbv2.delete_listener(ListenerArn=id_of(built, "provider/nlb/listener"))
 
 
 def delete_listener_and_group(cloud: Cloud, built: Built) -> None:
-    """The target group goes, and with it the registration."""
+    """The target group is deleted, and with it the registration."""
     delete_listener(cloud, built)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     cloud.account().elbv2.delete_target_group(TargetGroupArn=id_of(built, "provider/target-group"))
 
 
 def delete_service(cloud: Cloud, built: Built) -> None:
-    """The service goes; the endpoint is left behind, rejected."""
+    """The service is deleted; the endpoint stays, rejected."""
     ec2, service = cloud.account().ec2, id_of(built, "provider/endpoint-service")
     ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[id_of(built, "acme/endpoint")])
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[service])
 
 
@@ -52,29 +47,29 @@ def stop_server(cloud: Cloud, built: Built) -> None:
 
 
 def terminate_server(cloud: Cloud, built: Built) -> None:
-    """The instance is gone."""
+    """The instance is terminated."""
     cloud.account().ec2.terminate_instances(InstanceIds=[id_of(built, "provider/web-server")])
 
 
 def reject(cloud: Cloud, built: Built) -> None:
-    """Somebody cuts the connection."""
+    """The connection is rejected."""
     ec2, service = cloud.account().ec2, id_of(built, "provider/endpoint-service")
     ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[id_of(built, "acme/endpoint")])
 
 
 def protect_server(cloud: Cloud, built: Built) -> None:
-    """Nobody may terminate the instance."""
+    """The instance gets termination protection."""
     server = id_of(built, "provider/web-server")
     cloud.account().ec2.modify_instance_attribute(InstanceId=server, DisableApiTermination={"Value": True})
 
 
 def untag_group(cloud: Cloud, built: Built) -> None:
-    """A security group loses the lab's tag: it is nobody's of ours any more."""
+    """A security group loses the lab's tag, so plab no longer counts it as its own."""
     tag: Any = [{"Key": "plab:lab"}]
     cloud.account().ec2.delete_tags(Resources=[id_of(built, "acme/security-group")], Tags=tag)
 
 
-REPAIRED: dict[Hand, tuple[str, str]] = {
+REPAIRED: dict[Change, tuple[str, str]] = {
     delete_endpoint: ("acme/endpoint", "missing"),
     delete_listener: ("provider/nlb/listener", "missing"),
     delete_listener_and_group: ("provider/target-group", "missing"),
@@ -83,25 +78,25 @@ REPAIRED: dict[Hand, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("hand", REPAIRED, ids=lambda hand: hand.__name__)
-def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
-    """Deleted or stopped by hand: shown, made again or started, and removed in the end."""
+@pytest.mark.parametrize("change", REPAIRED, ids=lambda change: change.__name__)
+def test_up_repairs_what_was_deleted_or_stopped(cloud: Cloud, lab: Lab, change: Change) -> None:
+    """`status` shows what is deleted or stopped, `up` creates or starts it, and `down` leaves nothing."""
     before = cloud.aws.inventory()
     built = cloud.up(lab)
-    hand(cloud, built)
-    cloud.spread()
-    key, state = REPAIRED[hand]
+    change(cloud, built)
+    cloud.let_new_ids_propagate()
+    key, state = REPAIRED[change]
     assert cloud.phases(lab)[key] == state
     again = cloud.up(lab)
     assert again.exit_code == 0, again.failed
     assert "missing" not in cloud.phases(lab).values()
     assert cloud.down(lab).exit_code == 0
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.aws.inventory() == before
 
 
 @pytest.mark.parametrize(
-    ("hand", "key", "words"),
+    ("change", "key", "words"),
     [
         (reject, "acme/endpoint", "was rejected; plab never re-admits a rejected endpoint"),
         (delete_service, "acme/endpoint", "was rejected"),
@@ -109,29 +104,29 @@ def test_up_repairs_it(cloud: Cloud, lab: Lab, hand: Hand) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_up_says_what_it_will_not_touch(cloud: Cloud, lab: Lab, hand: Hand, key: str, words: str) -> None:
-    """What somebody decided, or what is not the lab's any more, is left alone, and said."""
+def test_up_fails_at_what_it_does_not_repair(cloud: Cloud, lab: Lab, change: Change, key: str, words: str) -> None:
+    """`up` leaves a rejected endpoint and a group without the lab's tag alone, and reports them."""
     built = cloud.up(lab)
-    hand(cloud, built)
-    cloud.spread()
+    change(cloud, built)
+    cloud.let_new_ids_propagate()
     again = cloud.up(lab)
     assert again.exit_code == 1
     assert words in str(again.failed[key])
 
 
-@pytest.mark.parametrize("hand", [reject, delete_service], ids=lambda hand: hand.__name__)
-def test_down_finishes_all_the_same(cloud: Cloud, lab: Lab, hand: Hand) -> None:
-    """Nothing is left, whatever somebody cut before."""
+@pytest.mark.parametrize("change", [reject, delete_service], ids=lambda change: change.__name__)
+def test_down_removes_a_lab_with_a_cut_connection(cloud: Cloud, lab: Lab, change: Change) -> None:
+    """`down` leaves nothing after a reject or the deletion of the service by hand."""
     before = cloud.aws.inventory()
-    hand(cloud, cloud.up(lab))
-    cloud.spread()
+    change(cloud, cloud.up(lab))
+    cloud.let_new_ids_propagate()
     assert cloud.down(lab).exit_code == 0
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     assert cloud.aws.inventory() == before
 
 
-def test_down_says_what_is_protected(cloud: Cloud, lab: Lab) -> None:
-    """Termination protection by hand: exit 3 with AWS's word; what does not stand on it goes; then the rest."""
+def test_down_reports_a_protected_instance(cloud: Cloud, lab: Lab) -> None:
+    """Termination protection: exit 3 with AWS's code, and what can go is deleted; the next `down` deletes the rest."""
     built = cloud.up(lab)
     protect_server(cloud, built)
     removed = cloud.down(lab)
@@ -143,12 +138,12 @@ def test_down_says_what_is_protected(cloud: Cloud, lab: Lab) -> None:
     assert cloud.down(lab).exit_code == 0
 
 
-def test_down_leaves_alone_what_is_not_tagged(cloud: Cloud, lab: Lab) -> None:
-    """Somebody's own group in the lab's VPC: the VPC is left with AWS's word, and his group is as it was."""
+def test_down_leaves_another_persons_group_alone(cloud: Cloud, lab: Lab) -> None:
+    """Another person's group in the lab's VPC: `down` leaves the VPC, with AWS's code, and does not touch the group."""
     built = cloud.up(lab)
     ec2 = cloud.account().ec2
     own = ec2.create_security_group(GroupName="own", Description="by hand", VpcId=id_of(built, "acme/vpc"))["GroupId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert set(removed.left) == {"acme/vpc"}
@@ -156,3 +151,128 @@ def test_down_leaves_alone_what_is_not_tagged(cloud: Cloud, lab: Lab) -> None:
     assert ec2.describe_security_groups(GroupIds=[own])["SecurityGroups"]
     ec2.delete_security_group(GroupId=own)
     assert engine.down(lab, STEPS, engine.survey(lab, STEPS)).exit_code == 0
+
+
+def test_a_terminated_instance_is_made_again_and_registered(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The instance was terminated: `up` creates a new one, and its target becomes healthy."""
+    old = id_of(built, "provider/web-server")
+    cloud.account().ec2.terminate_instances(InstanceIds=[old])
+    after = cloud.up_again(lab)
+    assert after.exit_code == 0
+    assert id_of(after, "provider/web-server") != old
+    assert id_of(after, "provider/target-group/registration") == id_of(after, "provider/web-server")
+    assert cloud.changes() == ["TerminateInstances", "RunInstances", "RegisterTargets"]
+
+
+def test_a_stopped_instance_is_started(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The instance was stopped: `up` starts the same one."""
+    old = id_of(built, "provider/web-server")
+    cloud.account().ec2.stop_instances(InstanceIds=[old])
+    cloud.let_new_ids_propagate()
+    assert cloud.phases(lab)["provider/web-server"] == "stopped"
+    after = cloud.up_again(lab)
+    assert after.exit_code == 0
+    assert id_of(after, "provider/web-server") == old
+    assert cloud.changes() == ["StopInstances", "StartInstances"]
+
+
+def test_a_removed_registration_is_made_again(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The target was deregistered: `up` registers it."""
+    group = id_of(built, "provider/target-group")
+    target: Any = {"Id": id_of(built, "provider/web-server")}
+    cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
+    after = cloud.up_again(lab)
+    assert after.exit_code == 0
+    assert after.done["provider/target-group/registration"][0].detail == "healthy"
+    assert cloud.changes() == ["DeregisterTargets", "RegisterTargets"]
+
+
+def test_cross_zone_switched_off_is_switched_on(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Cross-zone was switched off: `status` reports it and `up` switches it on."""
+    balancer = id_of(built, "provider/nlb")
+    off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
+    cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=off)
+    assert cloud.phases(lab)["provider/nlb"] == "cross-zone is off"
+    assert cloud.up_again(lab).exit_code == 0
+    assert cloud.phases(lab)["provider/nlb"] == "active"
+
+
+@pytest.mark.parametrize("party", ["provider", "acme"])
+def test_a_revoked_rule_is_authorized_again(cloud: Cloud, lab: Lab, built: Built, party: str) -> None:
+    """The rule of a security group was revoked: `up` authorizes it."""
+    group = id_of(built, f"{party}/security-group")
+    cidr = "10.0.0.0/24" if party == "provider" else "10.1.0.0/16"
+    cloud.account().ec2.revoke_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp=cidr
+    )
+    assert cloud.phases(lab)[f"{party}/security-group/ingress"] == "missing"
+    assert cloud.up_again(lab).exit_code == 0
+    assert cloud.changes() == ["RevokeSecurityGroupIngress", "AuthorizeSecurityGroupIngress"]
+
+
+def test_a_revoked_source_of_a_rule_is_authorized_again(cloud: Cloud) -> None:
+    """A rule that lacks one of its two zones is drift; only the missing source is authorized."""
+    lab = cloud.lab(config_of(provider={"zones": 2}))
+    built = cloud.up(lab)
+    cloud.account().ec2.revoke_security_group_ingress(
+        GroupId=id_of(built, "provider/security-group"),
+        IpProtocol="tcp",
+        FromPort=80,
+        ToPort=80,
+        CidrIp="10.0.1.0/24",
+    )
+    assert cloud.phases(lab)["provider/security-group/ingress"] == "lacks 10.0.1.0/24"
+    assert cloud.up_again(lab, lab.config).exit_code == 0
+    assert cloud.phases(lab)["provider/security-group/ingress"] == "tcp 80 from 10.0.0.0/24, 10.0.1.0/24"
+
+
+def test_permissions_end_as_the_config_says(cloud: Cloud) -> None:
+    """`up` adds a principal that was removed by hand, and removes one that is not in the config."""
+    config = config_of(provider={"service": {"allowed_principals": ["111122223333"]}})
+    lab = cloud.lab(config)
+    service = id_of(cloud.up(lab), "provider/endpoint-service")
+    ec2 = cloud.account().ec2
+    ec2.modify_vpc_endpoint_service_permissions(
+        ServiceId=service,
+        RemoveAllowedPrincipals=["arn:aws:iam::111122223333:root"],
+        AddAllowedPrincipals=["arn:aws:iam::999999999999:root"],
+    )
+    assert cloud.up_again(lab, config).exit_code == 0
+    rows = ec2.describe_vpc_endpoint_service_permissions(ServiceId=service)["AllowedPrincipals"]
+    assert [row["Principal"] for row in rows] == ["arn:aws:iam::111122223333:root"]
+
+
+def test_acceptance_switched_off_by_hand_is_switched_on(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """A service that no longer requires acceptance is drift: `up` requires it again."""
+    service = id_of(built, "provider/endpoint-service")
+    cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
+    assert cloud.phases(lab)["provider/endpoint-service"] == "acceptance required is false"
+    assert cloud.up_again(lab).exit_code == 0
+    assert cloud.phases(lab)["provider/endpoint-service"] == "Available"
+
+
+def test_a_balancer_without_the_labs_tag_is_never_adopted(cloud: Cloud, lab: Lab) -> None:
+    """A balancer has the lab's name but not its tag: `up` refuses it, `down` leaves it."""
+    ec2, elbv2 = cloud.account().ec2, cloud.account().elbv2
+    vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    cloud.let_new_ids_propagate()
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.5.0.0/24")["Subnet"]["SubnetId"]
+    cloud.let_new_ids_propagate()
+    elbv2.create_load_balancer(Name=lab.name, Type="network", Scheme="internal", Subnets=[subnet])
+    cloud.let_new_ids_propagate()
+    before = cloud.aws.inventory()
+    failed = cloud.up(lab).failed
+    assert "bears no tag of this lab" in failed["provider/nlb"].message
+    assert cloud.down(lab).exit_code == 0
+    assert cloud.aws.inventory() == before
+
+
+def test_two_resources_under_one_key_are_named(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Two VPCs bear one key: `up` fails with both ids and creates no third one; `down` deletes both."""
+    tags = lab.tag_specifications("vpc", "acme/vpc")
+    twin = cloud.account().ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+    after = cloud.up_again(lab)
+    assert after.exit_code == 1
+    assert twin in after.failed["acme/vpc"].message
+    assert id_of(built, "acme/vpc") in after.failed["acme/vpc"].message
+    assert len(cloud.down(lab).deleted["VPC"]) == 3

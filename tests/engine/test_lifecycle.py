@@ -1,10 +1,10 @@
-"""up, up again, down: what a user gets, and what is left."""
+"""`up`, a second `up`, `down`: what a user gets, and what is left."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.lab import Lab
@@ -60,7 +60,7 @@ def test_the_inventory_after_down_equals_the_one_before_up(cloud: Cloud, lab: La
 
 
 def test_up_again_makes_no_mutating_call(cloud: Cloud, lab: Lab) -> None:
-    """A second `up` on a whole lab only looks, each kind and parent once."""
+    """A second `up` on a whole lab only reads: one describe for each kind and parent."""
     cloud.up(lab)
     cloud.calls()
     built = cloud.up(cloud.lab(state=lab.state))
@@ -106,7 +106,7 @@ def test_a_provider_without_consumers(cloud: Cloud) -> None:
     assert cloud.down(lab).exit_code == 0
 
 
-def test_foreign_consumer_accounts_get_a_permission_each(cloud: Cloud) -> None:
+def test_consumer_accounts_get_a_permission(cloud: Cloud) -> None:
     """Consumers in other accounts, by role and by profile, are permitted, accepted and removed."""
     config = config_of(
         {"name": "acme", "role_arn": "arn:aws:iam::111122223333:role/lab"}, {"name": "beta", "profile": "beta"}
@@ -122,18 +122,18 @@ def test_foreign_consumer_accounts_get_a_permission_each(cloud: Cloud) -> None:
     assert cloud.aws.inventory() == before
 
 
-def test_waits_overlap_and_each_kind_is_asked_once_a_tick(real_pace_cloud: Cloud) -> None:
+def test_waits_overlap_and_each_kind_is_described_once_a_tick(real_pace_cloud: Cloud) -> None:
     """On AWS's clock `up` takes the longest chain, not the sum; two endpoints cost the describes of one."""
     lab = real_pace_cloud.lab(config_of({"name": "acme"}, {"name": "beta"}))
     began = real_pace_cloud.clock.now()
     assert real_pace_cloud.up(lab).exit_code == 0
-    took = real_pace_cloud.clock.now() - began
+    seconds = real_pace_cloud.clock.now() - began
     chain = ("balancer_active", "service_ready", "connection_listed", "accept_pending", "endpoint_available")
     longest_chain = sum(DELAYS[name].usual for name in chain)
-    assert longest_chain <= took <= 1.05 * longest_chain + 3
+    assert longest_chain <= seconds <= 1.05 * longest_chain + 3
     calls = real_pace_cloud.calls()
     assert calls.count("CreateVpcEndpoint") <= 2 * 16  # ten seconds of 503: AWS's bucket for it is small
-    waves = 20  # looks that follow a wave of creates at once, without a sleep between
+    waves = 20  # snapshots right after a wave of creates, without a sleep between
     assert calls.count("DescribeVpcEndpoints") <= real_pace_cloud.clock.sleeps + waves
 
 
@@ -141,14 +141,14 @@ def test_a_teardown_takes_its_longest_chain(real_pace_cloud: Cloud) -> None:
     """On AWS's clock: the service goes beside its endpoint, the balancer after it, its interfaces last; few calls."""
     lab = real_pace_cloud.lab()
     assert real_pace_cloud.up(lab).exit_code == 0
-    real_pace_cloud.spread()
+    real_pace_cloud.let_new_ids_propagate()
     real_pace_cloud.calls()
     began = real_pace_cloud.clock.now()
     assert real_pace_cloud.down(lab).exit_code == 0
-    took = real_pace_cloud.clock.now() - began
+    seconds = real_pace_cloud.clock.now() - began
     chain = ("service_deleted", "service_gone", "balancer_deleted", "interfaces_gone")
     longest_chain = sum(DELAYS[name].usual for name in chain)
-    assert longest_chain <= took <= 1.05 * longest_chain
+    assert longest_chain <= seconds <= 1.05 * longest_chain
     calls = real_pace_cloud.calls()
     assert calls.count("DeleteSubnet") == calls.count("DeleteVpc") == 2, "what AWS would refuse is not asked"
     assert calls.index("DeleteVpcEndpointServiceConfigurations") < calls.index("DeleteLoadBalancer")
@@ -156,21 +156,23 @@ def test_a_teardown_takes_its_longest_chain(real_pace_cloud: Cloud) -> None:
     assert lab.state.timeline.chain()[:3] == ["provider/endpoint-service", "provider/nlb", "provider/nlb/interfaces"]
 
 
-def test_nobody_asks_for_what_cannot_be_there_yet(real_pace_cloud: Cloud) -> None:
-    """While the balancer provisions no look asks for the service or an endpoint: they cannot have been made."""
+def test_up_does_not_poll_what_cannot_exist_yet(real_pace_cloud: Cloud) -> None:
+    """While the balancer provisions `up` does not describe the service or an endpoint, since they cannot exist yet."""
     lab = real_pace_cloud.lab()
-    asked: list[str] = []
+    clock, asked, began = real_pace_cloud.clock, list[str](), list[float]()
 
     def note() -> None:
         calls = real_pace_cloud.calls()
         if "provider/nlb" in lab.state.ids and "provider/endpoint-service" not in lab.state.ids:
-            asked.extend(calls)
+            began.append(clock.now())
+            if clock.now() - began[0] > 40:  # until then new ids become visible, at random moments
+                asked.extend(calls)
 
-    real_pace_cloud.clock.before_sleep = note
+    clock.before_sleep = note
     assert real_pace_cloud.up(lab).exit_code == 0
     assert "DescribeLoadBalancers" in asked
-    doubts = 130 / 30 + 1  # every half a minute all that stands is looked at again, and what cannot be made is not
-    assert asked.count("DescribeVpcs") <= doubts
+    rechecks = 90 / 30 + 1  # `up` rechecks what is ready every 30 seconds
+    assert asked.count("DescribeVpcs") <= rechecks
     assert not {"DescribeVpcEndpoints", "DescribeVpcEndpointConnections", "DescribeListeners"} & set(asked)
 
 

@@ -1,9 +1,9 @@
-"""How often each key is looked at: what a user pays in calls, and in seconds that pass unseen."""
+"""How often plab polls a key: what a user pays in calls and in seconds."""
 
 from __future__ import annotations
 
 import pytest
-from conftest import VirtualClock
+from support.cloud import VirtualClock
 
 from privatelink_lab.engine.pace import CEILING, FLOOR, Pace, interval
 
@@ -14,8 +14,8 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-def looks(pace: Pace, clock: VirtualClock, seconds: float, *keys: str) -> list[tuple[float, list[str]]]:
-    """Poll whenever it is due for so many seconds: when, and at what."""
+def polls(pace: Pace, clock: VirtualClock, seconds: float, *keys: str) -> list[tuple[float, list[str]]]:
+    """Poll whenever a key is due, for so many seconds; returns the second and the keys of every poll."""
     began, seen = clock.now(), []
     while clock.now() - began < seconds:
         due = [key for key in keys if pace.is_due(key)]
@@ -26,38 +26,38 @@ def looks(pace: Pace, clock: VirtualClock, seconds: float, *keys: str) -> list[t
 
 
 def test_what_does_not_change_is_polled_less_often(clock: VirtualClock) -> None:
-    """Three minutes of waiting for a balancer cost some hundred looks, the last ones nine seconds apart."""
-    seen = looks(Pace(clock), clock, 180, "balancer")
+    """Three minutes of waiting for a balancer cost some hundred polls, the last ones every nine seconds."""
+    seen = polls(Pace(clock), clock, 180, "balancer")
     assert len(seen) < 120
     assert seen[1][0] - seen[0][0] == pytest.approx(FLOOR)
     assert FLOOR < seen[-1][0] - seen[-2][0] <= CEILING
 
 
-def test_a_change_of_one_brings_nobody_else_back(clock: VirtualClock) -> None:
-    """The instance changes its state: the balancer, which does not, keeps its own long interval."""
+def test_a_change_of_one_key_makes_no_other_key_due(clock: VirtualClock) -> None:
+    """The instance changes its state; the balancer does not, and keeps its own long interval."""
     pace = Pace(clock)
-    looks(pace, clock, 100, "balancer", "instance")
+    polls(pace, clock, 100, "balancer", "instance")
     pace.changed("instance")
-    seen = looks(pace, clock, 4, "balancer", "instance")
+    seen = polls(pace, clock, 4, "balancer", "instance")
     assert sum("instance" in keys for _, keys in seen) > 10
     assert sum("balancer" in keys for _, keys in seen) <= 3
 
 
-def test_a_look_takes_along_whose_own_would_come_soon(clock: VirtualClock) -> None:
-    """Five hundred endpoints that began at different moments cost hardly more looks than one."""
+def test_a_poll_includes_the_keys_that_are_due_soon(clock: VirtualClock) -> None:
+    """Five hundred endpoints that began at different moments cost hardly more polls than one."""
     pace, keys = Pace(clock), [f"consumer-{number}" for number in range(500)]
     for key in keys:
         pace.poll_now([key])
         pace.polled([key])
         clock.sleep(0.01)
-    alone = len(looks(Pace(clock), clock, 60, "one"))
-    assert len(looks(pace, clock, 60, *keys)) <= 2 * alone
+    alone = len(polls(Pace(clock), clock, 60, "one"))
+    assert len(polls(pace, clock, 60, *keys)) <= 2 * alone
 
 
-def test_what_something_was_done_to_is_looked_at_at_once(clock: VirtualClock) -> None:
-    """After a call took effect nobody waits for the next interval."""
+def test_a_key_is_polled_at_once_after_a_call(clock: VirtualClock) -> None:
+    """After a call for a key plab polls that key at once."""
     pace = Pace(clock)
-    looks(pace, clock, 100, "endpoint")
+    polls(pace, clock, 100, "endpoint")
     pace.polled(["endpoint"])
     assert not pace.is_due("endpoint")
     pace.poll_now(["endpoint"])
@@ -65,8 +65,8 @@ def test_what_something_was_done_to_is_looked_at_at_once(clock: VirtualClock) ->
     assert pace.pause(["endpoint"]) == 0
 
 
-def test_with_nothing_to_look_at_it_does_not_spin(clock: VirtualClock) -> None:
-    """No key is waited for: the loop still sleeps."""
+def test_with_no_key_to_poll_the_loop_does_not_spin(clock: VirtualClock) -> None:
+    """Without a key to wait for the loop still sleeps."""
     assert Pace(clock).pause([]) == FLOOR
 
 
@@ -75,14 +75,14 @@ def test_with_nothing_to_look_at_it_does_not_spin(clock: VirtualClock) -> None:
     [(0, 0.2), (-5, 0.2), (4, 0.2), (4.001, 0.20005), (20, 1), (100, 5), (199, 9.95), (200, 10), (9000, 10)],
 )
 def test_the_interval_is_a_share_of_the_wait(waited: float, seconds: float) -> None:
-    """A twentieth of the time already waited, at least 0.2 s and at most 10 s between two looks."""
+    """The interval is a twentieth of the time already waited, at least 0.2 s and at most 10 s."""
     assert interval(waited) == pytest.approx(seconds)
 
 
-def test_waiting_wastes_little_and_asks_little() -> None:
-    """A balancer that takes three minutes is seen ready within 5 %, after a hundred looks at most."""
-    waited, looks = 0.0, 0
+def test_a_long_wait_costs_few_polls_and_little_time() -> None:
+    """The loop sees a balancer that is ready after three minutes within 5 %, with a hundred polls at most."""
+    waited, polls = 0.0, 0
     while waited < 180:
-        waited, looks = waited + interval(waited), looks + 1
+        waited, polls = waited + interval(waited), polls + 1
     assert waited < 180 * 1.05
-    assert looks <= 100
+    assert polls <= 100

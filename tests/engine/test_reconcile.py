@@ -1,11 +1,11 @@
-"""The loop when AWS is late, busy, silent or refuses: what a user sees and what is never done twice."""
+"""The loop when AWS is late, busy, silent or refuses: what a user sees, and which creates are never sent twice."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account
@@ -19,23 +19,23 @@ from privatelink_lab.steps import STEPS
 
 @pytest.fixture(autouse=True)
 def no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore waits for real before it tries again; here only the loop does, in virtual time."""
+    """Switch off the retries of botocore, which wait for real; the loop retries in virtual time."""
     monkeypatch.setattr(account, "RETRIES", account.ONCE)
 
 
 class Thing:
-    """A resource that does what a test tells it: what looks see, what calls answer."""
+    """A resource of a test, which chooses what snapshots find and what calls answer."""
 
     def __init__(self, key: str, *depends_on: str, **options: Any) -> None:
         self.key, self.depends_on, self.options = key, depends_on, options
-        self.seen: list[tuple[Found, ...]] = []  # what each look sees in turn; the last one stays
+        self.seen: list[tuple[Found, ...]] = []  # what the snapshots find in turn; the last one stays
         self.answers: list[PlabError] = []  # what creates raise in turn; then they take effect
         self.made: list[str] = []
         self.attempts: list[int] = []
         self.updated = 0
 
     def find(self, lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-        """What this look sees."""
+        """What this snapshot finds."""
         if self.seen:
             return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
         return tuple(Found(id_, Phase.READY, "in place") for id_ in self.made)
@@ -53,7 +53,7 @@ class Thing:
         self.updated += 1
 
     def resource(self) -> Resource:
-        """The thing as the contract wants it."""
+        """The `Resource` of this thing."""
         options: dict[str, Any] = {
             "find": self.find,
             "delete": lambda account, ids: {},
@@ -86,8 +86,8 @@ def test_what_is_not_visible_yet_is_not_made_again(cloud: Cloud) -> None:
     assert Waiting("provider/thing", "things", "id-0", "not visible yet") in cloud.events
 
 
-def test_what_is_gone_after_its_settling_window_is_made_again_with_a_new_token(cloud: Cloud) -> None:
-    """Older than the window and still missing is gone: a second create, as a new attempt."""
+def test_what_is_missing_after_its_grace_period_is_made_again_with_a_new_token(cloud: Cloud) -> None:
+    """A resource that is still missing after its grace period is gone: `up` creates it again, as a new attempt."""
     thing = Thing("provider/thing")
     thing.seen = [(), *[()] * 200]
     lab = cloud.lab(config_of(creation_grace_period=None))
@@ -102,8 +102,8 @@ def test_what_is_gone_after_its_settling_window_is_made_again_with_a_new_token(c
     assert thing.attempts == [0, 1]
 
 
-def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(cloud: Cloud) -> None:
-    """The answer to a create is lost after the effect: the look finds it, and no second one is made."""
+def test_after_a_lost_answer_up_polls_before_it_sends_again(cloud: Cloud) -> None:
+    """The answer to a create is lost after its effect: a snapshot finds the resource, and `up` makes no second one."""
     thing = Thing("provider/thing")
     thing.answers = [LostAnswer("gone", code="ReadTimeoutError", operation="CreateVpc")]
     thing.seen = [(), (), (Found("id-9", Phase.READY),)]
@@ -115,8 +115,8 @@ def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(cloud: Cloud) 
     assert lab.state.create_pending == {}
 
 
-def test_a_lost_answer_without_effect_goes_again_after_the_window(cloud: Cloud) -> None:
-    """The answer was lost before the effect: after the settling window the create goes out again."""
+def test_a_create_without_effect_is_sent_again_after_the_grace_period(cloud: Cloud) -> None:
+    """The create had no effect and no answer: `up` sends it again after the grace period."""
     thing = Thing("provider/thing")
     thing.answers = [LostAnswer("gone", code="ConnectionClosedError", operation="CreateVpc")]
     built, _ = build(cloud, thing)
@@ -136,8 +136,8 @@ def test_a_lost_answer_without_effect_goes_again_after_the_window(cloud: Cloud) 
         ("InvalidSubnetID.NotFound", "RunInstances", 400),
     ],
 )
-def test_not_yet_is_tried_again(cloud: Cloud, code: str, operation: str, status: int) -> None:
-    """Throttles, a fresh service's 503, and ids that have not spread are progress, not failures."""
+def test_a_retryable_refusal_is_tried_again(cloud: Cloud, code: str, operation: str, status: int) -> None:
+    """Throttles, the 503 of a new service, and ids that AWS does not know everywhere yet are no failures."""
     thing = Thing("provider/thing")
     thing.answers = [refusal(code, operation, status)] * 3
     thing.options["retryable"] = frozenset({"InvalidServiceName", "InvalidTarget"})
@@ -146,8 +146,8 @@ def test_not_yet_is_tried_again(cloud: Cloud, code: str, operation: str, status:
     assert thing.made == ["id-0"]
 
 
-def test_not_yet_for_ever_fails_with_awss_own_words(cloud: Cloud) -> None:
-    """A service name that stays unknown is a failure after the patience, with AWS's code."""
+def test_a_retryable_refusal_fails_after_the_patience(cloud: Cloud) -> None:
+    """A service name that stays unknown fails after the patience, with AWS's code."""
     thing = Thing("provider/thing")
     thing.answers = [refusal("InvalidServiceName", "CreateVpcEndpoint")] * 1000
     thing.options["retryable"] = frozenset({"InvalidServiceName"})
@@ -159,7 +159,7 @@ def test_not_yet_for_ever_fails_with_awss_own_words(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("code", ["IdempotentInstanceTerminated", "IdempotentParameterMismatch"])
 def test_a_used_up_token_is_replaced_at_once(cloud: Cloud, code: str) -> None:
-    """EC2 refuses a token of an earlier life: the next attempt has a new one."""
+    """EC2 refuses a token that was used before: the next attempt has a new one."""
     thing = Thing("provider/thing")
     thing.answers = [refusal(code, "RunInstances")]
     built, _ = build(cloud, thing, creation_grace_period=0)
@@ -167,7 +167,7 @@ def test_a_used_up_token_is_replaced_at_once(cloud: Cloud, code: str) -> None:
     assert thing.attempts == [0, 1]
 
 
-def test_a_failure_stops_what_needs_it_and_lets_the_rest_finish(cloud: Cloud) -> None:
+def test_a_failure_stops_its_dependents_and_lets_the_rest_finish(cloud: Cloud) -> None:
     """One refused create: its dependents are not tried, everything else is built, exit 1."""
     bad, after, other = Thing("provider/bad"), Thing("provider/after", "provider/bad"), Thing("acme/other")
     waiting = Thing("acme/waiting", ready_after=("provider/bad",))
@@ -191,7 +191,7 @@ def test_an_unknown_aws_word_is_a_failure_that_names_it(cloud: Cloud) -> None:
 
 
 def test_a_wait_has_an_end(cloud: Cloud) -> None:
-    """What stays pending beyond its patience fails with its last word and the way on."""
+    """A resource that stays pending beyond its patience fails with AWS's last word and a hint."""
     thing = Thing("provider/thing")
     thing.seen = [(Found("id-7", Phase.PENDING, "provisioning"),)]
     built, _ = build(cloud, thing)
@@ -217,7 +217,7 @@ def test_drift_that_cannot_be_updated_names_replace(cloud: Cloud) -> None:
 
 
 def test_an_endpoint_held_for_a_failed_acceptance_ends_at_once(cloud: Cloud) -> None:
-    """Nobody waits for a held resource whose acceptance has failed."""
+    """`up` does not wait for a held endpoint whose acceptance has failed."""
     endpoint, acceptance = Thing("acme/endpoint"), Thing("acme/acceptance", "acme/endpoint")
     endpoint.seen = [(Found("vpce-1", Phase.HELD, "pendingAcceptance"),)]
     acceptance.answers = [refusal("UnauthorizedOperation", "AcceptVpcEndpointConnections", 403)]
@@ -226,8 +226,8 @@ def test_an_endpoint_held_for_a_failed_acceptance_ends_at_once(cloud: Cloud) -> 
     assert cloud.clock.sleeps <= 1
 
 
-def test_a_throttled_look_is_not_a_failure(cloud: Cloud) -> None:
-    """A describe that is throttled through all of botocore's tries only delays its keys."""
+def test_a_throttled_describe_is_not_a_failure(cloud: Cloud) -> None:
+    """A throttled describe only delays its keys."""
     lab = cloud.lab()
     assert cloud.up(lab).exit_code == 0
     cloud.fail("DescribeVpcEndpoints", 400, "RequestLimitExceeded")
@@ -252,7 +252,7 @@ def test_an_interrupt_starts_nothing_new(cloud: Cloud) -> None:
 
 
 def test_a_role_that_cannot_be_assumed_fails_its_own_keys_only(cloud: Cloud) -> None:
-    """One consumer's account is out of reach: it fails alone, and `down` says what it missed."""
+    """One consumer's account is out of reach: only its keys fail, and `down` names what it could not delete."""
     lab = cloud.lab(config_of({"name": "acme"}, {"name": "beta", "profile": "beta"}))
     reach = lab.connect
 
@@ -271,8 +271,8 @@ def test_a_role_that_cannot_be_assumed_fails_its_own_keys_only(cloud: Cloud) -> 
     assert all(key.startswith("beta/") for key in removed.left)
 
 
-def test_down_says_what_it_could_not_look_at(cloud: Cloud) -> None:
-    """When a kind cannot be described, "nothing left" would be a guess: exit 3 and the kind by name."""
+def test_down_names_what_it_could_not_describe(cloud: Cloud) -> None:
+    """`down` cannot describe a kind, so it does not claim that nothing is left: exit 3, and the kind is named."""
     lab = cloud.lab()
     cloud.up(lab)
     cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
@@ -282,7 +282,7 @@ def test_down_says_what_it_could_not_look_at(cloud: Cloud) -> None:
 
 
 def test_down_stops_with_a_receipt_when_something_never_goes(cloud: Cloud) -> None:
-    """An ENI that lingers for ever: the subnet and its VPC are left, named with AWS's code, everything else is gone."""
+    """AWS refuses DeleteSubnet for ever: `down` names the subnets and VPCs with AWS's code, and deletes the rest."""
     lab = cloud.lab()
     cloud.up(lab)
     cloud.fail("DeleteSubnet", 400, "DependencyViolation")
@@ -311,22 +311,22 @@ def test_a_token_changes_with_the_request_and_the_attempt() -> None:
     assert len({token.of(a=1), token.of(a=2), Token("lab", "acme/endpoint", 1).of(a=1)}) == 3
 
 
-def test_needed_by_follows_what_stands_on_a_key(cloud: Cloud) -> None:
-    """Replacing a subnet takes along everything that stands on it, directly or through others."""
+def test_dependents_of_a_key_are_direct_and_indirect(cloud: Cloud) -> None:
+    """`--replace` of a key also replaces everything that depends on it, directly or through others."""
     resources = engine.planned(cloud.lab(), STEPS)
     assert "acme/endpoint" in engine.dependents_of(resources, "provider/nlb")
     assert engine.dependents_of(resources, "acme/endpoint") == {"acme/endpoint", "acme/acceptance"}
 
 
 class LateAws:
-    """Describes that lag: rows of the given kinds stay invisible for some seconds after their first sight."""
+    """Describes that lag: they miss a new row for some seconds."""
 
     def __init__(self, cloud: Cloud, seconds: float) -> None:
         self.cloud, self.seconds = cloud, seconds
-        self.born: dict[str, float] = {}
+        self.first_seen: dict[str, float] = {}
 
     def hide(self, lab: Lab) -> None:
-        """Let this lab's looks lag."""
+        """Let this lab's describes lag."""
         reach = lab.connect
 
         def connect(party: Any) -> Any:
@@ -339,19 +339,19 @@ class LateAws:
 
     def _visible(self, kind: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         names = ("VpcId", "SubnetId", "VpcEndpointId", "ServiceId", "ReservationId", "GroupId")
-        now, shown = self.cloud.clock.now(), []
+        now, visible = self.cloud.clock.now(), []
         if kind not in {"Vpcs", "Subnets", "SecurityGroups", "Reservations", "VpcEndpoints", "ServiceConfigurations"}:
             return rows
         for row in rows:
             id_ = kind + next((str(row[name]) for name in reversed(names) if name in row), "")
-            if now - self.born.setdefault(id_, now) >= self.seconds:
-                shown.append(row)
-        return shown
+            if now - self.first_seen.setdefault(id_, now) >= self.seconds:
+                visible.append(row)
+        return visible
 
 
 @pytest.mark.parametrize("seconds", [5, 40])
 def test_late_describes_make_no_duplicate(cloud: Cloud, seconds: float) -> None:
-    """AWS shows new things only after a while: `up` waits for them and makes nothing twice."""
+    """AWS shows new resources only after a while: `up` waits for them and creates nothing twice."""
     lab = cloud.lab(config_of(creation_grace_period=None))
     LateAws(cloud, seconds).hide(lab)
     assert cloud.up(lab).exit_code == 0
@@ -363,7 +363,7 @@ def test_late_describes_make_no_duplicate(cloud: Cloud, seconds: float) -> None:
 
 
 def test_down_right_after_an_interrupted_up_waits_for_what_is_not_visible_yet(cloud: Cloud) -> None:
-    """Ctrl-C, then `down` while describes are late: what was just made is waited for and deleted, never forgotten."""
+    """Ctrl-C, then `down` while describes lag: `down` waits until the new resources are visible, and deletes them."""
     before = cloud.aws.inventory()
     lab = cloud.lab(config_of(creation_grace_period=None))
     LateAws(cloud, 30).hide(lab)
@@ -379,8 +379,8 @@ def test_down_right_after_an_interrupted_up_waits_for_what_is_not_visible_yet(cl
     assert cloud.aws.inventory() == before
 
 
-def test_a_token_of_another_request_is_looked_up_before_a_new_life(cloud: Cloud) -> None:
-    """IdempotentParameterMismatch proves that something exists: the look finds it, and nothing is made again."""
+def test_after_a_token_mismatch_up_polls_before_it_uses_a_new_token(cloud: Cloud) -> None:
+    """IdempotentParameterMismatch proves that the resource exists: a snapshot finds it, and no second one is made."""
     thing = Thing("provider/thing")
     thing.answers = [refusal("IdempotentParameterMismatch", "RunInstances")]
     thing.seen = [(), (), (Found("id-5", Phase.READY),)]
@@ -389,7 +389,7 @@ def test_a_token_of_another_request_is_looked_up_before_a_new_life(cloud: Cloud)
     assert thing.made == []
 
 
-def test_a_throttled_fact_is_asked_again(cloud: Cloud) -> None:
+def test_a_throttled_read_of_the_zones_is_tried_again(cloud: Cloud) -> None:
     """One throttle while reading the zones delays `up`; it does not fail it."""
     cloud.fail("DescribeInstanceTypeOfferings", 400, "RequestLimitExceeded")
     cloud.clock.before_sleep = cloud.heal
@@ -397,7 +397,7 @@ def test_a_throttled_fact_is_asked_again(cloud: Cloud) -> None:
 
 
 def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud) -> None:
-    """AWS takes a delete and nothing happens: it goes out again every ten seconds at most, and the wait has an end."""
+    """AWS accepts a delete without effect: `down` sends it again every ten seconds at most, and gives up in the end."""
     lab = cloud.lab()
     calls: list[tuple[str, ...]] = []
 
@@ -421,29 +421,19 @@ def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud)
 
 
 def test_an_internal_error_of_a_create_proves_nothing(cloud: Cloud) -> None:
-    """HTTP 500 may have had its effect: the create waits for a look instead of failing or going out at once."""
+    """A create that gets HTTP 500 may have had its effect: `up` waits for a snapshot and does not fail."""
     cloud.fail("CreateVpc", 500, "InternalError")
     cloud.clock.before_sleep = cloud.heal
     built = cloud.up(cloud.lab())
     assert built.exit_code == 0
 
 
-def test_a_consumer_that_moves_to_another_account_is_refused(cloud: Cloud) -> None:
-    """Changing a consumer's role while its things live in the old account would orphan them: bad usage."""
-    role = "arn:aws:iam::111122223333:role/lab"
-    lab = cloud.lab(config_of({"name": "acme", "role_arn": role}))
-    cloud.up(lab)
-    moved = cloud.lab(config_of({"name": "acme", "role_arn": role.replace("1111", "9999")}), lab.state)
-    with pytest.raises(PlabError, match="moves to another account"):
-        moved.refuse_moved_parties()
-
-
 def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
-    """Something bears the lab's tag under a key of a newer plab: `down` says so with exit 3 and leaves it."""
+    """A VPC bears the lab's tag and a key of a newer plab: `down` names it, leaves it, and exits with 3."""
     lab = cloud.lab()
     tags = lab.tag_specifications("vpc", "acme/of-the-future")
     cloud.account().ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     removed = cloud.down(lab)
     assert removed.exit_code == 3
     assert "acme/of-the-future" in removed.left
@@ -458,8 +448,8 @@ def test_up_down_up_in_one_server(slow_cloud: Cloud) -> None:
     assert slow_cloud.up(slow_cloud.lab(state=lab.state)).exit_code == 0
 
 
-def test_an_update_that_never_shows_is_a_failure(cloud: Cloud) -> None:
-    """AWS takes it and describes show the old for ever: it goes out again a few times, and then `up` gives up."""
+def test_an_update_without_effect_is_a_failure(cloud: Cloud) -> None:
+    """AWS accepts an update without effect: `up` sends it again a few times, and then gives up."""
     thing = Thing("provider/thing", update=lambda lab, snapshot, resource, found: None)
     thing.seen = [(Found("id", Phase.DRIFTED, "off"),)]
     began = cloud.clock.now()
@@ -468,8 +458,8 @@ def test_an_update_that_never_shows_is_a_failure(cloud: Cloud) -> None:
     assert cloud.clock.now() - began < 90
 
 
-def test_what_stands_on_something_doubted_is_not_judged(cloud: Cloud) -> None:
-    """Describes leave a parent out for half a minute, and its child is found through it: neither is called gone."""
+def test_a_child_is_not_judged_while_its_parent_is_missing(cloud: Cloud) -> None:
+    """Describes miss a parent for half a minute, and its child is found through it: `up` calls neither gone."""
     began = cloud.clock.now()
     parent, child, slow = Thing("provider/p"), Thing("provider/c", "provider/p"), Thing("provider/slow")
     parent.options["find"] = lambda lab, snapshot, resource: (
@@ -487,8 +477,8 @@ def test_what_stands_on_something_doubted_is_not_judged(cloud: Cloud) -> None:
     assert built.failed == {}
 
 
-def test_what_was_seen_in_between_is_not_gone(cloud: Cloud) -> None:
-    """Missed by one look, seen again, missed again later: each time the window begins anew."""
+def test_a_resource_seen_in_between_is_not_gone(cloud: Cloud) -> None:
+    """A snapshot misses a resource, finds it, and misses it later: the grace period starts again."""
     began = cloud.clock.now()
     thing, slow = Thing("provider/thing"), Thing("provider/slow")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.aws_resources import ServiceLab, active_balancer, network
-from support.contract_clouds import ContractCloud, LocalCloud, MotoCloud, PunctualClock, RealCloud
+from support.contract_aws import ContractCloud, LocalCloud, MotoCloud, PunctualClock, RealCloud
 from support.inventory import InventoriedAws
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import ServiceLab, network
-from support.contract_clouds import CONSUMER, ContractCloud, LocalCloud
+from support.contract_aws import CONSUMER, ContractCloud, LocalCloud
 from support.inventory import InventoriedAws
 
 from privatelink_lab.local.api.clock import AwsClock

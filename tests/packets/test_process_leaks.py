@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import config_of
+from support.cloud import config_of
 from support.processes import descendants
 from support.timeouts import until
 

@@ -163,7 +163,7 @@ except TimeoutError:
     network.wait_for_output(name, "no answer again")
 
 
-def test_a_removed_rule_admits_nobody_new_and_resets_nothing(network: PlannedNetwork) -> None:
+def test_a_removed_rule_admits_no_new_client_and_resets_nothing(network: PlannedNetwork) -> None:
     """A client that no rule admits gets no answer; an open connection survives the removal of its rule, as on AWS."""
     serving = network.add_instance(PROVIDER, "10.0.0.10", python(f"{SERVER}{ECHO}"))
     network.set_endpoint(allowed_cidrs=("10.0.0.21/32", "10.0.0.99/32"))

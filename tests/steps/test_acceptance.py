@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of, id_of
 from support.strangers import STRANGER, connect_stranger
 
 from privatelink_lab import engine
@@ -84,18 +84,13 @@ def test_a_rejected_endpoint_is_never_readmitted(cloud: Cloud, lab: Lab) -> None
 
 def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> None:
     """`up --replace acme/endpoint` deletes it, makes a new one and accepts that."""
-    old = state_id(cloud.up(lab))
+    old = id_of(cloud.up(lab), "acme/endpoint")
     admission.reject(lab, rows(cloud, lab))
     seen = engine.survey(lab, STEPS)
     engine.down(lab, STEPS, seen, only=engine.dependents_of(seen.resources, "acme/endpoint"))
     built = cloud.up(lab)
     assert state_of(built, "acme/acceptance") == "available"
-    assert state_id(built) != old
-
-
-def state_id(built: Built) -> str:
-    """The id of acme's endpoint."""
-    return built.done["acme/endpoint"][0].id
+    assert id_of(built, "acme/endpoint") != old
 
 
 def test_up_accepts_its_own_endpoint_and_no_strangers(cloud: Cloud) -> None:
@@ -106,7 +101,7 @@ def test_up_accepts_its_own_endpoint_and_no_strangers(cloud: Cloud) -> None:
     cloud.up(cloud.lab(lab.config, lab.state))
     states = {row.endpoint: (row.state, row.consumer) for row in rows(cloud, lab)}
     assert states[stranger] == ("pendingAcceptance", None)
-    assert states[state_id(built)] == ("available", "acme")
+    assert states[id_of(built, "acme/endpoint")] == ("available", "acme")
 
 
 def test_an_endpoint_that_this_lab_did_not_make_is_not_accepted(cloud: Cloud) -> None:

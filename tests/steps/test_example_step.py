@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Cloud
+from support.cloud import Cloud, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.lab import Lab
@@ -25,8 +25,8 @@ def test_up_makes_it_once_and_down_removes_it(cloud: Cloud, lab: Lab) -> None:
     assert engine.up(lab, WITH_EXAMPLE).exit_code == 0
     built = engine.up(lab, WITH_EXAMPLE)
     assert built.exit_code == 0
-    cloud.spread()
-    assert route_tables(cloud) == [built.done[KEY][0].id]
+    cloud.let_new_ids_propagate()
+    assert route_tables(cloud) == [id_of(built, KEY)]
     removed = engine.down(lab, WITH_EXAMPLE, engine.survey(lab, WITH_EXAMPLE))
     assert (removed.exit_code, len(removed.deleted["route table"])) == (0, 1)
     assert cloud.aws.inventory() == before
@@ -35,9 +35,9 @@ def test_up_makes_it_once_and_down_removes_it(cloud: Cloud, lab: Lab) -> None:
 def test_it_is_found_by_its_tag_alone(cloud: Cloud, lab: Lab) -> None:
     """The state file is lost: `up` finds the route table of the first run and makes no second one."""
     built = engine.up(lab, WITH_EXAMPLE)
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     again = engine.up(cloud.lab(), WITH_EXAMPLE)
-    assert again.done[KEY][0].id == built.done[KEY][0].id
+    assert id_of(again, KEY) == id_of(built, KEY)
 
 
 @pytest.mark.parametrize("code", ["DependencyViolation", "UnauthorizedOperation"])

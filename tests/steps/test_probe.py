@@ -35,8 +35,8 @@ def line(**row: Any) -> str:
 def test_a_whole_report() -> None:
     """One row per answer, in order, and the end."""
     rows = [answer(number) for number in range(3)]
-    told = read_report("".join(line(**row) for row in rows) + line(end=True, tries=3))
-    assert told == ProbeReport(tuple(rows), ended=True, tries=3)
+    report = read_report("".join(line(**row) for row in rows) + line(end=True, tries=3))
+    assert report == ProbeReport(tuple(rows), ended=True, tries=3)
 
 
 def test_a_console_has_other_lines_too() -> None:
@@ -86,18 +86,18 @@ def test_an_empty_console_says_nothing_yet() -> None:
 def test_a_body_is_written_once_and_counts_for_all() -> None:
     """A hundred long answers fit the console: only the first of the same has its body."""
     rows = [answer(number) for number in range(3)]
-    written = [rows[0], *({name: each for name, each in row.items() if name != "body"} for row in rows[1:])]
+    written = [rows[0], *({name: value for name, value in row.items() if name != "body"} for row in rows[1:])]
     assert read_report("".join(line(**row) for row in written)).answers == tuple(rows)
 
 
-# The probe's own words.
+# The probe itself.
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """A page of 160 letters that take four bytes each."""
+    """A page of 160 letters of four bytes."""
 
     def do_GET(self) -> None:
-        """The same to everybody."""
+        """Send the same page to every client."""
         self.send_response(200)
         self.end_headers()
         self.wfile.write(("\U0001f600" * 160).encode())
@@ -125,37 +125,37 @@ def probed(port: int, requests: int, *addresses: str, seconds: float = PATIENCE)
 import socket
 ask_system = socket.getaddrinfo
 def resolve(name, *more):
-    each = {addresses!r} if name == "endpoint.example" else (name,)
-    return [row for address in each for row in ask_system(address, *more)]
+    known = {addresses!r} if name == "endpoint.example" else (name,)
+    return [row for address in known for row in ask_system(address, *more)]
 socket.getaddrinfo = resolve
 """
     command = [sys.executable, "-c", names + program.removesuffix("END\n"), settings.split()[0]]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=True).stdout
-    return said, read_report(said)
+    console = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=True).stdout
+    return console, read_report(console)
 
 
 def test_a_hundred_long_answers_fit_a_console() -> None:
-    """EC2 keeps 64 KiB: every request is told, and what came."""
+    """EC2 keeps 64 KiB of a console: the report has every request and its answer."""
     with serving("127.0.0.1") as port:
-        said, told = probed(port, 100, "127.0.0.1")
-    assert len(said.encode()) < 40000
-    assert (told.tries, len(told.answers), told.ended) == (100, 100, True)
-    assert {row["body"] for row in told.answers} == {"\U0001f600" * 40}  # 160 bytes of it
+        console, report = probed(port, 100, "127.0.0.1")
+    assert len(console.encode()) < 40000
+    assert (report.tries, len(report.answers), report.ended) == (100, 100, True)
+    assert {row["body"] for row in report.answers} == {"\U0001f600" * 40}  # 160 bytes of it
 
 
 def test_every_address_is_asked() -> None:
-    """An endpoint has one in each zone: with one request there are two, and a silent zone is no success."""
+    """An endpoint has an address in each zone: one request goes to both, and a silent zone is no success."""
     with serving("127.0.0.1") as port, serving("127.0.0.2", port):
-        _, told = probed(port, 1, "127.0.0.1", "127.0.0.2")
-        assert {row["address"] for row in told.answers} == {"127.0.0.1", "127.0.0.2"}
+        _, report = probed(port, 1, "127.0.0.1", "127.0.0.2")
+        assert {row["address"] for row in report.answers} == {"127.0.0.1", "127.0.0.2"}
     with serving("127.0.0.2") as port:
-        _, told = probed(port, 4, "127.0.0.1", "127.0.0.2")
-    assert (told.tries, len(told.answers)) == (4, 2)
-    assert told.detail == "127.0.0.1 [Errno 111] Connection refused"
+        _, report = probed(port, 4, "127.0.0.1", "127.0.0.2")
+    assert (report.tries, len(report.answers)) == (4, 2)
+    assert report.detail == "127.0.0.1 [Errno 111] Connection refused"
 
 
 def test_what_speaks_no_http_is_shown() -> None:
-    """An SSH server behind the port: status 0, and its words; one that closes at once is no answer."""
+    """An SSH server answers: status 0 and its first line; a server that closes at once is no answer."""
 
     class Ssh(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -167,8 +167,8 @@ def test_what_speaks_no_http_is_shown() -> None:
             self.request.recv(1000)
 
     with serving("127.0.0.1", page=Ssh) as port:
-        _, told = probed(port, 2, "127.0.0.1")
-    assert [(row["status"], row["body"]) for row in told.answers] == [(0, "SSH-2.0-OpenSSH_9.6")] * 2
+        _, report = probed(port, 2, "127.0.0.1")
+    assert [(row["status"], row["body"]) for row in report.answers] == [(0, "SSH-2.0-OpenSSH_9.6")] * 2
     with serving("127.0.0.1", page=Mute) as port:
-        _, told = probed(port, 2, "127.0.0.1", seconds=1)
-    assert (told.answers, told.detail) == ((), "127.0.0.1 the connection was closed without a word")
+        _, report = probed(port, 2, "127.0.0.1", seconds=1)
+    assert (report.answers, report.detail) == ((), "127.0.0.1 the connection was closed without a word")

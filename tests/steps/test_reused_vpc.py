@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cloud, config_of
+from support.cloud import Cloud, config_of, id_of
 
 from privatelink_lab.config import Config
 from privatelink_lab.errors import PlabError
@@ -16,13 +16,13 @@ def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24"
     ec2 = cloud.account().ec2
     tags: Any = [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "network"}]}]
     vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     base = cidr.rsplit(".", 2)[0]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"{base}.{number}.0/{prefix}", AvailabilityZoneId=zone)
         for number, zone in enumerate(zones)
     ]
-    cloud.spread()
+    cloud.let_new_ids_propagate()
     return {"id": vpc, "subnet_ids": [subnet["Subnet"]["SubnetId"] for subnet in subnets]}
 
 
@@ -56,7 +56,7 @@ def test_the_receipt_waits_until_no_interface_of_the_balancer_is_left(slow_cloud
     assert slow_cloud.up(lab).exit_code == 0
     assert (
         len(slow_cloud.aws.inventory()["network-interface"]) == 5
-    )  # one of the instance, two each of balancer and endpoint
+    )  # one of the instance, two of the balancer, two of the endpoint
     began = slow_cloud.clock.now()
     assert slow_cloud.down(lab).exit_code == 0
     seconds = 10 + 5 + 90  # service deleted, balancer free, then the interfaces; the endpoint goes meanwhile
@@ -80,7 +80,7 @@ def test_a_made_consumer_vpc_follows_a_reused_providers_zones(cloud: Cloud) -> N
     before = cloud.aws.inventory()
     built = cloud.up(lab)
     assert built.exit_code == 0
-    ids = [built.done[f"acme/subnet-{number}"][0].id for number in (1, 2)]
+    ids = [id_of(built, f"acme/subnet-{number}") for number in (1, 2)]
     rows = cloud.account().ec2.describe_subnets(SubnetIds=ids)["Subnets"]
     zones = {row["SubnetId"]: row["AvailabilityZoneId"] for row in rows}
     assert [zones[id_] for id_ in ids] == ["use1-az4", "use1-az2"]

@@ -1,4 +1,4 @@
-"""The web server: which image its type needs, and a first-boot script that really serves the page."""
+"""The web server: the image for its type, and a first-boot script that really serves the page."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from privatelink_lab.waits import Clock, RealClock
 
-SPREAD = 5.0  # seconds that a new id is given to be known everywhere
+PROPAGATION_TIME = 5.0  # seconds until every call knows a new id
 PATIENCE = 1200.0  # seconds for everything to go
 Undo = Callable[[Any, dict[str, Any]], Any]
 
@@ -56,7 +56,7 @@ class Leftovers:
         def note(parsed: dict[str, Any], model: Any, **_: Any) -> None:
             if model.name in UNDO and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
                 self.made.append((model.name, client, parsed))
-                self.clock.sleep(SPREAD)
+                self.clock.sleep(PROPAGATION_TIME)
 
         client.meta.events.register("after-call", note)
 
@@ -65,7 +65,7 @@ class Leftovers:
         deadline = self.clock.now() + PATIENCE
         while self.made and self.clock.now() < deadline:
             self.made = [entry for entry in reversed(self.made) if not _took_back(*entry)][::-1]
-            self.clock.sleep(SPREAD if self.made else 0)
+            self.clock.sleep(PROPAGATION_TIME if self.made else 0)
         assert not self.made, f"left on AWS: {self.made}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from support.contract_clouds import ContractCloud
+from support.contract_aws import ContractCloud
 
 BLOCK = "10.0.0.0/16"
 

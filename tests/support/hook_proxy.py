@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from conftest import READS
-
+from support.cloud import READS
 from support.timeouts import PATIENCE, until
 
 Hook = Callable[[], bool]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
-from conftest import Cloud
 
 from privatelink_lab.aws import Account
 from privatelink_lab.aws.refusals import client_side_error
+from support.cloud import Cloud
 
 
 class Outage:
@@ -20,14 +20,14 @@ class Outage:
         self.client = account.client
 
     def begin(self) -> None:
-        """Called before each sleep."""
+        """Start the outage; called before every sleep."""
         self.sleeps += 1
         if self.sleeps == self.after:
             self.began = self.cloud.clock.now()
             self.account.client = self.refuse  # type: ignore[method-assign]
 
     def refuse(self, service: str, *, once: bool) -> Any:
-        """A client, or botocore's word for no connection."""
+        """The client; raises botocore's error for a lost connection during the outage."""
         if self.cloud.clock.now() - self.began > self.seconds:
             self.ended = True
             return self.client(service, once=once)

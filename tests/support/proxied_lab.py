@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import Cloud, Run
-
+from support.cloud import Cloud
+from support.command_line import Run
 from support.hook_proxy import HookProxy
 from support.processes import start_plab
 from support.timeouts import PATIENCE
@@ -25,6 +26,9 @@ consumers:
     role_arn: {role}
     vpc: {{id: {vpc}, subnet_ids: [{subnet}]}}
 """
+
+
+Count = Callable[[str, int], None]  # adds a number to a figure of `make sweep`
 
 
 @dataclass

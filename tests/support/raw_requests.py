@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.timeouts import PATIENCE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -9,7 +9,7 @@ from privatelink_lab.local.network.agent_client import InstanceEnded, NoAgent
 from privatelink_lab.local.network.plan import ListeningPort, NetworkPlan
 from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.local.traffic.build_plan import build_plan
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 
 SELF = "The test carries the packets itself."
 

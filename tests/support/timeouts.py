@@ -13,10 +13,10 @@ from typing import Any
 PATIENCE = 120.0  # seconds
 
 
-def until(look: Callable[[], Any], what: str = "it") -> Any:
-    """What `look` returns as soon as that is true; a real process is at work, so this looks every 20 ms."""
+def until(read: Callable[[], Any], what: str = "it") -> Any:
+    """What `read` returns as soon as that is true; a real process is at work, so this reads every 20 ms."""
     end = time.monotonic() + PATIENCE
-    while not (seen := look()):
+    while not (seen := read()):
         assert time.monotonic() < end, f"no {what} within {PATIENCE} s"
         time.sleep(0.02)
     return seen

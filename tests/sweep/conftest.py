@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Cloud, Run
+from support.cloud import Cloud
+from support.command_line import Run
 from support.hook_proxy import HookProxy
 from support.proxied_lab import ProxiedLab
-
-Count = Callable[[str, int], None]
 
 
 @pytest.fixture

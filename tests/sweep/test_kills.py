@@ -9,9 +9,7 @@ import signal
 from collections.abc import Callable, Iterable
 
 import pytest
-from support.proxied_lab import ProxiedLab
-
-from .conftest import Count
+from support.proxied_lab import Count, ProxiedLab
 
 Case = tuple[str, str, Callable[[ProxiedLab], None], Iterable[int]]
 

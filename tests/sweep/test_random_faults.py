@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cloud, cloud_at, config_of
+from support.cloud import Cloud, cloud_at, config_of
+from support.proxied_lab import Count
 
 from privatelink_lab import state
 from privatelink_lab.aws import account
@@ -23,8 +24,6 @@ from privatelink_lab.errors import StateError
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.client import parse_fault
 from privatelink_lab.state import State
-
-from .conftest import Count
 
 TRIALS = {
     "throttled": ["throttle,share=0.3"],

@@ -6,9 +6,7 @@ import signal
 from collections.abc import Iterable
 
 import pytest
-from support.proxied_lab import ProxiedLab
-
-from .conftest import Count
+from support.proxied_lab import Count, ProxiedLab
 
 ONCE, TWICE = (signal.SIGINT,), (signal.SIGINT, signal.SIGINT)
 Case = tuple[str, tuple[signal.Signals, ...], Iterable[int]]

@@ -1,4 +1,4 @@
-"""The board: events in, one row per step out, and how it looks on a terminal."""
+"""The board: events in, one row per step out, and its lines on a terminal."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_waiting_without_a_word_names_the_key_alone() -> None:
 
 
 def test_a_step_is_done_when_all_its_keys_are() -> None:
-    """Half a step is busy; a whole one is done, says each word once with its count, and its seconds stop."""
+    """A step is done with its last key; its row then has every word once, with its count, and its seconds stop."""
     half = board_after(*made("network", VPC))
     assert half.rows(5.0)[0] == BoardRow("network", BUSY, "available", 5.0, "")
     whole = board_after(*made("network", VPC), *made("network", SUBNET))
@@ -108,8 +108,8 @@ def test_events_without_a_step_change_nothing() -> None:
     assert board.rows(9.0) == board_after().rows(9.0)
 
 
-def test_a_step_that_nobody_planned_gets_a_row() -> None:
-    """A removed consumer's resource that `down` finds is shown after the planned steps."""
+def test_a_step_that_is_not_in_the_plan_gets_a_row() -> None:
+    """`down` finds a resource of a removed consumer: its row comes after the planned steps."""
     board = board_after(Started("old/endpoint", "consumer endpoint", "delete"))
     assert [row.step for row in board.rows(0.0)] == ["network", "nlb", "consumer endpoint"]
 
@@ -149,7 +149,7 @@ def live() -> LiveBoard:
 
 
 def test_a_long_line_never_wraps(live: LiveBoard) -> None:
-    """In a narrow window each step keeps its one line with mark, name and seconds; only the words are cut."""
+    """In a narrow window every step has one line with mark, name and seconds; only the words are cut."""
     lines = drawn(live, 60)
     assert [line.rstrip() for line in lines[:2]] == ["● network           0s provider/vpc pending", "· web server"]
     assert lines[2] == "● consumer endpoint 0s acme/endpoint arn:aws:elasticloadbal…"

@@ -38,7 +38,7 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_content() -> None:
 
 
 def test_brackets_in_a_table_are_text() -> None:
-    """What looks like rich's markup is shown as it is."""
+    """The table prints rich's markup as plain text."""
     assert table(("[red]x[/red]", ":smile:", "[/]"))[1].split() == ["[red]x[/red]", ":smile:", "[/]"]
 
 
@@ -50,7 +50,7 @@ def test_an_empty_table_has_its_heads() -> None:
 # Which of them a command shows.
 
 
-def shown(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str]:
+def outputs_of(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str]:
     """What stdout and stderr get of a command that starts, says, warns and prints its data."""
     screen = Screen(**options)
     screen.open_board([(STEP, KEY)])
@@ -64,22 +64,22 @@ def shown(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str
 
 
 def test_a_pipe_gets_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """Results go to stdout, talk goes to stderr."""
-    out, err = shown(capsys)
+    """Results go to stdout, progress and messages go to stderr."""
+    out, err = outputs_of(capsys)
     assert out == '{"lab": "test"}\n'
     assert err == "   0.0s  provider/vpc: creating\na sentence\nwarned\n"
 
 
 def test_json_leaves_stderr_empty(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json every line on stdout is an object, and nothing else is printed."""
-    out, err = shown(capsys, json=True)
+    out, err = outputs_of(capsys, json=True)
     assert [json.loads(line).get("event") for line in out.splitlines()] == ["started", None]
     assert err == ""
 
 
 def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
     """--quiet hides the progress, not what the user must know."""
-    assert shown(capsys, quiet=True) == ('{"lab": "test"}\n', "warned\n")
+    assert outputs_of(capsys, quiet=True) == ('{"lab": "test"}\n', "warned\n")
 
 
 def test_the_error_of_an_event_is_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +97,6 @@ def test_the_error_of_an_event_is_not_shown_again(capsys: pytest.CaptureFixture[
 
 
 def test_an_interrupt_loses_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --quiet an error is shown when it happens: a run that is stopped later has shown it."""
+    """With --quiet the screen prints an error when it happens, so a run that is stopped later has printed it."""
     Screen(quiet=True).show(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
     assert capsys.readouterr().err == "Error: provider/vpc: No more VPCs.\n"

@@ -21,7 +21,7 @@ from support.aws_resources import (
     outcome,
     web_group,
 )
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.raw_requests import ask, signed
 
 from privatelink_lab.cli.local import local_faults

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import add_group, code_of, instance_state, launch, network
-from support.contract_clouds import ContractCloud, LocalCloud
+from support.contract_aws import ContractCloud, LocalCloud
 from support.stand_in_traffic import StandInTraffic, network_plan, stand_in, sync_once
 
 from privatelink_lab.local.network.agent_client import InstanceEnded
@@ -278,7 +278,7 @@ def test_an_ending_that_is_no_shutdown_changes_nothing(cloud: LocalCloud, traffi
     assert instance_state(cloud, instance) == "stopped"
 
 
-def test_the_network_is_told_what_has_changed(cloud: LocalCloud, traffic: StandInTraffic) -> None:
+def test_the_network_gets_a_new_plan_after_a_change(cloud: LocalCloud, traffic: StandInTraffic) -> None:
     """A new plan is sent after a call and after a due transition; without a change none is sent."""
     instance = launch(cloud, network(cloud.client("ec2"))[1])
     sync_once(cloud.aws)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import add_group, launch, network
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 
 from privatelink_lab.local.ec2.backend import ec2_everywhere
 from privatelink_lab.local.ec2.security_groups import ANY_ADDRESS, admits, admitted, common

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.aws_resources import ServiceLab, add_group, code_of, network, outcome
-from support.contract_clouds import ContractCloud
+from support.contract_aws import ContractCloud
 
 UNKNOWN = "0123456789abcdef0"
 

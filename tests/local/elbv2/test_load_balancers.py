@@ -22,7 +22,7 @@ from support.aws_resources import (
     outcome,
     web_group,
 )
-from support.contract_clouds import ContractCloud
+from support.contract_aws import ContractCloud
 
 
 def interfaces_of(ec2: Any, balancer: str) -> list[dict[str, Any]]:

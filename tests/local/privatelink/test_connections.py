@@ -12,11 +12,11 @@ def test_accept_leads_through_pending(lab: ServiceLab) -> None:
     endpoint, seen = lab.connect(), ["pendingAcceptance"]
     assert lab.decide("accept", endpoint) == {}
 
-    def look() -> str:
+    def state() -> str:
         seen.append(lab.state(endpoint))
         return seen[-1]
 
-    lab.cloud.until(look, "available")
+    lab.cloud.until(state, "available")
     assert list(dict.fromkeys(seen)) == ["pendingAcceptance", "pending", "available"]
     assert lab.rows(vpc_endpoint_id=endpoint)[0]["VpcEndpointState"] == "available"
 

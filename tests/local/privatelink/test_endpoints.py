@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, create_endpoint, network
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 
 UNKNOWN = "0123456789abcdef0"
 
@@ -209,7 +209,7 @@ def test_forgetting_the_type_makes_a_gateway(lab: ServiceLab) -> None:
 
 @pytest.mark.contract
 def test_an_endpoint_to_a_service_of_aws(lab: ServiceLab) -> None:
-    """It needs no acceptance; its private name needs both DNS attributes of the VPC."""
+    """It requires no acceptance; its private name requires both DNS attributes of the VPC."""
     request = {
         "VpcEndpointType": "Interface",
         "VpcId": lab.vpc,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.aws_resources import ServiceLab, active_balancer, add_subnet, code_of, make_balancer, network, outcome
-from support.contract_clouds import ContractCloud
+from support.contract_aws import ContractCloud
 
 UNKNOWN = "vpce-svc-0123456789abcdef0"
 
@@ -165,8 +165,8 @@ def test_a_connection_holds_its_service(lab: ServiceLab) -> None:
 
 
 @pytest.mark.contract
-def test_a_deleted_service_is_found_by_nobody(lab: ServiceLab) -> None:
-    """Nobody can connect to it any more; asking twice is no error; in the end its id is unknown."""
+def test_a_deleted_service_cannot_be_found(lab: ServiceLab) -> None:
+    """No consumer can connect to it any more; deleting it twice is no error; in the end its id is unknown."""
     assert lab.delete_service() == []
     assert services_seen(lab.ec2, lab) == "InvalidServiceName"
     lab.cloud.until(lambda: state(lab), "")

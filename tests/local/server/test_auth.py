@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from support.aws_resources import code_of
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.raw_requests import ask, signed
 from support.timeouts import PATIENCE
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.aws_resources import ServiceLab, code_of, network
-from support.contract_clouds import CONSUMER, LocalCloud
+from support.contract_aws import CONSUMER, LocalCloud
 from support.inventory import InventoriedAws
 from support.raw_requests import ask, signed
 from support.timeouts import PATIENCE, until

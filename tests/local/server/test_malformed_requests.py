@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack, suppress
 
 import pytest
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http
@@ -68,7 +68,7 @@ def response_to(cloud: LocalCloud, data: bytes) -> bytes:
 
 def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
     """The server answers or closes within seconds, without a 500, and serves the user after it."""
-    chance = random.Random(20261123)  # noqa: S311  # the same requests each time
+    chance = random.Random(20261123)  # noqa: S311  # the same requests every time
     good = request_of(cloud, BODY)
     for number in range(TIMES):
         answer = response_to(cloud, mutated(chance, good))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 from support.aws_resources import ServiceLab, instance_state, launch, network, serve
-from support.contract_clouds import LocalCloud
+from support.contract_aws import LocalCloud
 from support.stand_in_traffic import endpoint_port, network_plan, node_ports, stand_in, sync_once
 
 from privatelink_lab.local.network.agent_client import InstanceEnded

@@ -20,7 +20,7 @@ from support.aws_resources import (
     serve,
     web_group,
 )
-from support.contract_clouds import LocalCloud, PunctualClock
+from support.contract_aws import LocalCloud, PunctualClock
 from support.inventory import InventoriedAws
 from support.stand_in_traffic import StandInTraffic, endpoint_port, network_plan, node_ports, stand_in
 
@@ -57,7 +57,7 @@ def test_an_endpoint_lets_pass_only_while_it_is_available(cloud: LocalCloud, lab
 
 
 def test_a_change_of_an_endpoint_cuts_nothing_and_its_deletion_does(cloud: LocalCloud, lab: ServiceLab) -> None:
-    """AgentClient passes while `pending` after ModifyVpcEndpoint; not while `deleting`, and then the port is gone."""
+    """Traffic passes while `pending` after ModifyVpcEndpoint; not while `deleting`, and then the port is gone."""
     serve(lab)
     endpoint = lab.connect()
     lab.decide("accept", endpoint)
@@ -85,7 +85,7 @@ def test_an_endpoint_lets_in_what_its_groups_let_in(cloud: LocalCloud, lab: Serv
     assert endpoint_port(cloud, endpoint, ec2).allowed_cidrs == ()
 
 
-def test_groups_of_a_balancer_hold_for_private_link_until_told_not_to(cloud: LocalCloud) -> None:
+def test_groups_of_a_balancer_hold_for_private_link_until_switched_off(cloud: LocalCloud) -> None:
     """With enforcement on, both groups must let a client in; off, those of the balancer protect its own port only."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, subnet = network(ec2)
@@ -145,7 +145,7 @@ def test_an_endpoint_goes_where_the_node_of_its_zone_goes(cloud: LocalCloud, lab
     assert [(target.vpc, target.source) for target in node.targets] == [(lab.vpc, node.address)]
 
 
-def test_a_node_serves_its_own_zone_unless_told_to_cross(cloud: LocalCloud) -> None:
+def test_a_node_serves_its_own_zone_unless_cross_zone_is_on(cloud: LocalCloud) -> None:
     """Cross-zone is off by default, on by the load balancer's attribute; the target group's attribute comes first."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)

@@ -19,7 +19,7 @@ from support.inventory import InventoriedAws
 
 CONSUMER = "222233334444"
 REGION = "us-east-1"
-STEP = 5.0  # seconds between two looks
+STEP = 5.0  # seconds between two calls
 AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 
 
@@ -57,13 +57,13 @@ class ContractCloud:
     def wait(self, seconds: float) -> None:
         """Let that many seconds of AWS time pass."""
 
-    def until(self, look: Callable[[], Any], *wanted: Any, within: float = 900) -> Any:
-        """Call `look` until it returns one of `wanted`; fails after `within` seconds of AWS time."""
+    def until(self, read: Callable[[], Any], *wanted: Any, within: float = 900) -> Any:
+        """Call `read` until it returns one of `wanted`; fails after `within` seconds of AWS time."""
         for _ in range(int(within / STEP)):
-            if (seen := look()) in wanted:
+            if (seen := read()) in wanted:
                 return seen
             self.wait(STEP)
-        pytest.fail(f"still {look()} after {within} s, not {wanted}")
+        pytest.fail(f"still {read()} after {within} s, not {wanted}")
 
     @property
     def account(self) -> str:
