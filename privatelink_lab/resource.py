@@ -78,8 +78,9 @@ class Patience:
 
 
 SLOW_GRACE_PERIOD = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
-# The interfaces of a balancer or an endpoint stay for minutes after it (facts sheet 3).
-DELETED_LAST = Patience(timeout=900, creation_grace_period=SLOW_GRACE_PERIOD)
+# What takes AWS minutes, and costs money or blocks others when it is made twice. The interfaces of a balancer or an
+# endpoint, for example, stay for minutes after it, and hold its subnets (facts sheet 3).
+LONG_PATIENCE = Patience(timeout=900, creation_grace_period=SLOW_GRACE_PERIOD)
 
 
 @dataclass(frozen=True)

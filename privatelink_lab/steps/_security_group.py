@@ -13,7 +13,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import DELETED_LAST, Found, Hop, Phase, Resource, Token, make_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, Token, make_key
 from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
@@ -80,7 +80,7 @@ def group(lab: Lab, party: str) -> Resource:
         create=_create_group,
         delete=_delete_groups,
         depends_on=() if vpc and vpc.reused else (make_key(party, "vpc"),),
-        patience=DELETED_LAST,
+        patience=LONG_PATIENCE,
     )
 
 

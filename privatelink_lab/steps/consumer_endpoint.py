@@ -11,17 +11,7 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import (
-    SLOW_GRACE_PERIOD,
-    Found,
-    Patience,
-    Phase,
-    Resource,
-    Step,
-    Token,
-    make_key,
-    split_key,
-)
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
@@ -102,7 +92,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),
         unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (facts sheet 4)
         retryable=frozenset({"Unavailable", "InvalidServiceName"}),
-        patience=Patience(900, SLOW_GRACE_PERIOD),
+        patience=LONG_PATIENCE,
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )
 

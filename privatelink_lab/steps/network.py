@@ -12,7 +12,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import DELETED_LAST, Found, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps import _security_group
 from privatelink_lab.steps._vpc import (
@@ -64,7 +64,7 @@ def _vpc(party: str) -> Resource:
         read=_read_vpc,
         create=_create_vpc,
         delete=_delete_vpcs,
-        patience=DELETED_LAST,
+        patience=LONG_PATIENCE,
     )
 
 
@@ -115,7 +115,7 @@ def _subnet(lab: Lab, party: str, number: int) -> Resource:
         create=_create_subnet,
         delete=_delete_subnets,
         depends_on=(make_key(party, "vpc"), *([make_key(PROVIDER, f"subnet-{number}")] if follows else [])),
-        patience=DELETED_LAST,
+        patience=LONG_PATIENCE,
     )
 
 

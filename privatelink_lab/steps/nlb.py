@@ -13,7 +13,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import DELETED_LAST, Found, Hop, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, Step, Token
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
@@ -173,7 +173,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         made_by_plab=False,
         depends_on=subnet_keys(lab, PROVIDER),
         ready_after=(KEY,),
-        patience=DELETED_LAST,
+        patience=LONG_PATIENCE,
     )
     return (balancer, listener, interfaces)
 

@@ -14,17 +14,7 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import (
-    SLOW_GRACE_PERIOD,
-    Found,
-    Patience,
-    Phase,
-    Resource,
-    Step,
-    Token,
-    make_key,
-    split_key,
-)
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
 from privatelink_lab.steps._security_group import group_key
@@ -223,7 +213,7 @@ def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
         create=_create if task else None,
         delete=terminate,
         depends_on=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer)),
-        patience=Patience(900, SLOW_GRACE_PERIOD),
+        patience=LONG_PATIENCE,
         usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
     ).in_step(NAME)
 
