@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
-from privatelink_lab.error_classes import is_unsent
+from privatelink_lab.retry_classes import is_unsent
 
 Answer = TypeVar("Answer")
 

@@ -21,7 +21,7 @@ IMPORTERS = {  # library -> the modules that may import it
     "click": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
-    "rich": {"ui.live"},
+    "rich": {"ui.terminal"},
     "tenacity": {"waits"},
     "moto": {"local"},
     "pyroute2": {"local.network.bridges"},
@@ -40,7 +40,7 @@ NEVER = {
     "config": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
     "ui": {"engine", "steps", "lab", "cli", "commands", "local", "aws", "config"},
     "events": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
-    "error_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "waits"},
+    "retry_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "waits"},
     "errors": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "events"},
     "commands": {"cli"},
     "commands.report": {"commands.execution", "commands.session", "ui", "local"},
@@ -66,7 +66,7 @@ KNOWS_LOCAL = {"commands.session", "commands.local", "commands.local_shell"}
 
 
 def name_of(path: Path) -> str:
-    """`ui.live` for ui/live.py."""
+    """`ui.terminal` for ui/live.py."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 

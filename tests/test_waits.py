@@ -10,7 +10,7 @@ from support.cloud import VirtualClock
 from support.timeouts import PATIENCE
 
 from privatelink_lab import waits
-from privatelink_lab.engine.pace import FLOOR, interval
+from privatelink_lab.engine.polling import FLOOR, interval
 from privatelink_lab.errors import AwsError
 
 

@@ -11,7 +11,7 @@ from privatelink_lab import engine, waits
 from privatelink_lab.aws import Account
 from privatelink_lab.commands.execution import Ask, Execution
 from privatelink_lab.commands.interrupts import interruptible
-from privatelink_lab.engine.pace import interval
+from privatelink_lab.engine.polling import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
 from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting
 from privatelink_lab.lab import Lab

@@ -9,12 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from privatelink_lab.config.models import Config, Consumer
-from privatelink_lab.config.source import Source
-from privatelink_lab.config.wording import KeyPath, did_you_mean, key_text, value_text
+from privatelink_lab.config.wording import KeyPath, key_text, mistake_sentence
+from privatelink_lab.config.yaml_lines import Source
 from privatelink_lab.errors import ConfigError, UsageError
 
 DEFAULT_FILE = "plab.yaml"
-IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # pydantic names Python's types
 
 
 def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
@@ -38,7 +37,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
-        items = [(item["loc"], _sentence(item)) for item in error.errors()]
+        items = [(item["loc"], mistake_sentence(item, _keys_at(item["loc"][:-1]))) for item in error.errors()]
         mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
     if mistakes:
         mistakes.sort(key=itemgetter(0))
@@ -54,19 +53,6 @@ def of_name(lab: str) -> Config:
     except ValidationError as error:
         text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise UsageError(f"{lab!r} cannot be the name of a lab: {text}.", hint="plab status --lab NAME") from None
-
-
-def _sentence(item: Any) -> str:
-    """One of pydantic's errors, without the place."""
-    if item["type"] == "extra_forbidden":
-        return f"is not a known key{did_you_mean(str(item['loc'][-1]), _keys_at(item['loc'][:-1]))}"
-    if item["type"] == "missing":
-        return "is missing"
-    text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    text = IN_YAML.get(item["type"], text)
-    if item["type"].endswith("_type") or item["type"] == "literal_error":
-        return f"{text}, not {value_text(item['input'])}"
-    return text
 
 
 def _keys_at(where: KeyPath) -> list[str]:

@@ -1,4 +1,4 @@
-"""The parts of a message about a mistake: the value, the key, and what the user may have meant."""
+"""The sentence about a mistake in the config: the value, the key, and what the user may have meant."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # pydantic names Python's types
 LONGEST_VALUE = 60  # characters of a value that a message repeats
 
 KeyPath = tuple[str | int, ...]  # the way to a value: ("consumers", 0, "name")
@@ -32,3 +33,16 @@ def key_text(path: KeyPath) -> str:
     """A key as text, such as `consumers[0].name`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
     return (text if text.isprintable() else ascii(text)) or "config"
+
+
+def mistake_sentence(item: Any, known_keys: Iterable[str]) -> str:
+    """The sentence for one of pydantic's errors, without the place; `known_keys` are those of its section."""
+    if item["type"] == "extra_forbidden":
+        return f"is not a known key{did_you_mean(str(item['loc'][-1]), known_keys)}"
+    if item["type"] == "missing":
+        return "is missing"
+    text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    text = IN_YAML.get(item["type"], text)
+    if item["type"].endswith("_type") or item["type"] == "literal_error":
+        return f"{text}, not {value_text(item['input'])}"
+    return text

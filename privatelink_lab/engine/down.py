@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from privatelink_lab.engine.outcome import Removed
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, survey
-from privatelink_lab.error_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, Step
+from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
 from privatelink_lab import waits
-from privatelink_lab.engine.pace import FLOOR, Pace, retry_interval
-from privatelink_lab.engine.survey import in_parallel, take_snapshot
+from privatelink_lab.engine.parallel import in_parallel
+from privatelink_lab.engine.polling import FLOOR, Pace, retry_interval
+from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.lab import Lab

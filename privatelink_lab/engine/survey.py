@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from privatelink_lab.aws import Account
+from privatelink_lab.engine.parallel import in_parallel
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Resource, Step
 from privatelink_lab.snapshot import Kind, Snapshot
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-WORKERS = 8
-
-
-def in_parallel(tasks: Sequence[Task], call: Callable[[Task], Result]) -> list[Result | PlabError]:
-    """`call` on every task at once, in order; a PlabError is that task's result."""
-
-    def attempt(task: Task) -> Result | PlabError:
-        try:
-            return call(task)
-        except PlabError as error:
-            return error
-
-    if len(tasks) <= 1:
-        return [attempt(task) for task in tasks]
-    return list(_pool().map(attempt, tasks))
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    """One pool for all snapshots: a new pool for each took longer than the calls. Not to be nested."""
-    return ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="aws")
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from privatelink_lab.engine.makers import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.outcome import Built
-from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
-from privatelink_lab.error_classes import NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
+from privatelink_lab.retry_classes import NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
 WAIT_ON = "Run plab up again to wait on, or plab down to give up."

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.cloud import Cloud
 from support.command_line import Run, write_config
-from support.strangers import STRANGER, connect_stranger
+from support.foreign_account import STRANGER, connect_stranger
 
 from privatelink_lab.engine import Built
 from privatelink_lab.resource import Found, Phase

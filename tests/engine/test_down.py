@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of
-from support.strangers import connect_stranger
+from support.foreign_account import connect_stranger
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of, id_of
-from support.strangers import STRANGER, connect_stranger
+from support.foreign_account import STRANGER, connect_stranger
 
 from privatelink_lab import engine
 from privatelink_lab.commands import admission

@@ -15,9 +15,9 @@ from privatelink_lab.local.api.call import Ec2Call
 from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.ec2.security_groups import check_groups
-from privatelink_lab.local.privatelink.discovery import SHARED_SERVICES, find_service, require_aws_service
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint
-from privatelink_lab.local.privatelink.placement import check_private_dns, check_subnets
+from privatelink_lab.local.privatelink.endpoint_placement import check_private_dns, check_subnets
+from privatelink_lab.local.privatelink.visible_services import SHARED_SERVICES, find_service, require_aws_service
 
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
 

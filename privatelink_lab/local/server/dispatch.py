@@ -24,11 +24,11 @@ from privatelink_lab.local.elbv2.listeners import Listeners
 from privatelink_lab.local.elbv2.load_balancers import LoadBalancers
 from privatelink_lab.local.elbv2.target_groups import TargetGroups
 from privatelink_lab.local.privatelink.connections import Connections
-from privatelink_lab.local.privatelink.discovery import Discovery
 from privatelink_lab.local.privatelink.endpoint_calls import Endpoints
 from privatelink_lab.local.privatelink.notifications import Notifications
 from privatelink_lab.local.privatelink.permissions import Permissions
 from privatelink_lab.local.privatelink.service_calls import Services
+from privatelink_lab.local.privatelink.visible_services import Discovery
 
 LOG = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
 from privatelink_lab.local.server.dispatch import SERVICES, call_service
 from privatelink_lab.local.server.http import HttpServer, bind
-from privatelink_lab.local.traffic.inventory import count_resources
+from privatelink_lab.local.traffic.resource_count import count_resources
 from privatelink_lab.local.traffic.sync import NetworkSync
 
 if TYPE_CHECKING:

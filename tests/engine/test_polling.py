@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.cloud import VirtualClock
 
-from privatelink_lab.engine.pace import CEILING, FLOOR, Pace, interval
+from privatelink_lab.engine.polling import CEILING, FLOOR, Pace, interval
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from support.cloud import Cloud
 
 from privatelink_lab.engine import planned
-from privatelink_lab.error_classes import NOT_FOUND_YET, ErrorClass, classify
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
+from privatelink_lab.retry_classes import NOT_FOUND_YET, ErrorClass, classify
 from privatelink_lab.steps import STEPS
 
 

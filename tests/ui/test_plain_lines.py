@@ -6,7 +6,7 @@ import pytest
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Waiting
-from privatelink_lab.ui.lines import plain_text
+from privatelink_lab.ui.plain_lines import plain_text
 from privatelink_lab.ui.screen import Screen
 
 REFUSED = AwsError(
