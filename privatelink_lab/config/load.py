@@ -37,7 +37,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
-        items = [(item["loc"], mistake_sentence(item, _keys_at(item["loc"][:-1]))) for item in error.errors()]
+        items = [(item["loc"], mistake_sentence(item, _keys_at)) for item in error.errors()]
         mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
     if mistakes:
         mistakes.sort(key=itemgetter(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # pydantic names Python's types
@@ -35,10 +35,10 @@ def key_text(path: KeyPath) -> str:
     return (text if text.isprintable() else ascii(text)) or "config"
 
 
-def mistake_sentence(item: Any, known_keys: Iterable[str]) -> str:
-    """The sentence for one of pydantic's errors, without the place; `known_keys` are those of its section."""
+def mistake_sentence(item: Any, keys_at: Callable[[KeyPath], Iterable[str]]) -> str:
+    """The sentence for one of pydantic's errors, without the place; `keys_at` gives the known keys of a section."""
     if item["type"] == "extra_forbidden":
-        return f"is not a known key{did_you_mean(str(item['loc'][-1]), known_keys)}"
+        return f"is not a known key{did_you_mean(str(item['loc'][-1]), keys_at(item['loc'][:-1]))}"
     if item["type"] == "missing":
         return "is missing"
     text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
