@@ -39,11 +39,12 @@ def dependents_of(resources: Mapping[str, Resource], key: str) -> set[str]:
 
 
 class _Down(Run[Removed]):
-    command, recheck_after, hint = "down", RESEND, "Run plab down again."  # a survey every ten seconds at most
+    command, hint = "down", "Run plab down again."
 
     def __init__(self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None) -> None:
         super().__init__(lab)
         self.steps, self.only = steps, only
+        self.recheck_after = RESEND
         self.consented = {key: {row.id for row in found} for key, found in seen.found.items()}
         self.deleted: dict[str, list[str]] = {}
         self.unseen: dict[str, PlabError] = {}
@@ -106,6 +107,7 @@ class _Down(Run[Removed]):
         """Survey again while AWS refuses a delete: another person may have made something in it."""
         refused = any(item.refused_since is not None and self.is_free(item) for item in self.items.values())
         if refused and self.only is None:
+            self.recheck_after *= 2  # the longer nothing goes, the less often; RESEND again once something does
             self.take(survey(self.lab, self.steps, to_delete=True))
 
     def pause(self) -> float:
@@ -226,6 +228,7 @@ class _Down(Run[Removed]):
         error = next((e for e in errors if classify(e) is not ErrorClass.GONE), None)
         if error is None:
             item.accepted, item.refused_since, item.not_before = True, None, self.now + RESEND
+            self.recheck_after = RESEND
             self.pace.poll_now([item.key])
         elif isinstance(error, AwsError) and classify(error) in TRANSIENT | {ErrorClass.IN_USE}:
             self.postpone(item)

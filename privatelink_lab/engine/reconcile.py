@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from privatelink_lab import waits
 from privatelink_lab.engine.parallel import in_parallel
-from privatelink_lab.engine.polling import FLOOR, Pace, retry_interval
+from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Waiting
@@ -68,7 +68,7 @@ class Run(ABC, Generic[Outcome]):
     """One `up` or `down`."""
 
     command: ClassVar[str]
-    recheck_after: ClassVar[float]  # seconds after which what seems done is read again
+    recheck_after: float  # seconds after which what seems done is read again
     hint: str
 
     def __init__(self, lab: Lab) -> None:
@@ -109,6 +109,10 @@ class Run(ABC, Generic[Outcome]):
     @abstractmethod
     def conclude(self) -> Outcome | None:
         """The outcome; None when there is more to do after all."""
+
+    @abstractmethod
+    def pause(self) -> float:
+        """Seconds until an item is to be read, or a call may be sent again."""
 
     def recheck(self) -> None:
         """Read again what seems done, since others may be at work too."""
@@ -151,7 +155,8 @@ class Run(ABC, Generic[Outcome]):
         reading = {item.key for item in self.to_read()}
         done = {key: item.found for key, item in self.items.items() if item.found and key not in reading}
         snapshot = take_snapshot(self.lab, {key: item.resource for key, item in self.items.items()}, done)
-        while items := [item for item in self.to_read() if item.key not in self.read]:
+        # What became due only now, and is in `done`, waits for the next snapshot: its old answer proves nothing.
+        while items := [item for item in self.to_read() if item.key not in self.read and item.key not in done]:
             keys = [item.key for item in items]
             self.read.update(keys)
             self.pace.polled(keys)
@@ -174,12 +179,6 @@ class Run(ABC, Generic[Outcome]):
         progress = [self.record(items, answer) for items, answer in zip(calls, answers, strict=True)]
         self.lab.state.save()
         return any(progress)
-
-    def pause(self) -> float:
-        """Seconds until an item is to be read, or what AWS refused may be sent again."""
-        waiting = [item for item in self.open() if item.phase is not None]
-        retries = [max(FLOOR, i.not_before - self.now) for i in self.open() if i.refused_since is not None]
-        return min([self.pace.pause(item.key for item in waiting), *retries])
 
     def wait(self, item: Item, id_: str, detail: str, *, bounded: bool = True) -> None:
         """Tell the user what the item waits for; fail it after its timeout, if the wait is `bounded`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.makers import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.outcome import Built
+from privatelink_lab.engine.polling import FLOOR
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
@@ -97,6 +98,12 @@ class _Up(Run[Built]):
             return self.can_be_made(item) and self.now >= item.not_before
         return item.key in self.rechecking if item.phase is Phase.READY else self.pace.is_due(item.key)
 
+    def pause(self) -> float:
+        """Seconds until an item is to be read, or one that is missing can be created."""
+        missing = [item for item in self.open() if item.phase is None]
+        creates = [max(FLOOR, item.not_before - self.now) for item in missing if self.can_be_made(item)]
+        return min([self.pace.pause(item.key for item in self.open() if item.phase is not None), *creates])
+
     def recheck(self) -> None:
         """Read what is ready as well: another person may delete what this run has built."""
         self.rechecking = {item.key for item in self.watched() if item.phase is Phase.READY}
@@ -126,7 +133,7 @@ class _Up(Run[Built]):
             item.found = answer
         if self.is_lost(item):  # what it depends on comes first in the order, and has said why it fails
             item.blocked = item.phase is not Phase.READY
-        elif item.was_ready and (unanswered or not self.can_be_made(item)):
+        elif item.was_ready and ((unanswered and item.phase is Phase.READY) or not self.can_be_made(item)):
             return  # AWS said nothing of it, or what it depends on is not ready now
         elif isinstance(answer, AwsError) and unanswered:
             self.wait_in(Phase.PENDING, item, "", answer.code)
@@ -170,7 +177,7 @@ class _Up(Run[Built]):
     def mark_ready(self, item: Item, found: Found) -> None:
         """It is as asked."""
         before, item.phase = item.phase, Phase.READY
-        item.found, item.was_ready, item.since = (found,), True, None
+        item.found, item.was_ready, item.since, item.detail = (found,), True, None, None
         if before is not Phase.READY:
             self.end(item)
             self.pace.poll_now(self.neighbours[item.key])
@@ -192,6 +199,8 @@ class _Up(Run[Built]):
     def miss(self, item: Item) -> None:
         """It is not shown; within its grace period that proves nothing, whether it was just made or seen before."""
         state, key = self.lab.state, item.key
+        if item.phase is Phase.READY:  # its grace period begins now, also if its create's answer was all we had
+            state.created_at.pop(key, None)
         if item.was_ready:
             state.created_at.setdefault(key, self.now)
         if self.lab.may_be_invisible(item.resource):
@@ -200,8 +209,10 @@ class _Up(Run[Built]):
         elif item.was_ready:
             text = f"{key} ({item.found[0].id}) was there and is gone: another person deletes what this run builds."
             self.fail(item, PlabError(text, hint="plab status"))
+        elif item.resource.create is None and self.can_be_made(item):  # it comes with what it depends on
+            self.wait_in(Phase.PENDING, item, "", "not visible yet")
         else:
-            item.phase, item.found = None, ()
+            item.phase, item.found, item.not_before = None, (), 0.0
             state.create_pending.pop(key, None)
             if key in state.ids:
                 state.record_gone(key)

@@ -137,3 +137,21 @@ def test_what_could_not_be_described_once_and_is_gone_is_not_left(cloud: Cloud) 
     removed, _ = tear_down(cloud, thing, other)
     assert removed.left == {}
     assert removed.deleted == {"thing": ["id-provider/other", "id-provider/thing"]}
+
+
+def test_surveys_become_rare_while_nothing_goes(cloud: Cloud) -> None:
+    """A delete is refused for a quarter of an hour: `down` surveys the lab again a few times, not every ten seconds."""
+    surveys: list[float] = []
+    held = Thing("provider/held", delete=lambda *_: {"id-provider/held": refusal("DependencyViolation")})
+    held.options["patience"] = Patience(900, 0)
+    absent = Thing("provider/absent")  # only a survey reads it
+
+    def find(lab: Lab, *_: object) -> tuple[Found, ...]:
+        surveys.append(lab.clock.now())
+        return ()
+
+    absent.options["find"] = find
+    removed, seconds = tear_down(cloud, held, absent)
+    assert removed.exit_code == 3
+    assert seconds >= 900
+    assert 5 <= len(surveys) <= 12

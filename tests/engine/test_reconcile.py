@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -495,3 +497,97 @@ def test_a_resource_seen_in_between_is_not_gone(cloud: Cloud) -> None:
     slow.options["patience"] = Patience(900, 0)
     built, _ = build(cloud, thing, slow)
     assert built.failed == {}
+
+
+# One stale read, whenever it comes.
+
+BEGAN = 1_700_000_000.0  # of the virtual clock
+
+
+class Timed(Thing):
+    """A resource whose reads go by the seconds since the run began; it exists from its create on."""
+
+    def __init__(self, key: str, *depends_on: str, reads: Callable[[float], Phase | None], **options: Any) -> None:
+        super().__init__(key, *depends_on, **options)
+        self.reads = reads
+
+    def find(self, lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+        """What a describe shows now; None: it leaves the resource out."""
+        phase = self.reads(lab.clock.now() - BEGAN)
+        return tuple(Found(id_, phase, phase) for id_ in self.made) if phase else ()
+
+
+def until_ready(seconds: float) -> Callable[[float], Phase | None]:
+    """Reads of what is pending for so many seconds."""
+    return lambda now: Phase.READY if now >= seconds else Phase.PENDING
+
+
+def test_a_new_id_that_is_still_invisible_is_not_created_again(cloud: Cloud) -> None:
+    """A parent is missed once and comes back while its new child is invisible: the child is created once."""
+    parent = Timed("provider/parent", reads=lambda now: None if 29.9 <= now < 32.3 else Phase.READY)
+    slow = Timed("provider/slow", reads=until_ready(17))
+    child = Timed(
+        "provider/child",
+        "provider/parent",
+        "provider/slow",
+        reads=lambda now: Phase.READY if now > 36 else None,
+        patience=Patience(600, 90),
+    )
+    built, _ = build(cloud, parent, slow, child)
+    assert built.exit_code == 0
+    assert child.made == ["id-0"]
+
+
+def test_a_create_that_answered_ready_has_its_grace_period_at_the_first_recheck(cloud: Cloud) -> None:
+    """AWS answers a create with all there is to know, and describes lag for 34 seconds: `up` waits and succeeds."""
+    thing = Timed("provider/thing", reads=lambda now: Phase.READY if now >= 34 else None)
+    slow = Timed("provider/slow", reads=until_ready(50))
+
+    def create(*given: Any) -> Found:
+        return replace(Thing.create(thing, *given), phase=Phase.READY)
+
+    thing.options["create"] = create
+    built, _ = build(cloud, thing, slow)
+    assert (built.exit_code, thing.made) == (0, ["id-0"])
+
+
+def test_what_was_ready_and_is_throttled_for_ever_ends(cloud: Cloud) -> None:
+    """A ready resource is missed, then every describe of it is throttled: `up` fails after its patience."""
+    slow = Timed("provider/slow", reads=until_ready(45))
+    thing = Timed("provider/thing", reads=lambda now: None if 29 < now < 33.5 else Phase.READY)
+
+    def find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+        if lab.clock.now() - BEGAN >= 33.5:
+            raise refusal("RequestLimitExceeded", "DescribeThings", 503)
+        return Timed.find(thing, lab, snapshot, resource)
+
+    thing.options["find"] = find
+    built, _ = build(cloud, thing, slow)
+    assert "is still 'RequestLimitExceeded' after 1 minutes" in str(built.failed["provider/thing"])
+    assert cloud.clock.now() - BEGAN < 200
+
+
+def test_a_replacement_follows_as_soon_as_the_old_one_is_gone(cloud: Cloud) -> None:
+    """An update terminates the old instance: the new one is created seconds later, not after the pause of an update."""
+    ended: list[float] = []
+    thing = Timed("provider/thing", reads=lambda now: Phase.READY)
+
+    def find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+        if thing.made:
+            return Timed.find(thing, lab, snapshot, resource)
+        if not ended:
+            return (Found("old", Phase.DRIFTED, "config changed"),)
+        return (Found("old", Phase.DELETING, "shutting-down"),) if lab.clock.now() < ended[0] + 2 else ()
+
+    thing.options |= {"find": find, "update": lambda lab, *_: ended.append(lab.clock.now())}
+    built, lab = build(cloud, thing)
+    assert built.exit_code == 0
+    assert lab.clock.now() - ended[0] < 5
+
+
+def test_what_leaves_and_comes_back_is_waited_for_in_words(cloud: Cloud) -> None:
+    """Between two events that say `ready` the user reads what the key waited for."""
+    thing = Timed("provider/thing", reads=lambda now: Phase.PENDING if now < 3 or 29 < now < 33 else Phase.READY)
+    build(cloud, thing, Timed("provider/slow", reads=until_ready(50)))
+    words = [getattr(event, "detail", "") for event in cloud.events if getattr(event, "key", "") == "provider/thing"]
+    assert words[-4:] == ["pending", "ready", "pending", "ready"]
