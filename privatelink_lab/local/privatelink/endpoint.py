@@ -141,14 +141,14 @@ class Endpoint(VPCEndPoint):
     def _become_available(self) -> None:
         fails = self.world.faults.strike("endpoint-fails")
 
-        def settle() -> None:
+        def finish() -> None:
             if fails:
                 text = "The endpoint could not be set up: a fault that was switched on."
                 self.last_error = {"Code": "InternalError", "Message": text}
             else:
                 self.connected = True
 
-        self.enter_after("failed" if fails else "available", "endpoint_available", only_from={"pending"}, then=settle)
+        self.enter_after("failed" if fails else "available", "endpoint_available", only_from={"pending"}, then=finish)
 
     def interfaces(self) -> list[Any]:
         """Its network interfaces, one per subnet."""
