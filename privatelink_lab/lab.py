@@ -20,7 +20,7 @@ from privatelink_lab.resource import Resource, split_key
 from privatelink_lab.state import Party, Place, State
 
 if TYPE_CHECKING:
-    from privatelink_lab.waits import Clock
+    from privatelink_lab.clock import Clock
 
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
 Connect = Callable[[Party], aws.Account]

@@ -22,30 +22,30 @@ IMPORTERS = {  # library -> the modules that may import it
     "pydantic": {"config"},
     "yaml": {"config"},
     "rich": {"ui.terminal"},
-    "tenacity": {"waits"},
+    "tenacity": {"clock"},
     "moto": {"local"},
-    "pyroute2": {"local.network.bridges"},
+    "pyroute2": {"local.network.vpc_network"},
     "werkzeug": {"local"},
 }
 # module -> what it must never import: imports run one way, from the command line down to the contract.
 NEVER = {
     "steps": {"engine", "cli", "commands", "ui", "state", "local"},
     "engine": {"steps", "cli", "commands", "ui", "local"},
-    "resource": {"engine", "steps", "cli", "commands", "ui", "local", "waits"},
+    "resource": {"engine", "steps", "cli", "commands", "ui", "local", "clock"},
     "snapshot": {"engine", "steps", "cli", "commands", "ui", "local"},
     "lab": {"engine", "steps", "cli", "commands", "ui", "local"},
-    "waits": {"engine", "steps", "lab", "cli", "commands", "ui", "local"},
+    "clock": {"engine", "steps", "lab", "cli", "commands", "ui", "local"},
     "state": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
     "aws": {"engine", "steps", "lab", "cli", "commands", "ui", "local"},
     "config": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
     "ui": {"engine", "steps", "lab", "cli", "commands", "local", "aws", "config"},
     "events": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws"},
-    "retry_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "waits"},
+    "retry_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "clock"},
     "errors": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "events"},
     "commands": {"cli"},
-    "commands.report": {"commands.execution", "commands.session", "ui", "local"},
-    "commands.diagnosis": {"commands.execution", "commands.session", "ui", "local"},
-    "commands.session": {"commands.execution", "engine", "steps"},
+    "commands.report": {"commands.run_command", "commands.session", "ui", "local"},
+    "commands.diagnosis": {"commands.run_command", "commands.session", "ui", "local"},
+    "commands.session": {"commands.run_command", "engine", "steps"},
     "cli": {"engine", "steps", "lab", "state", "ui", "local", "aws", "config"},
     "local": {"engine", "steps", "lab", "cli", "commands", "ui", "aws", "config", "state", "snapshot"},
 }
@@ -60,7 +60,7 @@ LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
     "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
     "server": {"client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
 }
-SLEEPERS = {"waits", "local.launch", "local.network.instance_shutdown"}
+SLEEPERS = {"clock", "local.launch", "local.network.instance_shutdown"}
 # The modules that may start a local AWS, or talk to it; all others see an address.
 KNOWS_LOCAL = {"commands.session", "commands.local", "commands.local_shell"}
 
@@ -146,7 +146,7 @@ def test_no_test_imports_another_test_or_a_conftest() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
-    """Only `ui` and the server's log print; only `waits`, the launcher and a timed shutdown sleep."""
+    """Only `ui` and the server's log print; only `clock`, the launcher and a timed shutdown sleep."""
     module = name_of(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":

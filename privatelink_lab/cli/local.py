@@ -120,8 +120,8 @@ def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) ->
     the web server's own address. Put plab's options before PROVIDER_OR_CONSUMER; the rest belongs to the command.
     """
     from privatelink_lab.commands import Options
-    from privatelink_lab.commands.execution import execute
     from privatelink_lab.commands.local_shell import shell
+    from privatelink_lab.commands.run_command import execute
 
     words = command[1:] if command[:1] == ("--",) else command
     return execute(shell, Options("shell", config, local=True, quiet=True), party=party, words=words)

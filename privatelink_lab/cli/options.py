@@ -43,7 +43,7 @@ def lab_options(command: str, *, asks: bool = False) -> Callable[[Any], Any]:
             **rest: Any,
         ) -> Any:
             from privatelink_lab.commands import Options
-            from privatelink_lab.commands.execution import execute
+            from privatelink_lab.commands.run_command import execute
 
             if config and lab:
                 raise UsageError("--config and --lab exclude each other.", hint="The config names its lab.")

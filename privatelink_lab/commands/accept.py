@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from privatelink_lab.commands import Options, admission
-from privatelink_lab.commands.execution import Ask, Execution
+from privatelink_lab.commands.run_command import Ask, Execution
 
 
 def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: Ask) -> int:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from privatelink_lab import engine, waits
+from privatelink_lab import engine
 from privatelink_lab.aws import Account
-from privatelink_lab.commands.execution import Ask, Execution
+from privatelink_lab.clock import until
 from privatelink_lab.commands.interrupts import interruptible
+from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine.polling import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
 from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting
@@ -121,7 +122,7 @@ class _Admission:
         if rows:
             send(self.lab.provider, rows[0].service, [row.endpoint for row in rows])
         clock = self.lab.clock
-        return waits.until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
+        return until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
 
     def _tick(self) -> list[Failed] | None:
         self.lab.check_interrupted()

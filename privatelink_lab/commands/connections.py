@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privatelink_lab.commands import Options, admission, report
-from privatelink_lab.commands.execution import Execution
+from privatelink_lab.commands.run_command import Execution
 
 COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from privatelink_lab import engine, prices
 from privatelink_lab.commands import Options, report
-from privatelink_lab.commands.execution import Ask, Execution
 from privatelink_lab.commands.interrupts import interruptible
+from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
 from privatelink_lab.resource import Found

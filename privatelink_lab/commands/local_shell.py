@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options
-from privatelink_lab.commands.execution import Execution
+from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import client, launch

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privatelink_lab import aws, config, state, waits
+from privatelink_lab import aws, config, state
+from privatelink_lab.clock import Clock, RealClock
 from privatelink_lab.commands import Options
 from privatelink_lab.config import Config
 from privatelink_lab.errors import Interrupted, PlabError, StateError, UsageError
@@ -40,7 +41,7 @@ class Session:
     config: Config
     state: State
     has_config: bool = True  # False: the defaults, because the lab is or was on a local AWS
-    clock: waits.Clock = field(default_factory=waits.RealClock)
+    clock: Clock = field(default_factory=RealClock)
     address: aws.Address | None = None
     server: LocalServer | None = None
     started_server: bool = False

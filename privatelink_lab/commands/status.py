@@ -6,7 +6,7 @@ from typing import Any
 
 from privatelink_lab import engine, prices
 from privatelink_lab.commands import Options, report
-from privatelink_lab.commands.execution import Execution
+from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.commands.session import last_run
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.screen import Screen

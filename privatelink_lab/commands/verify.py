@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, diagnosis
-from privatelink_lab.commands.execution import NO_ERRORS, Execution
 from privatelink_lab.commands.interrupts import interruptible
+from privatelink_lab.commands.run_command import NO_ERRORS, Execution
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError

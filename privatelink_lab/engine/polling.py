@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from privatelink_lab.waits import Clock
+from privatelink_lab.clock import Clock
 
 FLOOR, CEILING, SHARE = 0.2, 10.0, 0.05  # seconds, seconds, share of the time already waited
 RETRY_SHARE = 0.3  # the same for a call that changes something

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
-from privatelink_lab import waits
-from privatelink_lab.engine.parallel import in_parallel
+from privatelink_lab.clock import Outage, until
 from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
+from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.lab import Lab
@@ -76,7 +76,7 @@ class Run(ABC, Generic[Outcome]):
         self.items: dict[str, Item] = {}
         self.dependents: dict[str, list[str]] = {}
         self.pace = Pace(lab.clock)
-        self.outage = waits.Outage(lab.clock)
+        self.outage = Outage(lab.clock)
         self.timeline = Timeline(self.command, lab.clock.now())
         self.rechecked = lab.clock.now()
         self.read: set[str] = set()  # keys that the last snapshot was asked about
@@ -128,7 +128,7 @@ class Run(ABC, Generic[Outcome]):
     def run(self) -> Outcome:
         """Loop until it is done; raises Interrupted, StateError."""
         try:
-            return waits.until(self.tick, clock=self.lab.clock, pause=self.pause)
+            return until(self.tick, clock=self.lab.clock, pause=self.pause)
         except Interrupted:
             self.timeline.note(self.now, over=False)
             raise

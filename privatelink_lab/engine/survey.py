@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from privatelink_lab.aws import Account
-from privatelink_lab.engine.parallel import in_parallel
+from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Resource, Step

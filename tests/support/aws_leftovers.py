@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from privatelink_lab.waits import Clock, RealClock
+from privatelink_lab.clock import Clock, RealClock
 
 PROPAGATION_TIME = 5.0  # seconds until every call knows a new id
 PATIENCE = 1200.0  # seconds for everything to go

@@ -18,7 +18,7 @@ from moto.ec2.exceptions import (
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, Reservation
 
-from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.ec2 import instance_states
 from privatelink_lab.local.ec2.interfaces import require_free_addresses
 from privatelink_lab.local.ec2.security_groups import find_group

@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
-from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.ec2.backend import NetworkInterface
 from privatelink_lab.local.ec2.security_groups import find_group
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
-from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.ec2.backend import is_alive
 from privatelink_lab.local.ec2.interfaces import interfaces_in
 

@@ -7,8 +7,8 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
 
-from privatelink_lab.local.api.world import Fact
-from privatelink_lab.local.elbv2.elbv2_call import ElbCall
+from privatelink_lab.local.api.beyond_moto import Fact
+from privatelink_lab.local.elbv2.elbv2_call_base import ElbCall
 from privatelink_lab.local.elbv2.forwarding import balancers_of, target_groups_of
 
 _FITS = {"TCP": {"TCP", "TCP_UDP"}, "UDP": {"UDP", "TCP_UDP"}, "TCP_UDP": {"TCP_UDP"}, "TLS": {"TCP", "TLS"}}

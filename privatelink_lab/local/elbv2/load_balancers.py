@@ -17,14 +17,14 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeLoadBalancer
 
-from privatelink_lab.local.api.world import Fact
+from privatelink_lab.local.api.beyond_moto import Fact
 from privatelink_lab.local.ec2.interfaces import (
     ManagedInterface,
     delete_managed_interfaces,
     nodes_of,
     require_free_addresses,
 )
-from privatelink_lab.local.elbv2.elbv2_call import ElbCall
+from privatelink_lab.local.elbv2.elbv2_call_base import ElbCall
 from privatelink_lab.local.elbv2.forwarding import is_deleted
 
 _NAME = re.compile(r"(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")

@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.local.network.bridges import VpcBridge
 from privatelink_lab.local.network.health_checks import HEALTHY, run_health_check
 from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
 from privatelink_lab.local.network.relay import Relay
 from privatelink_lab.local.network.running_instance import RunningInstance
+from privatelink_lab.local.network.vpc_network import VpcBridge
 
 LOG = logging.getLogger(__name__)
 RETRY = 1.0  # seconds until what failed is tried again

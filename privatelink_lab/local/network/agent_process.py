@@ -82,7 +82,7 @@ def _run_agent(control: socket.socket) -> None:
     import logging
 
     from privatelink_lab.local.network import agent
-    from privatelink_lab.local.network.bridges import VpcBridge
+    from privatelink_lab.local.network.vpc_network import VpcBridge
 
     logging.basicConfig(format="%(name)s: %(message)s")
     _step("a network between namespaces", lambda: asyncio.run(_try_network(VpcBridge)))

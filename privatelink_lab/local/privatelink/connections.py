@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
-from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of

@@ -11,7 +11,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.utils import add_tag_specification
 
-from privatelink_lab.local.api.call import Ec2Call
+from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.ec2.security_groups import check_groups

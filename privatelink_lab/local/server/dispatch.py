@@ -14,8 +14,8 @@ from moto.core.utils import get_service_model
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
+from privatelink_lab.local.api.beyond_moto import World
 from privatelink_lab.local.api.responses import CallRefused, Refusal, Response, error_response
-from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.instances import Instances
 from privatelink_lab.local.ec2.interfaces import NetworkInterfaces
 from privatelink_lab.local.ec2.security_groups import SecurityGroups

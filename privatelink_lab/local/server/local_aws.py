@@ -18,17 +18,17 @@ from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local import client
+from privatelink_lab.local.api.beyond_moto import World
 from privatelink_lab.local.api.clock import AwsClock, Scheduler
 from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
-from privatelink_lab.local.api.world import World
 from privatelink_lab.local.ec2.backend import FastBackend
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
 from privatelink_lab.local.server.dispatch import SERVICES, call_service
 from privatelink_lab.local.server.http import HttpServer, bind
+from privatelink_lab.local.traffic.network_sync import NetworkSync
 from privatelink_lab.local.traffic.resource_count import count_resources
-from privatelink_lab.local.traffic.sync import NetworkSync
 
 if TYPE_CHECKING:
     import socket

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Any
 
-from privatelink_lab.local.api.world import World
+from privatelink_lab.local.api.beyond_moto import World
 from privatelink_lab.local.ec2.backend import all_subnets, ec2_everywhere
 from privatelink_lab.local.ec2.instance_states import boot_number
 from privatelink_lab.local.ec2.interfaces import interfaces_in, nodes_of

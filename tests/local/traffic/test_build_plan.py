@@ -14,7 +14,7 @@ from support.stand_in_traffic import endpoint_port, network_plan, node_ports, st
 from privatelink_lab.local.network.agent_client import InstanceEnded
 from privatelink_lab.local.network.plan import InstancePlan, NetworkPlan
 from privatelink_lab.local.traffic.build_plan import visitor_name
-from privatelink_lab.local.traffic.sync import TICKS_PER_PLAN
+from privatelink_lab.local.traffic.network_sync import TICKS_PER_PLAN
 
 
 def test_an_empty_aws_has_an_empty_plan(cloud: LocalCloud) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.cloud import VirtualClock
 from support.timeouts import PATIENCE
 
-from privatelink_lab import waits
+from privatelink_lab.clock import RealClock, until
 from privatelink_lab.engine.polling import FLOOR, interval
 from privatelink_lab.errors import AwsError
 
@@ -24,7 +24,7 @@ def test_until_returns_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None
     clock = VirtualClock()
     began, answers = clock.now(), iter([None, None, "ready", "never asked"])
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("a sleep on the machine's clock"))
-    assert waits.until(lambda: next(answers), clock=clock, pause=lambda: interval(clock.now() - began)) == "ready"
+    assert until(lambda: next(answers), clock=clock, pause=lambda: interval(clock.now() - began)) == "ready"
     assert clock.sleeps == 2
     assert clock.now() - began == pytest.approx(0.4)
     assert next(answers) == "never asked"
@@ -33,7 +33,7 @@ def test_until_returns_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_answer_at_once_costs_no_sleep() -> None:
     """What is there already is not waited for."""
     clock = VirtualClock()
-    assert waits.until(lambda: 0, clock=clock, pause=lambda: FLOOR) == 0
+    assert until(lambda: 0, clock=clock, pause=lambda: FLOOR) == 0
     assert clock.sleeps == 0
 
 
@@ -45,7 +45,7 @@ def test_until_sleeps_longer_the_longer_it_takes() -> None:
     def step() -> bool | None:
         return True if clock.now() - began > 1000 else None
 
-    assert waits.until(step, clock=clock, pause=lambda: interval(clock.now() - began))
+    assert until(step, clock=clock, pause=lambda: interval(clock.now() - began))
     assert clock.sleeps < 200
 
 
@@ -57,14 +57,14 @@ def test_an_error_ends_the_wait_as_it_is() -> None:
         raise error
 
     with pytest.raises(AwsError) as caught:
-        waits.until(step, clock=clock, pause=lambda: FLOOR)
+        until(step, clock=clock, pause=lambda: FLOOR)
     assert caught.value is error
     assert clock.sleeps == 0
 
 
 def test_a_wake_ends_every_sleep() -> None:
     """Ctrl-C during a pause is answered at once, and no later pause holds it up."""
-    clock = waits.RealClock()
+    clock = RealClock()
     began = time.monotonic()
     waker = threading.Timer(0.01, clock.wake)
     waker.start()
@@ -76,5 +76,5 @@ def test_a_wake_ends_every_sleep() -> None:
 
 def test_the_real_clock_tells_the_time_of_day() -> None:
     """The state compares times of creation between runs, so the clock counts from the epoch."""
-    before, now, after = time.time(), waits.RealClock().now(), time.time()
+    before, now, after = time.time(), RealClock().now(), time.time()
     assert before - 1 <= now <= after + 1

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol, Self
 
-from privatelink_lab import engine, lock, state, waits
+from privatelink_lab import engine, lock, state
+from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, report
 from privatelink_lab.commands.session import LOCAL_STEP, NoLab, Session, open_session
 from privatelink_lab.errors import PlabError
@@ -113,7 +114,7 @@ class Execution:
 
     def resume(self) -> None:
         """After an interrupt, give the lab a new clock that can wait again, so that the command can clean up."""
-        before, self.session.clock = self.lab.state, waits.RealClock()
+        before, self.session.clock = self.lab.state, RealClock()
         self.lab = self.session.lab()
         self.lab.state = before
 
