@@ -95,7 +95,7 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
     present = wanted & _admitted(rows[0], lab.config.provider.web_server.port)
     id_ = _rule_id(lab, rows[0]["GroupId"])
     if present == wanted:
-        return (_found_rule(id_, wanted),)
+        return (Found(id_, Phase.READY, f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(wanted))}"),)
     return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(wanted - present))}"),) if present else ()
 
 
@@ -107,14 +107,10 @@ def _rule_id(lab: Lab, group_id: str) -> str:
     return f"{group_id}/tcp/{lab.config.provider.web_server.port}"
 
 
-def _found_rule(id_: str, sources: set[str]) -> Found:
-    return Found(id_, Phase.READY, f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(sources))}")
-
-
 def _create_rule(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     group_id = snapshot.id(group_key(resource.party)) or ""
     _admit(lab, snapshot, resource, group_id)
-    return _found_rule(_rule_id(lab, group_id), _sources(lab, resource.party))
+    return Found(_rule_id(lab, group_id), Phase.PENDING, "created")
 
 
 def _update_rule(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:

@@ -106,7 +106,7 @@ def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
         DefaultActions=_forward(snapshot),
         Tags=lab.tags(LISTENER),
     )
-    return _found_listener(lab, snapshot, dict(created["Listeners"][0]))
+    return Found(created["Listeners"][0]["ListenerArn"], Phase.PENDING, "created")
 
 
 def _update_listener(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
