@@ -16,7 +16,8 @@ from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Emit
 from privatelink_lab.memo import Memo
-from privatelink_lab.resource import Resource, split_key
+from privatelink_lab.resource import Resource
+from privatelink_lab.resource_key import split_key
 from privatelink_lab.state import Party, Place, State
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Lab:
     def grace_period(self, resource: Resource) -> float:
         """Seconds for which describes may miss what exists: the config's, or by the kind of resource."""
         return (
-            resource.patience.creation_grace_period
+            resource.type.patience.creation_grace_period
             if self.config.creation_grace_period is None
             else self.config.creation_grace_period
         )

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from privatelink_lab.resource_key import split_key
+
 if TYPE_CHECKING:
     from privatelink_lab.aws import Account
     from privatelink_lab.errors import AwsError
@@ -106,17 +108,6 @@ def spec_of(**values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def make_key(party: str, name: str) -> str:
-    """The key of a party's resource: state key, tag value and display name (`acme/endpoint`)."""
-    return f"{party}/{name}"
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """The party and the name of a key: `provider` or the consumer's name, and what is its own."""
-    party, _, name = key.partition("/")
-    return party, name
-
-
 Find = Callable[["Lab", "Snapshot", "Resource"], tuple[Found, ...]]
 Read = Callable[["Lab", "Snapshot", "Resource", "Row"], Found]
 Create = Callable[["Lab", "Snapshot", "Resource", Token], Found]
@@ -126,51 +117,61 @@ Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
 
 def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key."""
-    assert resource.read is not None  # noqa: S101 (a resource has a `read`, or a `find` of its own)
+    read = resource.type.read
+    assert read is not None  # noqa: S101 (a type has a `read`, or a `find` of its own)
     rows = snapshot.keyed(lab.account(resource.party), resource)
-    return tuple(resource.read(lab, snapshot, resource, row) for row in rows)
+    return tuple(read(lab, snapshot, resource, row) for row in rows)
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """What is the same for every resource of one sort, such as all subnets.
+
+    What it is: `noun` (what a receipt counts) and `kind` (how AWS lists it; None for what belongs to a parent).
+
+    What can be done: `read`, which says what one row of its kind means, or a `find` of its own where it has no rows;
+    `create`, which returns what AWS's answer says of the new resource; `update`, which changes what drifted; `delete`,
+    which starts the deletion of several ids in one account and returns the refusals by id. Permissions have no
+    `create`: they exist as soon as their service does.
+
+    Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
+    what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
+
+    What else: `retryable` are the codes that AWS answers to its create or update while what it depends on is new.
+    """
+
+    noun: str
+    kind: Kind | None = None
+    find: Find = find_tagged
+    read: Read | None = None
+    create: Create | None = None
+    update: Update | None = None
+    delete: Delete | None = None
+    made_by_plab: bool = True
+    goes_with_parent: bool = False
+    retryable: frozenset[str] = frozenset()
+    patience: Patience = Patience()
 
 
 @dataclass(frozen=True)
 class Resource:
     """One AWS resource of a lab.
 
-    What it is: `key` (its first part names the party whose account it lives in), `kind` (how AWS lists it; None for
-    what belongs to a parent), `noun` (what a receipt counts), `options` (what the config does not say: a probe's task).
-
-    What can be done: `read`, which says what one row of its kind means, or a `find` of its own where it has no rows;
-    `create`, which returns what AWS's answer says of the new resource; `update`, which
-    changes what drifted; `delete`, which starts the deletion of several ids in one account and returns the refusals by
-    id. Permissions have no `create`: they exist as soon as their service does.
-
-    Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
-    what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
+    `key`: its first part names the party whose account it lives in. `options`: what the config does not say (a probe's
+    task). `hop`: its place on a packet's way. `usd_per_hour` is None where no list price is known.
 
     In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
     `ready_after` must come before it can be READY, so that no run waits for it once one of them has failed; in a
     teardown, what to search for once they are gone. AWS no longer holds `unblocks_while_deleting` for it as soon
     as it is DELETING.
-
-    What else: `retryable` are the codes that AWS answers to its create or update while what it depends on is new.
-    `hop` is its place on a packet's way. `usd_per_hour` is None where no list price is known.
     """
 
     key: str
-    noun: str
-    find: Find = find_tagged
-    read: Read | None = None
-    create: Create | None = None
-    update: Update | None = None
-    delete: Delete | None = None
-    kind: Kind | None = None
-    options: Any = None
-    made_by_plab: bool = True
-    goes_with_parent: bool = False
+    type: ResourceType
     depends_on: tuple[str, ...] = ()
     ready_after: tuple[str, ...] = ()
     unblocks_while_deleting: tuple[str, ...] = ()
-    retryable: frozenset[str] = frozenset()
-    patience: Patience = Patience()
+    options: Any = None
     hop: Hop | None = None
     usd_per_hour: float | None = 0.0
     step: str = ""

@@ -106,8 +106,8 @@ class Snapshot:
 
     def keyed(self, account: Account, resource: Resource) -> Rows:
         """The rows of the resource's kind that bear the lab's tag and the resource's key."""
-        assert resource.kind is not None  # noqa: S101 (a resource without a kind belongs to a parent and has no key tag)
-        rows = self.rows(account, resource.kind)
+        assert resource.type.kind is not None  # noqa: S101 (a resource without a kind belongs to a parent and has no key tag)
+        rows = self.rows(account, resource.type.kind)
         return tuple(row for row in rows if self.owns(row) and tags(row).get("plab:key") == resource.key)
 
     def owns(self, row: Row) -> bool:
@@ -120,11 +120,11 @@ class Snapshot:
 
         ELBv2's creates return what exists under a name, also when another person made it (facts sheet section 3).
         """
-        assert resource.kind is not None  # noqa: S101 (only kinds with names can have namesakes)
-        if any(not self.owns(row) for row in self.rows(account, resource.kind)):
+        assert resource.type.kind is not None  # noqa: S101 (only kinds with names can have namesakes)
+        if any(not self.owns(row) for row in self.rows(account, resource.type.kind)):
             raise NotOurs(
-                f"A {resource.noun} named {self._name} exists and bears no tag of this lab.",
-                hint=f"Choose another `lab:` name, or delete that {resource.noun} yourself.",
+                f"A {resource.type.noun} named {self._name} exists and bears no tag of this lab.",
+                hint=f"Choose another `lab:` name, or delete that {resource.type.noun} yourself.",
             )
 
     def _tagged(self, account: Account, kind: Kind) -> Rows:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from support.cloud import Cloud, config_of
+from support.thing import thing
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource import Found, Phase, Resource
@@ -32,7 +33,7 @@ class Finder:
 
 def resource(key: str) -> Resource:
     """A resource that is only read."""
-    return Resource(key, "thing", find=lambda *_: (), kind=VPC)
+    return thing(key, find=lambda *_: (), kind=VPC)
 
 
 def snapshot_with(find: Finder, *keys: str, done: dict[str, tuple[Found, ...]] | None = None) -> Snapshot:
@@ -147,9 +148,7 @@ def test_a_target_group_is_found_by_name_and_owned_by_tag(cloud: Cloud) -> None:
     assert not snapshot().owns(foreign)
     rows = [{"Key": "plab:lab", "Value": "test"}, {"Key": "plab:key", "Value": "provider/target-group"}]
     account.elbv2.add_tags(ResourceArns=[arn], Tags=rows)  # type: ignore[arg-type]
-    [ours] = snapshot().keyed(
-        account, Resource("provider/target-group", "target group", lambda *_: (), kind=TARGET_GROUP)
-    )
+    [ours] = snapshot().keyed(account, thing("provider/target-group", find=lambda *_: (), kind=TARGET_GROUP))
     assert ours["TargetGroupArn"] == arn
 
 

@@ -23,7 +23,7 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     with Execution(options, writes=True) as execution:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
-        existing = [key for key in seen.existing() if not seen.resources[key].goes_with_parent]
+        existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
         cost = report.cost(execution.lab, seen.resources, seen.found)
         if existing and not _consents(execution, seen, existing, force=force, ask=ask):
             execution.screen.say("Nothing was changed.")
@@ -47,7 +47,7 @@ def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: boo
         return False
     if execution.session.options.yes:
         return True
-    counts = Counter(seen.resources[key].noun for key in keys for _ in seen.found[key])
+    counts = Counter(seen.resources[key].type.noun for key in keys for _ in seen.found[key])
     execution.screen.warn(f"This deletes {report.counted(counts)} in {report.place(execution.lab)}.")
     return ask("Delete all of this?")
 

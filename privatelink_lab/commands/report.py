@@ -56,7 +56,7 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     resource = seen.resources[key]
     if key in seen.errors:
         return [_row(key, resource.step, None, "unknown", str(seen.errors[key]))]
-    if not seen.found[key] and resource.made_by_plab:
+    if not seen.found[key] and resource.type.made_by_plab:
         return [_row(key, resource.step, None, MISSING, "")]
     return [_row(key, resource.step, found.id, found.phase.value, found.detail) for found in seen.found[key]]
 
@@ -98,9 +98,9 @@ def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
     rows = [
         _plan_row(seen, resource, replace=key in replaced)
         for key, resource in seen.resources.items()
-        if resource.made_by_plab or seen.found.get(key)
+        if resource.type.made_by_plab or seen.found.get(key)
     ]
-    costs = [r.usd_per_hour for r in seen.resources.values() if r.made_by_plab]
+    costs = [r.usd_per_hour for r in seen.resources.values() if r.type.made_by_plab]
     return {
         "lab": lab.config.lab,
         "place": place(lab),
@@ -128,7 +128,7 @@ def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, s
     elif replace:
         action = "replace"
     else:
-        action = ACTIONS[found[0].phase] if resource.made_by_plab else "leave"
+        action = ACTIONS[found[0].phase] if resource.type.made_by_plab else "leave"
     detail = str(error) if error else ", ".join(f"{thing.id} {thing.detail}" for thing in found or ())
     return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 

@@ -98,7 +98,7 @@ class Execution:
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
             self.lab = self.session.lab()
             if self._starts:
-                planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.made_by_plab]
+                planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.type.made_by_plab]
                 local = [(LOCAL_STEP, "local")] if self.session.options.local else []
                 self.screen.open_board([*local, *planned])
             self.session.choose_aws(start=self._starts, writes=self._writes)

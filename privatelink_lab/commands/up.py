@@ -80,7 +80,9 @@ def _replace(execution: Execution, keys: Sequence[str], *, adopt: bool) -> dict[
 
 def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
     """These keys and all that stand on them; raises UsageError for a key that cannot be replaced."""
-    replaceable = [key for key, resource in seen.resources.items() if resource.made_by_plab and resource.delete]
+    replaceable = [
+        key for key, resource in seen.resources.items() if resource.type.made_by_plab and resource.type.delete
+    ]
     for key in keys:
         if key not in replaceable:
             raise UsageError(f"plab up cannot replace {key!r}.", hint=f"One of: {', '.join(replaceable)}")

@@ -10,7 +10,7 @@ from privatelink_lab.engine.survey import Survey, survey
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase, Resource, Step
+from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
@@ -62,7 +62,7 @@ class _Down(Run[Removed]):
             for key in resource.ready_after:
                 self.left_behind.setdefault(key, []).append(resource.key)
         for key, resource in seen.resources.items():
-            if not resource.goes_with_parent and (self.only is None or key in self.only):
+            if not resource.type.goes_with_parent and (self.only is None or key in self.only):
                 self.items.setdefault(key, Item(resource, None))
         for key, item in self.items.items():
             if key in seen.errors:
@@ -143,7 +143,7 @@ class _Down(Run[Removed]):
         item.ids.update(row.id for row in found)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
-        if not item.resource.made_by_plab and unasked:
+        if not item.type.made_by_plab and unasked:
             text = f"{', '.join(sorted(unasked))} appeared during this `down`; you have not agreed to cut it."
             self.fail(item, PlabError(text, hint="plab down shows it and asks."))
         elif not item.existing or (item.accepted and item.refused_since is None):
@@ -157,7 +157,7 @@ class _Down(Run[Removed]):
         if not item.ids:
             return
         ids, item.ids = sorted(item.ids), set()
-        counted = self.deleted.setdefault(item.resource.noun, [])
+        counted = self.deleted.setdefault(item.type.noun, [])
         counted += [id_ for id_ in ids if id_ not in counted]  # one snapshot may miss what a later one shows again
         self.lab.state.record_gone(item.key)
         self.timeline.end(item.key, self.now, self.before(item))
@@ -175,10 +175,10 @@ class _Down(Run[Removed]):
 
     def calls(self) -> Sequence[list[Item]]:
         """One for each kind and account: AWS takes several ids at once."""
-        groups: dict[tuple[int, str], list[Item]] = {}
+        groups: dict[tuple[Delete, str], list[Item]] = {}
         for item in self.open():
             if (
-                not item.resource.delete
+                not item.type.delete
                 or not self.is_free(item)
                 or self.now < item.not_before
                 or (item.key, "delete") in self.tried
@@ -190,7 +190,7 @@ class _Down(Run[Removed]):
             self.tried.add((item.key, "delete"))
             self.timeline.begin(item.key, self.now, self.before(item))
             account = self.lab.account(item.resource.party)
-            groups.setdefault((id(item.resource.delete), account.id), []).append(item)
+            groups.setdefault((item.type.delete, account.id), []).append(item)
         return list(groups.values())
 
     def act(self, snapshot: Snapshot) -> bool:
@@ -206,9 +206,9 @@ class _Down(Run[Removed]):
 
     def send(self, items: list[Item], snapshot: Snapshot) -> Mapping[str, AwsError]:
         """Delete several ids in one call; returns AWS's refusals by id."""
-        resource = items[0].resource
+        delete, party = items[0].type.delete, items[0].resource.party
         ids = tuple(id_ for item in items for id_ in item.existing)
-        return resource.delete(self.lab.account(resource.party), ids) if resource.delete else {}
+        return delete(self.lab.account(party), ids) if delete else {}
 
     def record(self, items: list[Item], answer: object) -> bool:
         """Take in the refusals: one that names none of our ids counts for all of them."""

@@ -17,7 +17,7 @@ from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.timeline import Timeline
 
@@ -48,6 +48,11 @@ class Item:
     def key(self) -> str:
         """The resource's key."""
         return self.resource.key
+
+    @property
+    def type(self) -> ResourceType:
+        """What is the same for every resource of its sort."""
+        return self.resource.type
 
     @property
     def existing(self) -> list[str]:
@@ -187,7 +192,7 @@ class Run(ABC, Generic[Outcome]):
             item.detail = detail
             self.pace.changed(item.key)
             self.lab.emit(Waiting(item.key, item.resource.step, id_, detail))
-        timeout = item.resource.patience.timeout
+        timeout = item.type.patience.timeout
         if bounded and self.now - item.since > timeout:
             text = f"{item.key} is still {detail!r} after {timeout / 60:.0f} minutes."
             self.fail(item, PlabError(text, hint=self.hint))

@@ -46,7 +46,7 @@ def take_snapshot(
         lab.config.lab,
         lab.name,
         resources,
-        lambda resource, snapshot: resource.find(lab, snapshot, resource),
+        lambda resource, snapshot: resource.type.find(lab, snapshot, resource),
         done=done,
         only_since=lab.only_since,
     )
@@ -59,7 +59,7 @@ def survey(
 
     `more` are resources that no step plans. `to_delete` leaves out what goes with its parent.
     """
-    named = {key: r for key, r in planned(lab, steps).items() if not (to_delete and r.goes_with_parent)}
+    named = {key: r for key, r in planned(lab, steps).items() if not (to_delete and r.type.goes_with_parent)}
     named |= dict(more or {})
     snapshot = take_snapshot(lab, named)
     forgotten, unseen = _forgotten(lab, steps, named, snapshot)

@@ -12,7 +12,7 @@ from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Step, Token
+from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.retry_classes import NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
@@ -29,7 +29,7 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     lab.begin()
     for step in steps:
         step.check(lab)
-    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.made_by_plab}, adopt=adopt).run()
+    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.type.made_by_plab}, adopt=adopt).run()
 
 
 def create_only(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
@@ -55,7 +55,7 @@ class _Up(Run[Built]):
         self.own = resources
         self.items = {key: Item(resource) for key, resource in resources.items()}
         for key, found in (given or {}).items():  # this run neither touches nor reads them
-            self.items[key] = Item(Resource(key, "", lambda *_: ()), Phase.READY, found)
+            self.items[key] = Item(Resource(key, ResourceType("")), Phase.READY, found)
         self.dependents = dependents_by_key(resources)
         self.neighbours: dict[str, list[str]] = {key: [] for key in resources}  # to be read when the key changes
         for key, resource in resources.items():
@@ -161,7 +161,7 @@ class _Up(Run[Built]):
 
     def judge_one(self, item: Item, found: Found) -> None:
         """Go by the phase of what AWS shows under the key, or has just answered to its create."""
-        hint = f"plab up --replace {item.key}" if item.resource.delete else ""
+        hint = f"plab up --replace {item.key}" if item.type.delete else ""
         match found.phase:
             case Phase.READY if self.can_be_made(item):
                 self.mark_ready(item, found)
@@ -169,7 +169,7 @@ class _Up(Run[Built]):
                 self.wait_in(Phase.PENDING, item, found.id, found.detail, bounded=False)
             case Phase.FAILED:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
-            case Phase.DRIFTED if item.resource.update is None:
+            case Phase.DRIFTED if item.type.update is None:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) is not as asked: {found.detail}.", hint=hint))
             case phase:
                 self.wait_in(phase, item, found.id, found.detail)
@@ -209,7 +209,7 @@ class _Up(Run[Built]):
         elif item.was_ready:
             text = f"{key} ({item.found[0].id}) was there and is gone: another person deletes what this run builds."
             self.fail(item, PlabError(text, hint="plab status"))
-        elif item.resource.create is None and self.can_be_made(item):  # it comes with what it depends on
+        elif item.type.create is None and self.can_be_made(item):  # it comes with what it depends on
             self.wait_in(Phase.PENDING, item, "", "not visible yet")
         else:
             item.phase, item.found, item.not_before = None, (), 0.0
@@ -242,7 +242,7 @@ class _Up(Run[Built]):
         if not self.can_be_made(item) or self.now < item.not_before or (item.key, self.action(item)) in self.tried:
             return False
         if item.phase is None:
-            return item.resource.create is not None and item.key in self.read
+            return item.type.create is not None and item.key in self.read
         return item.phase is Phase.DRIFTED
 
     def action(self, item: Item) -> str:
@@ -253,10 +253,10 @@ class _Up(Run[Built]):
         """Make one create, which returns what AWS answers, or one update."""
         [item] = items
         resource, attempt = item.resource, self.lab.state.attempts.get(item.key, 0)
-        if item.phase is None and resource.create:
-            return resource.create(self.lab, snapshot, resource, Token(self.lab.config.lab, item.key, attempt))
-        if resource.update:
-            resource.update(self.lab, snapshot, resource, snapshot.found(item.key)[0])
+        if item.phase is None and resource.type.create:
+            return resource.type.create(self.lab, snapshot, resource, Token(self.lab.config.lab, item.key, attempt))
+        if resource.type.update:
+            resource.type.update(self.lab, snapshot, resource, snapshot.found(item.key)[0])
         return None
 
     def record(self, items: list[Item], answer: object) -> bool:
@@ -297,8 +297,8 @@ class _Up(Run[Built]):
     def refused(self, item: Item, error: PlabError) -> None:
         """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""
         item.since = self.now if item.since is None else item.since
-        timeout = item.resource.patience.timeout
-        meaning = classify(error, NOT_FOUND_YET | item.resource.retryable)
+        timeout = item.type.patience.timeout
+        meaning = classify(error, NOT_FOUND_YET | item.type.retryable)
         if meaning is ErrorClass.NOT_YET:
             timeout = min(timeout, PROPAGATION_TIMEOUT)
         if meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:

@@ -13,7 +13,8 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, Token, make_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token
+from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
@@ -69,19 +70,15 @@ def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError
     return errors_by_id(ids, lambda id_: account.ec2.delete_security_group(GroupId=id_))
 
 
+GROUP_TYPE = ResourceType(
+    "security group", KIND, read=_read_group, create=_create_group, delete=_delete_groups, patience=LONG_PATIENCE
+)
+
+
 def group(lab: Lab, party: str) -> Resource:
     """A party's security group, also of a consumer that the config no longer names."""
     vpc = vpc_of(lab, party)
-    return Resource(
-        key=group_key(party),
-        noun="security group",
-        kind=KIND,
-        read=_read_group,
-        create=_create_group,
-        delete=_delete_groups,
-        depends_on=() if vpc and vpc.reused else (make_key(party, "vpc"),),
-        patience=LONG_PATIENCE,
-    )
+    return Resource(group_key(party), GROUP_TYPE, depends_on=() if vpc and vpc.reused else (make_key(party, "vpc"),))
 
 
 # Its rule.
@@ -157,16 +154,13 @@ def _authorize(account: Account, group: str, port: int, sources: list[str]) -> N
             raise
 
 
+RULE_TYPE = ResourceType(
+    "security group rule", find=_find_rule, create=_create_rule, update=_update_rule, goes_with_parent=True
+)
+
+
 def resources(lab: Lab, party: str) -> tuple[Resource, ...]:
     """A party's security group and its rule."""
-    rule = Resource(
-        key=ingress_key(party),
-        noun="security group rule",
-        find=_find_rule,
-        create=_create_rule,
-        update=_update_rule,
-        goes_with_parent=True,
-        depends_on=(group_key(party),),
-        hop=Hop.TARGET_GROUP if party == PROVIDER else Hop.ENDPOINT_GROUP,
-    )
+    hop = Hop.TARGET_GROUP if party == PROVIDER else Hop.ENDPOINT_GROUP
+    rule = Resource(ingress_key(party), RULE_TYPE, depends_on=(group_key(party),), hop=hop)
     return (group(lab, party), rule)

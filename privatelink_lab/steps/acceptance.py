@@ -13,7 +13,8 @@ from datetime import datetime
 from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot, tags
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
@@ -180,28 +181,20 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
     return refused
 
 
+ACCEPTANCE_TYPE = ResourceType(
+    "acceptance", find=_find, create=_create, goes_with_parent=True, patience=Patience(timeout=900)
+)
+FOREIGN_CONNECTION_TYPE = ResourceType(
+    "foreign connection", find=_find_foreign, delete=_reject_foreign, made_by_plab=False
+)
+
+
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     own = (
-        Resource(
-            key=make_key(consumer.name, "acceptance"),
-            noun="acceptance",
-            find=_find,
-            create=_create,
-            goes_with_parent=True,
-            depends_on=(endpoint_key(consumer.name),),
-            patience=Patience(timeout=900),
-        )
+        Resource(make_key(consumer.name, "acceptance"), ACCEPTANCE_TYPE, depends_on=(endpoint_key(consumer.name),))
         for consumer in lab.config.consumers
     )
-    foreign = Resource(
-        key=FOREIGN,
-        noun="foreign connection",
-        find=_find_foreign,
-        delete=_reject_foreign,
-        made_by_plab=False,
-        depends_on=(SERVICE,),
-    )
-    return (*own, foreign)
+    return (*own, Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)))
 
 
 STEP = Step("acceptance", _resources)

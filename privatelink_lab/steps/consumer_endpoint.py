@@ -11,7 +11,8 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
@@ -81,18 +82,23 @@ def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return unsuccessful(account.ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids)), "DeleteVpcEndpoints")
 
 
+ENDPOINT_TYPE = ResourceType(
+    "endpoint",
+    KIND,
+    read=_read,
+    create=_create,
+    delete=_delete,
+    retryable=frozenset({"Unavailable", "InvalidServiceName"}),
+    patience=LONG_PATIENCE,
+)
+
+
 def _endpoint(lab: Lab, consumer: str) -> Resource:
     return Resource(
-        key=endpoint_key(consumer),
-        noun="endpoint",
-        kind=KIND,
-        read=_read,
-        create=_create,
-        delete=_delete,
+        endpoint_key(consumer),
+        ENDPOINT_TYPE,
         depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),
         unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (facts sheet 4)
-        retryable=frozenset({"Unavailable", "InvalidServiceName"}),
-        patience=LONG_PATIENCE,
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )
 

@@ -12,7 +12,7 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps.nlb import KEY as NLB
 
@@ -126,30 +126,24 @@ def _update_permissions(lab: Lab, snapshot: Snapshot, resource: Resource, found:
     )
 
 
-def _resources(lab: Lab) -> tuple[Resource, ...]:
-    service = Resource(
-        key=KEY,
-        noun="endpoint service",
-        kind=KIND,
-        read=_read_service,
-        create=_create_service,
-        update=_update_service,
-        delete=_delete_services,
-        depends_on=(NLB,),
-        # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
-        retryable=frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
-        patience=Patience(600, SLOW_GRACE_PERIOD),
-        hop=Hop.SERVICE,
-    )
-    permissions = Resource(
-        key=PERMISSIONS,
-        noun="permission",
-        find=_find_permissions,
-        update=_update_permissions,  # no create: every service has its (possibly empty) permissions
-        goes_with_parent=True,
-        depends_on=(KEY,),
-    )
-    return (service, permissions)
+SERVICE_TYPE = ResourceType(
+    "endpoint service",
+    KIND,
+    read=_read_service,
+    create=_create_service,
+    update=_update_service,
+    delete=_delete_services,
+    # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
+    retryable=frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
+    patience=Patience(600, SLOW_GRACE_PERIOD),
+)
+# No create: every service has its (possibly empty) permissions.
+PERMISSION_TYPE = ResourceType("permission", find=_find_permissions, update=_update_permissions, goes_with_parent=True)
+
+
+def _resources(_: Lab) -> tuple[Resource, ...]:
+    service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), hop=Hop.SERVICE)
+    return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
 
 STEP = Step("endpoint service", _resources, kinds=(KIND,))

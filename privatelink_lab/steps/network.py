@@ -12,7 +12,8 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps import _security_group
 from privatelink_lab.steps._vpc import (
@@ -56,16 +57,11 @@ def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_vpc(VpcId=id_))
 
 
+VPC_TYPE = ResourceType("VPC", VPC, read=_read_vpc, create=_create_vpc, delete=_delete_vpcs, patience=LONG_PATIENCE)
+
+
 def _vpc(party: str) -> Resource:
-    return Resource(
-        key=make_key(party, "vpc"),
-        noun="VPC",
-        kind=VPC,
-        read=_read_vpc,
-        create=_create_vpc,
-        delete=_delete_vpcs,
-        patience=LONG_PATIENCE,
-    )
+    return Resource(make_key(party, "vpc"), VPC_TYPE)
 
 
 # Subnets.
@@ -104,19 +100,16 @@ def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
     return errors_by_id(ids, lambda id_: account.ec2.delete_subnet(SubnetId=id_))
 
 
+SUBNET_TYPE = ResourceType(
+    "subnet", SUBNET, read=_read_subnet, create=_create_subnet, delete=_delete_subnets, patience=LONG_PATIENCE
+)
+
+
 def _subnet(lab: Lab, party: str, number: int) -> Resource:
     # A consumer's subnet waits for the provider's, because it follows it into its zone.
     follows = party != PROVIDER and not lab.config.provider.vpc.reused
-    return Resource(
-        key=make_key(party, f"subnet-{number}"),
-        noun="subnet",
-        kind=SUBNET,
-        read=_read_subnet,
-        create=_create_subnet,
-        delete=_delete_subnets,
-        depends_on=(make_key(party, "vpc"), *([make_key(PROVIDER, f"subnet-{number}")] if follows else [])),
-        patience=LONG_PATIENCE,
-    )
+    others = [make_key(PROVIDER, f"subnet-{number}")] if follows else []
+    return Resource(make_key(party, f"subnet-{number}"), SUBNET_TYPE, depends_on=(make_key(party, "vpc"), *others))
 
 
 # Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (facts sheet section 2).

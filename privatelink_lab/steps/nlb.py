@@ -13,7 +13,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, Step, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
@@ -140,42 +140,34 @@ def _description_of(arn: str) -> str:
     return f"ELB {arn.partition(':loadbalancer/')[2]}"
 
 
+LOAD_BALANCER_TYPE = ResourceType(
+    "load balancer",
+    KIND,
+    read=_read_balancer,
+    create=_create_balancer,
+    update=_update_balancer,
+    delete=_delete_balancers,
+    retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound"}),
+    patience=Patience(timeout=900),
+)
+LISTENER_TYPE = ResourceType(
+    "listener",
+    find=_find_listener,
+    create=_create_listener,
+    update=_update_listener,
+    delete=_delete_listeners,
+    retryable=frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
+)
+INTERFACE_TYPE = ResourceType("network interface", find=_find_interfaces, made_by_plab=False, patience=LONG_PATIENCE)
+
+
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    balancer = Resource(
-        key=KEY,
-        noun="load balancer",
-        kind=KIND,
-        read=_read_balancer,
-        create=_create_balancer,
-        update=_update_balancer,
-        delete=_delete_balancers,
-        depends_on=subnet_keys(lab, PROVIDER),
-        retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound"}),
-        patience=Patience(timeout=900),
-        hop=Hop.BALANCER,
-        usd_per_hour=prices.NETWORK_LOAD_BALANCER,
+    subnets, cost = subnet_keys(lab, PROVIDER), prices.NETWORK_LOAD_BALANCER
+    return (
+        Resource(KEY, LOAD_BALANCER_TYPE, depends_on=subnets, hop=Hop.BALANCER, usd_per_hour=cost),
+        Resource(LISTENER, LISTENER_TYPE, depends_on=(KEY, TARGET_GROUP), hop=Hop.LISTENER),
+        Resource(INTERFACES, INTERFACE_TYPE, depends_on=subnets, ready_after=(KEY,)),
     )
-    listener = Resource(
-        key=LISTENER,
-        noun="listener",
-        find=_find_listener,
-        create=_create_listener,
-        update=_update_listener,
-        delete=_delete_listeners,
-        depends_on=(KEY, TARGET_GROUP),
-        retryable=frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
-        hop=Hop.LISTENER,
-    )
-    interfaces = Resource(
-        key=INTERFACES,
-        noun="network interface",
-        find=_find_interfaces,
-        made_by_plab=False,
-        depends_on=subnet_keys(lab, PROVIDER),
-        ready_after=(KEY,),
-        patience=LONG_PATIENCE,
-    )
-    return (balancer, listener, interfaces)
 
 
 STEP = Step("nlb", _resources, kinds=(KIND,))

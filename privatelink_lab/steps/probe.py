@@ -14,7 +14,8 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Step, Token, make_key, split_key
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
 from privatelink_lab.steps._security_group import group_key
@@ -202,20 +203,14 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     )
 
 
+PROBE_TYPE = ResourceType("probe", KIND, read=_read, create=_create, delete=terminate, patience=LONG_PATIENCE)
+
+
 def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
     """The probe of a consumer, READY with its report in `console`; without a `task` it can only be found and ended."""
-    return Resource(
-        key=probe_key(consumer),
-        noun="probe",
-        kind=KIND,
-        options=task,
-        read=_read,
-        create=_create if task else None,
-        delete=terminate,
-        depends_on=(endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer)),
-        patience=LONG_PATIENCE,
-        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
-    ).in_step(NAME)
+    needs = (endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer))
+    cost = prices.instance(lab.config.provider.web_server.instance_type)
+    return Resource(probe_key(consumer), PROBE_TYPE, needs, options=task, usd_per_hour=cost).in_step(NAME)
 
 
 def _rebuild(lab: Lab, key: str) -> Resource | None:

@@ -12,7 +12,8 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, Step, Token, make_key
+from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._security_group import ingress_key
 from privatelink_lab.steps._vpc import vpc_id, vpc_of
@@ -102,29 +103,22 @@ def _register(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) ->
     return Found(instance, Phase.PENDING, "registered")
 
 
+TARGET_GROUP_TYPE = ResourceType("target group", KIND, read=_read_group, create=_create_group, delete=_delete_groups)
+TARGET_TYPE = ResourceType(
+    "target",
+    find=_find_registration,
+    create=_register,
+    goes_with_parent=True,
+    retryable=frozenset({"InvalidTarget", "TargetGroupNotFound"}),
+    patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
+)
+
+
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     vpc = vpc_of(lab, PROVIDER)
-    group = Resource(
-        key=KEY,
-        noun="target group",
-        kind=KIND,
-        read=_read_group,
-        create=_create_group,
-        delete=_delete_groups,
-        depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),),
-    )
-    registration = Resource(
-        key=REGISTRATION,
-        noun="target",
-        find=_find_registration,
-        create=_register,
-        goes_with_parent=True,
-        depends_on=(KEY, WEB_SERVER),
-        ready_after=(LISTENER, INGRESS),
-        retryable=frozenset({"InvalidTarget", "TargetGroupNotFound"}),
-        patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
-        hop=Hop.TARGET,
-    )
+    group = Resource(KEY, TARGET_GROUP_TYPE, depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),))
+    needs, after = (KEY, WEB_SERVER), (LISTENER, INGRESS)
+    registration = Resource(REGISTRATION, TARGET_TYPE, depends_on=needs, ready_after=after, hop=Hop.TARGET)
     return (group, registration)
 
 

@@ -10,7 +10,18 @@ import base64
 from privatelink_lab import prices
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, Step, Token, spec_of
+from privatelink_lab.resource import (
+    SLOW_GRACE_PERIOD,
+    Found,
+    Hop,
+    Patience,
+    Phase,
+    Resource,
+    ResourceType,
+    Step,
+    Token,
+    spec_of,
+)
 from privatelink_lab.snapshot import Row, Snapshot, tags
 from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate
 from privatelink_lab.steps._security_group import group_key
@@ -80,21 +91,21 @@ def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> N
         lab.provider.ec2.terminate_instances(InstanceIds=[found.id])
 
 
+WEB_SERVER_TYPE = ResourceType(
+    "instance",
+    KIND,
+    read=_read,
+    create=_create,
+    update=_update,
+    delete=terminate,
+    patience=Patience(600, SLOW_GRACE_PERIOD),
+)
+
+
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    web_server = Resource(
-        key=KEY,
-        noun="instance",
-        kind=KIND,
-        read=_read,
-        create=_create,
-        update=_update,
-        delete=terminate,
-        depends_on=(*subnet_keys(lab, PROVIDER)[:1], GROUP),
-        patience=Patience(600, SLOW_GRACE_PERIOD),
-        hop=Hop.WEB_SERVER,
-        usd_per_hour=prices.instance(lab.config.provider.web_server.instance_type),
-    )
-    return (web_server,)
+    cost = prices.instance(lab.config.provider.web_server.instance_type)
+    needs = (*subnet_keys(lab, PROVIDER)[:1], GROUP)
+    return (Resource(KEY, WEB_SERVER_TYPE, depends_on=needs, hop=Hop.WEB_SERVER, usd_per_hour=cost),)
 
 
 STEP = Step("web server", _resources, kinds=(KIND,))

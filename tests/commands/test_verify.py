@@ -75,8 +75,8 @@ def leave_probe(cloud: Cloud) -> None:
     seen = engine.survey(lab, STEPS)
     engine.claim_or_refuse(lab, seen.snapshot, adopt=False)
     resource = probe(lab, "acme", ASKED)
-    assert resource.create is not None
-    resource.create(lab, seen.snapshot, resource, Token(lab.config.lab, KEY, 0))
+    assert resource.type.create is not None
+    resource.type.create(lab, seen.snapshot, resource, Token(lab.config.lab, KEY, 0))
     cloud.let_new_ids_propagate()
 
 
@@ -379,7 +379,8 @@ def test_a_probe_that_never_ends_is_given_up(cloud: Cloud) -> None:
     stand_in(cloud.aws)
     lab = cloud.lab()
     cloud.up(lab)
-    resource = replace(probe(lab, "acme", ASKED), patience=Patience(timeout=120))
+    resource = probe(lab, "acme", ASKED)
+    resource = replace(resource, type=replace(resource.type, patience=Patience(timeout=120)))
     built = engine.create_only(lab, {KEY: resource}, engine.survey(lab, STEPS))
     assert str(built.failed[KEY]) == f"{KEY} is still 'at work' after 2 minutes."
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.cloud import Cloud, config_of
 from support.foreign_account import connect_stranger
+from support.thing import thing
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account
@@ -54,7 +55,7 @@ class Thing:
     def resource(self) -> Resource:
         """The `Resource` of this thing."""
         options: dict[str, Any] = {"find": self.find, "delete": self.delete} | self.options
-        return Resource(self.key, "thing", depends_on=self.depends_on, **options)
+        return thing(self.key, self.depends_on, **options)
 
 
 def tear_down(cloud: Cloud, *things: Thing) -> tuple[Removed, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of
+from support.thing import thing
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account
@@ -62,7 +63,7 @@ class Thing:
             "create": self.create,
             "patience": Patience(60, 20),
         } | self.options
-        return Resource(self.key, "thing", depends_on=self.depends_on, **options)
+        return thing(self.key, self.depends_on, **options)
 
 
 def build(cloud: Cloud, *things: Thing, creation_grace_period: float | None = None) -> tuple[engine.Built, Lab]:
@@ -408,9 +409,8 @@ def test_a_delete_without_effect_is_not_sent_all_the_time_and_ends(cloud: Cloud)
         return {}
 
     ready = (Found("id-1", Phase.READY, "available"),)
-    resource = Resource(
+    resource = thing(
         "provider/thing",
-        "thing",
         find=lambda lab, snapshot, resource: ready,
         delete=delete,
         create=lambda lab, snapshot, resource, token: Found("", Phase.PENDING),

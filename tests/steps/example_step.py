@@ -6,7 +6,8 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase, Resource, Step, Token, make_key
+from privatelink_lab.resource import Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import vpc_id
 
@@ -31,20 +32,13 @@ def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_route_table(RouteTableId=id_))
 
 
+ROUTE_TABLE_TYPE = ResourceType("route table", KIND, read=_read, create=_create, delete=_delete)
+
 # Edit 2: its entry in the step.
 
 
-def _resources(lab: Lab) -> tuple[Resource, ...]:
-    route_table = Resource(
-        key=KEY,
-        noun="route table",
-        kind=KIND,
-        read=_read,
-        create=_create,
-        delete=_delete,
-        depends_on=(make_key(PROVIDER, "vpc"),),
-    )
-    return (route_table,)
+def _resources(_: Lab) -> tuple[Resource, ...]:
+    return (Resource(KEY, ROUTE_TABLE_TYPE, depends_on=(make_key(PROVIDER, "vpc"),)),)
 
 
 STEP = Step("example", _resources, kinds=(KIND,))

@@ -118,7 +118,7 @@ class Cloud:
         return {
             key: found[0].detail if found else "missing"
             for key, found in seen.found.items()
-            if found or seen.resources[key].made_by_plab
+            if found or seen.resources[key].type.made_by_plab
         }
 
 
