@@ -7,8 +7,8 @@ loop writes the state; steps come in as data.
 """
 
 from privatelink_lab.engine.down import dependents_of, down, remove_own
-from privatelink_lab.engine.makers import claim_or_refuse
 from privatelink_lab.engine.outcome import Built, Removed
+from privatelink_lab.engine.ownership import claim_or_refuse
 from privatelink_lab.engine.survey import Survey, planned, survey, take_snapshot
 from privatelink_lab.engine.up import create_only, up
 

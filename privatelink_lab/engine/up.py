@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from privatelink_lab.engine.makers import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.outcome import Built
+from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later
 from privatelink_lab.engine.polling import FLOOR
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
