@@ -1,5 +1,5 @@
 """`python -m privatelink_lab` is `plab`."""
 
-from privatelink_lab.cli import run
+from privatelink_lab.cli.main import run
 
 run()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from privatelink_lab import aws
+from privatelink_lab import aws, tags
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Emit
@@ -135,13 +135,13 @@ class Lab:
         """The tags of a new resource; `spec` is the hash of what cannot be changed in place."""
         values = {
             "Name": f"{self.config.lab}-{key.replace('/', '-')}",
-            "plab:lab": self.config.lab,
-            "plab:key": key,
-            "plab:maker": self.maker,
-            "plab:since": self.state.since,
+            tags.LAB: self.config.lab,
+            tags.KEY: key,
+            tags.MAKER: self.maker,
+            tags.SINCE: self.state.since,
         }
         if spec:
-            values["plab:spec"] = spec
+            values[tags.SPEC] = spec
         return [{"Key": name, "Value": value} for name, value in values.items()]
 
     def tag_specifications(self, kind: str, key: str, spec: str = "") -> list[Any]:

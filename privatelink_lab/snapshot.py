@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from privatelink_lab import tags
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.memo import Memo
 
@@ -108,12 +109,12 @@ class Snapshot:
         """The rows of the resource's kind that bear the lab's tag and the resource's key."""
         assert resource.type.kind is not None  # noqa: S101 (a resource without a kind belongs to a parent and has no key tag)
         rows = self.rows(account, resource.type.kind)
-        return tuple(row for row in rows if self.owns(row) and tags(row).get("plab:key") == resource.key)
+        return tuple(row for row in rows if self.owns(row) and tags.of(row).get(tags.KEY) == resource.key)
 
     def owns(self, row: Row) -> bool:
         """Whether a row bears this lab's tag, and its maker's where one was named; a name alone proves nothing."""
-        found = tags(row)
-        return found.get("plab:lab") == self._lab and self._only_since in {None, found.get("plab:since")}
+        found = tags.of(row)
+        return found.get(tags.LAB) == self._lab and self._only_since in {None, found.get(tags.SINCE)}
 
     def refuse_namesake(self, account: Account, resource: Resource) -> None:
         """Raise NotOurs when something of the resource's kind has the lab's name and not its tag.
@@ -128,7 +129,7 @@ class Snapshot:
             )
 
     def _tagged(self, account: Account, kind: Kind) -> Rows:
-        filters = [{"Name": "tag:plab:lab", "Values": [self._lab]}]
+        filters = [{"Name": f"tag:{tags.LAB}", "Values": [self._lab]}]
         rows = account.pages("ec2", kind.operation, kind.rows, Filters=filters)
         if kind.nested:
             rows = [row for outer in rows for row in outer[kind.nested]]
@@ -159,12 +160,12 @@ class Snapshot:
 
     def keys(self, account: Account, kind: Kind) -> set[str]:
         """Every key that the lab's tag names among the rows of a kind."""
-        return {key for row in self.rows(account, kind) if self.owns(row) and (key := tags(row).get("plab:key"))}
+        return {key for row in self.rows(account, kind) if self.owns(row) and (key := tags.of(row).get(tags.KEY))}
 
     def makers(self) -> set[tuple[str, str]]:
         """Who made what this snapshot shows: pairs of `plab:maker` and `plab:since`."""
         return {
-            (tags(row).get("plab:maker", "an unknown maker"), tags(row).get("plab:since", "an unknown time"))
+            (tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "an unknown time"))
             for rows in self._memo.answers("rows")
             for row in rows
             if self.owns(row)
@@ -180,8 +181,3 @@ def _has_ended(row: Row) -> bool:
 def _tags_of(account: Account, arn: str) -> Any:
     descriptions = account.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
     return descriptions[0]["Tags"] if descriptions else []
-
-
-def tags(row: Row) -> dict[str, str]:
-    """The tags of a row as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()}

@@ -12,7 +12,7 @@ import pytest
 from support.cloud import Cloud, cloud_at
 from support.command_line import Ran, Run, write_config
 
-from privatelink_lab.cli import main
+from privatelink_lab.cli.main import main
 from privatelink_lab.engine import Built
 from privatelink_lab.lab import Lab
 

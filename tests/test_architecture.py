@@ -21,7 +21,7 @@ IMPORTERS = {  # library -> the modules that may import it
     "click": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
-    "rich": {"ui.terminal"},
+    "rich": {"ui.rich_terminal"},
     "tenacity": {"clock"},
     "moto": {"local"},
     "pyroute2": {"local.network.vpc_network"},
@@ -43,26 +43,26 @@ NEVER = {
     "retry_classes": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "clock"},
     "errors": {"engine", "steps", "lab", "cli", "commands", "ui", "local", "aws", "events"},
     "commands": {"cli"},
-    "commands.report": {"commands.run_command", "commands.session", "ui", "local"},
-    "commands.diagnosis": {"commands.run_command", "commands.session", "ui", "local"},
-    "commands.session": {"commands.run_command", "engine", "steps"},
+    "commands.json_report": {"commands.run_command", "commands.lab_session", "ui", "local"},
+    "commands.diagnosis": {"commands.run_command", "commands.lab_session", "ui", "local"},
+    "commands.lab_session": {"commands.run_command", "engine", "steps"},
     "cli": {"engine", "steps", "lab", "state", "ui", "local", "aws", "config"},
     "local": {"engine", "steps", "lab", "cli", "commands", "ui", "aws", "config", "state", "snapshot"},
 }
 LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
-    "client": set(),
+    "control_client": set(),
     "network": set(),
-    "launch": {"client", "network"},
+    "launch": {"control_client", "network"},
     "api": {"network"},
     "ec2": {"api", "network"},
     "elbv2": {"api", "ec2"},
     "privatelink": {"api", "ec2"},
     "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
-    "server": {"client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
+    "server": {"control_client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
 }
 SLEEPERS = {"clock", "local.launch", "local.network.instance_shutdown"}
 # The modules that may start a local AWS, or talk to it; all others see an address.
-KNOWS_LOCAL = {"commands.session", "commands.local", "commands.local_shell"}
+KNOWS_LOCAL = {"commands.lab_session", "commands.local", "commands.local_shell"}
 
 
 def name_of(path: Path) -> str:
@@ -172,7 +172,7 @@ def test_help_version_and_completion_import_nothing_heavy(start: str) -> None:
         "import atexit, sys\n"
         f"sys.argv = ['plab', *{words.split()!r}]\n"
         f"atexit.register(lambda: print(sorted({HEAVY!r} & set(sys.modules))))\n"
-        "from privatelink_lab.cli import main\n"
+        "from privatelink_lab.cli.main import main\n"
         "main()\n"
     )
     command = [sys.executable, "-c", code]

@@ -12,7 +12,7 @@ import pytest
 from privatelink_lab import events
 from privatelink_lab.errors import AccountError, AwsError, ConfigError, LostAnswer, PlabError
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Verified, Waiting
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 REFUSED = AwsError(
     "You are not authorized", code="UnauthorizedOperation", operation="CreateVpc", request_id="r-1", hint="Allow it."

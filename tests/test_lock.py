@@ -16,10 +16,10 @@ from support.cloud import config_of
 from privatelink_lab import lock, state
 from privatelink_lab.aws import Address
 from privatelink_lab.commands import Options
-from privatelink_lab.commands.session import Session
+from privatelink_lab.commands.lab_session import Session
 from privatelink_lab.errors import StateError
 from privatelink_lab.state import Place
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 HERE = Place("us-east-1", "123456789012")
 HOLD = """

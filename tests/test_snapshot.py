@@ -8,9 +8,10 @@ import pytest
 from support.cloud import Cloud, config_of
 from support.thing import thing
 
+from privatelink_lab import tags
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource import Found, Phase, Resource
-from privatelink_lab.snapshot import Snapshot, tags
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.network import VPC
 from privatelink_lab.steps.nlb import KIND as LOAD_BALANCER
 from privatelink_lab.steps.target_group import KIND as TARGET_GROUP
@@ -97,8 +98,8 @@ def test_only_a_tag_makes_it_ours(row: dict[str, object], *, ours: bool) -> None
 
 def test_tags_are_a_mapping() -> None:
     """AWS writes tags as a list, plab reads them by name."""
-    assert tags({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]}) == {"a": "1", "b": ""}
-    assert tags({}) == {}
+    assert tags.of({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]}) == {"a": "1", "b": ""}
+    assert tags.of({}) == {}
 
 
 def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:

@@ -10,11 +10,11 @@ from support.cloud import Cloud
 from support.command_line import Run
 
 from privatelink_lab.aws import account
-from privatelink_lab.commands.report import timeline as reported
+from privatelink_lab.commands.json_report import timeline as reported
 from privatelink_lab.errors import Interrupted
 from privatelink_lab.events import Finished, Waiting
 from privatelink_lab.timeline import Span, Timeline
-from privatelink_lab.ui.bars import GAP, bars, fitted
+from privatelink_lab.ui.timeline_bars import GAP, bars, fitted
 
 SPANS = {
     "vpc": Span(0.0, 10.0),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import botocore.config
 
-from privatelink_lab.aws.translation import translated
+from privatelink_lab.aws.error_translation import translated
 from privatelink_lab.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import botocore.loaders
 import botocore.session
 
 from privatelink_lab.aws.account import RETRIES, Account, Address, client_config
-from privatelink_lab.aws.translation import client_side_error, translated
+from privatelink_lab.aws.error_translation import client_side_error, translated
 from privatelink_lab.errors import UsageError
 
 REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only

@@ -1,7 +1,7 @@
 """What each command does between the command line and the engine: take a snapshot, ask, act, report.
 
-Each command has a module of its name. Several of them need `run_command` (from options to exit code), `session` (which
-lab, on which AWS), `report` (results as data), `interrupts`, `admission` (accept, reject) and `diagnosis` (verify).
+Each command has a module of its name. Several of them need `run_command` (from options to exit code), `lab_session`
+(which lab, on which AWS), `json_report` (results as data), `interrupts`, `accept_reject` and `diagnosis` (verify).
 """
 
 from dataclasses import dataclass

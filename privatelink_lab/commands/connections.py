@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privatelink_lab.commands import Options, admission, report
+from privatelink_lab.commands import Options, accept_reject, json_report
 from privatelink_lab.commands.run_command import Execution
 
 COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
@@ -11,7 +11,7 @@ COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
 def connections(options: Options) -> int:
     """List the connections; see `plab connections --help`."""
     with Execution(options) as execution:
-        data = report.connections(admission.connections(execution.lab))
+        data = json_report.connections(accept_reject.connections(execution.lab))
         rows = data["connections"]
         if options.json:
             execution.screen.data(data)

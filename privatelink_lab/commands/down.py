@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, prices
-from privatelink_lab.commands import Options, report
+from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
@@ -15,7 +15,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.resource import Found
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
@@ -24,14 +24,14 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
-        cost = report.cost(execution.lab, seen.resources, seen.found)
+        cost = json_report.cost(execution.lab, seen.resources, seen.found)
         if existing and not _consents(execution, seen, existing, force=force, ask=ask):
             execution.screen.say("Nothing was changed.")
-            return execution.finish(report.removed(execution.lab, engine.Removed(), None), 1)
+            return execution.finish(json_report.removed(execution.lab, engine.Removed(), None), 1)
         execution.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
         with interruptible(execution.lab):
             receipt = engine.down(execution.lab, STEPS, seen)
-        result = report.removed(execution.lab, receipt, cost)
+        result = json_report.removed(execution.lab, receipt, cost)
         code = execution.finish(result, receipt.exit_code, receipt.left)
         if not execution.screen.json:
             _print_receipt(execution.screen, receipt, result)
@@ -48,7 +48,7 @@ def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: boo
     if execution.session.options.yes:
         return True
     counts = Counter(seen.resources[key].type.noun for key in keys for _ in seen.found[key])
-    execution.screen.warn(f"This deletes {report.counted(counts)} in {report.place(execution.lab)}.")
+    execution.screen.warn(f"This deletes {json_report.counted(counts)} in {json_report.place(execution.lab)}.")
     return ask("Delete all of this?")
 
 
@@ -64,7 +64,7 @@ def _consents_to_cut(execution: Execution, foreign: Sequence[Found], ask: Ask) -
 
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:
-    screen.out(f"Deleted: {report.counted(result['deleted'])}.")
+    screen.out(f"Deleted: {json_report.counted(result['deleted'])}.")
     screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
         screen.out("What is left may still cost money. Next: plab down (again), or plab status")

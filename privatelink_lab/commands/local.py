@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local import client, launch
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.local import control_client, launch
+from privatelink_lab.ui.output import Screen
 
 
 def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: bool) -> int:
     """Start the local AWS; see `plab local start --help`."""
-    server, started = launch.start(folder, client.ServerOptions(speed, slow, seed))
+    server, started = launch.start(folder, control_client.ServerOptions(speed, slow, seed))
     screen = Screen(json=json)
     screen.say(f"The local AWS {'has started' if started else 'was already running'} at {server.url}. Use it with:")
     _print_server(screen, server)
@@ -35,26 +35,26 @@ def status(folder: Path, *, json: bool) -> int:
 def faults(folder: Path, chosen: Sequence[str], *, off: bool, json: bool) -> int:
     """Switch faults on or off, and print the faults that are on; see `plab local faults --help`."""
     server, screen = _running(folder), Screen(json=json)
-    about = client.choose_faults(server, chosen) if chosen or off else client.about(server)
+    about = control_client.choose_faults(server, chosen) if chosen or off else control_client.about(server)
     if screen.json:
         screen.data({"faults": about["faults"]})
         return 0
     for fault in about["faults"]:
-        screen.out(client.fault_text(fault))
+        screen.out(control_client.fault_text(fault))
     if not about["faults"]:
         screen.say("No fault is on.")
     return 0
 
 
-def _running(folder: Path) -> client.LocalServer:
-    server = client.running(folder)
+def _running(folder: Path) -> control_client.LocalServer:
+    server = control_client.running(folder)
     if server is None:
         raise PlabError("No local AWS is running here.", hint="plab local start, or plab up --local")
     return server
 
 
-def _print_server(screen: Screen, server: client.LocalServer) -> None:
-    about = client.about(server)
+def _print_server(screen: Screen, server: control_client.LocalServer) -> None:
+    about = control_client.about(server)
     if screen.json:
         keys = ("url", "pid", "speed", "slow", "access_key_id", "secret_access_key")
         screen.data(
@@ -65,12 +65,12 @@ def _print_server(screen: Screen, server: client.LocalServer) -> None:
     screen.say(f"# {server.url}, process {server.pid}, {server.pace}")
     screen.say("# traffic: yes" if about["traffic"] else f"# traffic: no. {about['why_not']}")
     for fault in about["faults"]:
-        screen.say(f"# fault: {client.fault_text(fault)}")
+        screen.say(f"# fault: {control_client.fault_text(fault)}")
 
 
 def logs(folder: Path) -> int:
     """Print the local AWS's log; see `plab local logs --help`."""
-    path = client.log_path(folder)
+    path = control_client.log_path(folder)
     if not path.exists():
         raise PlabError("There is no log: no local AWS has run here.", hint="plab local start")
     Screen().out(path.read_text(encoding="utf-8", errors="replace").rstrip())

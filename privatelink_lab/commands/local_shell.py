@@ -9,7 +9,7 @@ from privatelink_lab.commands import Options
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
-from privatelink_lab.local import client, launch
+from privatelink_lab.local import control_client, launch
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._vpc import subnet_ids
 
@@ -25,5 +25,5 @@ def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
         if not subnets:
             raise PlabError(f"{party} has no subnet yet.", hint="plab up --local")
         assert execution.session.server is not None  # noqa: S101  # Options say local=True, so that there is a server, or NoLab was raised
-        process = launch.process_in(client.visit(execution.session.server, subnets[0]))
+        process = launch.process_in(control_client.visit(execution.session.server, subnets[0]))
     launch.enter(process, words)

@@ -11,13 +11,13 @@ from typing import Any, Protocol, Self
 
 from privatelink_lab import engine, lock, state
 from privatelink_lab.clock import RealClock
-from privatelink_lab.commands import Options, report
-from privatelink_lab.commands.session import LOCAL_STEP, NoLab, Session, open_session
+from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.lab_session import LOCAL_STEP, NoLab, Session, open_session
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 NO_ERRORS: Mapping[str, PlabError] = {}
 
@@ -66,7 +66,7 @@ def _no_lab(options: Options, lab: str) -> int:
     if options.json and command == "status":
         screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "resources": []})
     elif options.json and command == "connections":
-        screen.data(report.connections([]))
+        screen.data(json_report.connections([]))
     elif options.json:
         results: dict[str, dict[str, Any]] = {
             "down": {"deleted": {}, "left": []},

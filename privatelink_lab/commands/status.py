@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from privatelink_lab import engine, prices
-from privatelink_lab.commands import Options, report
+from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.lab_session import last_run
 from privatelink_lab.commands.run_command import Execution
-from privatelink_lab.commands.session import last_run
 from privatelink_lab.steps import STEPS
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 HOURS_PER_DAY = 24
 
@@ -17,7 +17,7 @@ HOURS_PER_DAY = 24
 def status(options: Options) -> int:
     """Show what exists; see `plab status --help`."""
     with Execution(options) as execution:
-        data = report.status(execution.lab, engine.survey(execution.lab, STEPS), has_config=not options.lab)
+        data = json_report.status(execution.lab, engine.survey(execution.lab, STEPS), has_config=not options.lab)
         if options.json:
             execution.screen.data(data)
         else:
@@ -28,7 +28,7 @@ def status(options: Options) -> int:
 def timeline(options: Options) -> int:
     """Show how long the last run took and why; see `plab status --help`."""
     screen = Screen(json=options.json, quiet=options.quiet)
-    data = report.timeline(*last_run(options))
+    data = json_report.timeline(*last_run(options))
     if options.json:
         screen.data(data)
     elif data["timeline"]:
@@ -40,13 +40,13 @@ def timeline(options: Options) -> int:
 
 def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:
     rows = data["resources"]
-    if all(row["phase"] == report.MISSING for row in rows):
+    if all(row["phase"] == json_report.MISSING for row in rows):
         screen.out(f"There is no such lab: nothing in AWS bears its tag. Next: plab up{' --local' if local else ''}")
         return
     cells = ((row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2]) for row in rows)
     screen.table(("KEY", "STATE", "DETAIL", "ID"), cells)  # without the prefix of ARNs: a line fits into a window
     screen.out(f"Cost: {prices.in_words(data['usd_per_hour'])}.")
-    hours = report.age_hours(data["since"])
+    hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
         screen.out(f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine, prices
-from privatelink_lab.commands import Options, report
+from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.config import Config
@@ -15,7 +15,7 @@ from privatelink_lab.engine import Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 
 def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) -> int:
@@ -33,7 +33,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
                 built = engine.up(execution.lab, STEPS, adopt=adopt)
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
-        result = report.built(execution.lab, built)
+        result = json_report.built(execution.lab, built)
         if options.config:
             result["next"] = [f"{command} -c {options.config}" for command in result["next"]]
         code = execution.finish(result, built.exit_code, built.failed)
@@ -48,13 +48,13 @@ def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
     if not receipt.left:
         execution.session.state.archive()
     left = f" Left: {', '.join(receipt.left)}." if receipt.left else ""
-    deleted = report.counted(report.removed(execution.lab, receipt, None)["deleted"])
+    deleted = json_report.counted(json_report.removed(execution.lab, receipt, None)["deleted"])
     return ConcurrentMaker(f"{met} This run has deleted what it had made: {deleted}.{left}", hint=met.hint)
 
 
 def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     seen = engine.survey(execution.lab, STEPS)
-    plan = report.plan(execution.lab, seen, _replaced(seen, replace))
+    plan = json_report.plan(execution.lab, seen, _replaced(seen, replace))
     execution.session.stop_server_if_idle()
     code = execution.finish(plan, 0)
     if execution.screen.json:

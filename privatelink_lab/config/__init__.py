@@ -1,6 +1,6 @@
 """The config file: its keys and defaults, and a report of all its mistakes with file and line.
 
-The only package that knows pydantic (`models`, `load`) and YAML (`source`). Nothing here calls AWS.
+The only package that knows pydantic (`models`, `load`) and YAML (`yaml_lines`). Nothing here calls AWS.
 """
 
 from privatelink_lab.config.load import DEFAULT_FILE, load, of_name

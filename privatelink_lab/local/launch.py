@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local.client import LocalServer, ServerOptions, forget, log_path, running, server_path
+from privatelink_lab.local.control_client import LocalServer, ServerOptions, forget, log_path, running, server_path
 
 START_TIMEOUT = 60.0  # seconds that a new server may take to be ready
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from privatelink_lab import tags
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
@@ -42,10 +43,9 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
     party, key = resource.party, resource.key
     name = f"{lab.name}-{'web-server' if party == PROVIDER else f'{party}-endpoint'}"
     vpc = vpc_id(lab, snapshot, party)
-    tags = lab.tag_specifications("security-group", key)
     try:
         group = lab.account(party).ec2.create_security_group(
-            GroupName=name, Description=key, VpcId=vpc, TagSpecifications=tags
+            GroupName=name, Description=key, VpcId=vpc, TagSpecifications=lab.tag_specifications("security-group", key)
         )
     except AwsError as error:
         if error.code != "InvalidGroup.Duplicate":
@@ -58,7 +58,7 @@ def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
     """The group of that name in that VPC if it bears the lab's tag (our own, not yet visible); else NotOurs."""
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
     for row in lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
-        if {"Key": "plab:lab", "Value": lab.config.lab} in (row.get("Tags") or ()):
+        if tags.of(row).get(tags.LAB) == lab.config.lab:
             return str(row["GroupId"])
     raise NotOurs(
         f"A security group named {name} is in {vpc} and bears no tag of this lab.",

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from privatelink_lab import tags
 from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Row, Snapshot, tags
+from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -100,7 +101,7 @@ def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
         except PlabError:
             continue
         consumers |= {
-            row["VpcEndpointId"]: split_key(tags(row).get("plab:key", ""))[0] for row in rows if snapshot.owns(row)
+            row["VpcEndpointId"]: split_key(tags.of(row).get(tags.KEY, ""))[0] for row in rows if snapshot.owns(row)
         }
     return consumers
 

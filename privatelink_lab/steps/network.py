@@ -60,10 +60,6 @@ def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
 VPC_TYPE = ResourceType("VPC", VPC, read=_read_vpc, create=_create_vpc, delete=_delete_vpcs, patience=LONG_PATIENCE)
 
 
-def _vpc(party: str) -> Resource:
-    return Resource(make_key(party, "vpc"), VPC_TYPE)
-
-
 # Subnets.
 
 
@@ -158,7 +154,7 @@ def _of_party(lab: Lab, party: str) -> tuple[Resource, ...]:
     if vpc is None or vpc.reused:
         return groups
     subnets = (_subnet(lab, party, number) for number in range(1, lab.config.provider.zone_count + 1))
-    return (_vpc(party), *subnets, *groups)
+    return (Resource(make_key(party, "vpc"), VPC_TYPE), *subnets, *groups)
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
@@ -169,7 +165,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
 def _rebuild(lab: Lab, key: str) -> Resource | None:
     party, name = split_key(key)
     if name == "vpc":
-        return _vpc(party)
+        return Resource(key, VPC_TYPE)
     if number := re.fullmatch(r"subnet-(\d+)", name):
         return _subnet(lab, party, int(number[1]))
     return _security_group.group(lab, party) if key == _security_group.group_key(party) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 
-from privatelink_lab import prices
+from privatelink_lab import prices, tags
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
@@ -22,7 +22,7 @@ from privatelink_lab.resource import (
     Token,
     spec_of,
 )
-from privatelink_lab.snapshot import Row, Snapshot, tags
+from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
@@ -65,7 +65,7 @@ def _spec(lab: Lab) -> str:
 def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     state = row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
-    if phase is not Phase.DELETING and tags(row).get("plab:spec") != _spec(lab):
+    if phase is not Phase.DELETING and tags.of(row).get(tags.SPEC) != _spec(lab):
         return Found(row["InstanceId"], Phase.DRIFTED, "config changed: is replaced")
     return Found(row["InstanceId"], phase, state, {"private_ip": row.get("PrivateIpAddress", "")})
 

@@ -11,7 +11,7 @@ from support.cloud import Cloud, VirtualClock, config_of, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account
-from privatelink_lab.commands import admission, diagnosis
+from privatelink_lab.commands import accept_reject, diagnosis
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
@@ -135,7 +135,7 @@ def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
 def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
     """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
     assert diagnosis.endpoint_problem(survey(cloud, lab), "acme") is None
-    admission.reject(lab, admission.connections(lab))
+    accept_reject.reject(lab, accept_reject.connections(lab))
     shut = diagnosis.endpoint_problem(survey(cloud, lab), "acme")
     assert shut is not None
     assert (shut.ok, shut.hop) == (False, "endpoint")

@@ -19,8 +19,8 @@ import pytest
 from support.timeouts import PATIENCE
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local import client, launch
-from privatelink_lab.local.client import LocalServer, ServerOptions
+from privatelink_lab.local import control_client, launch
+from privatelink_lab.local.control_client import LocalServer, ServerOptions
 from privatelink_lab.local.server.__main__ import log_line
 
 
@@ -47,7 +47,7 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
         "slow": False,
     } | changes
     folder.mkdir(exist_ok=True)
-    path = client.server_path(folder)
+    path = control_client.server_path(folder)
     path.touch(mode=0o600)
     path.write_text(json.dumps(server))
     return LocalServer(**server)
@@ -57,8 +57,8 @@ def test_start_find_use_and_stop(folder: Path) -> None:
     """It starts once, outlives Ctrl-C, serves AWS calls, counts resources, and leaves no file."""
     server, new = launch.start(folder, ServerOptions(20))
     assert (new, launch.start(folder, ServerOptions(5))) == (True, (server, False))
-    assert client.running(folder) == server
-    assert stat.S_IMODE(client.server_path(folder).stat().st_mode) == 0o600
+    assert control_client.running(folder) == server
+    assert stat.S_IMODE(control_client.server_path(folder).stat().st_mode) == 0o600
     os.kill(server.pid, signal.SIGINT)
     ec2 = boto3.client(
         "ec2",
@@ -69,17 +69,17 @@ def test_start_find_use_and_stop(folder: Path) -> None:
     )
     ec2.create_vpc(CidrBlock="10.0.0.0/16")
     ec2.close()
-    assert client.about(server)["resources"] == 1
-    assert "ec2 CreateVpc 200" in client.log_path(folder).read_text()
-    assert server.secret_access_key not in repr(server) + client.log_path(folder).read_text()
+    assert control_client.about(server)["resources"] == 1
+    assert "ec2 CreateVpc 200" in control_client.log_path(folder).read_text()
+    assert server.secret_access_key not in repr(server) + control_client.log_path(folder).read_text()
     assert launch.stop(folder) == server
-    assert client.running(folder) is None
+    assert control_client.running(folder) is None
     assert launch.stop(folder) is None
-    assert not client.server_path(folder).exists()
+    assert not control_client.server_path(folder).exists()
     with pytest.raises(ProcessLookupError):
         os.kill(server.pid, 0)
     with pytest.raises(PlabError, match="does not answer"):
-        client.about(server)
+        control_client.about(server)
 
 
 def test_two_starts_end_with_one_server(folder: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_killed_server_is_replaced(folder: Path) -> None:
     first, _ = launch.start(folder, ServerOptions(20))
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
-    assert client.server_path(folder).exists()
-    assert client.running(folder) is None
-    assert not client.server_path(folder).exists()
+    assert control_client.server_path(folder).exists()
+    assert control_client.running(folder) is None
+    assert not control_client.server_path(folder).exists()
     second, new = launch.start(folder, ServerOptions(20))
     assert new
     assert second.token != first.token
@@ -109,64 +109,64 @@ def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
     other = folder.parent / "other"
     pretend(other, url=real.url, access_key_id=real.access_key_id, pid=os.getpid())
     assert launch.stop(other) is None
-    assert not client.server_path(other).exists()
-    assert client.running(folder) == real
+    assert not control_client.server_path(other).exists()
+    assert control_client.running(folder) == real
 
 
 def test_a_stale_file_is_removed(folder: Path) -> None:
     """No server listens on its port."""
     pretend(folder)
-    assert client.running(folder) is None
-    assert not client.server_path(folder).exists()
+    assert control_client.running(folder) is None
+    assert not control_client.server_path(folder).exists()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o660])
 def test_a_file_that_others_can_touch_is_refused(folder: Path, mode: int) -> None:
     """A user who can write the file could send our calls anywhere."""
     pretend(folder)
-    client.server_path(folder).chmod(mode)
+    control_client.server_path(folder).chmod(mode)
     with pytest.raises(PlabError, match="other users can read or write it") as caught:
-        client.running(folder)
+        control_client.running(folder)
     assert caught.value.hint
-    client.server_path(folder).unlink()
+    control_client.server_path(folder).unlink()
 
 
 def test_a_file_of_another_user_is_not_ours_to_remove(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hint says to work in a folder of one's own."""
     pretend(folder)
-    monkeypatch.setattr("privatelink_lab.local.client.os.getuid", lambda: 4711)
+    monkeypatch.setattr("privatelink_lab.local.control_client.os.getuid", lambda: 4711)
     with pytest.raises(PlabError, match="belongs to another user") as caught:
-        client.running(folder)
+        control_client.running(folder)
     assert caught.value.hint == "Work in a folder of your own."
     monkeypatch.undo()
-    client.server_path(folder).unlink()
+    control_client.server_path(folder).unlink()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"url": 1}'])
 def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
     """The error has the file and a hint, and the file stays."""
     pretend(folder)
-    client.server_path(folder).write_text(text)
+    control_client.server_path(folder).write_text(text)
     with pytest.raises(PlabError, match="damaged"):
-        client.running(folder)
-    client.server_path(folder).unlink()
+        control_client.running(folder)
+    control_client.server_path(folder).unlink()
 
 
 def test_a_link_is_not_followed(folder: Path) -> None:
     """The link could lead to another user's file."""
     pretend(folder)
-    real = client.server_path(folder).rename(folder / "real")
-    client.server_path(folder).symlink_to(real)
+    real = control_client.server_path(folder).rename(folder / "real")
+    control_client.server_path(folder).symlink_to(real)
     with pytest.raises(PlabError, match="cannot be read"):
-        client.running(folder)
-    client.server_path(folder).unlink()
+        control_client.running(folder)
+    control_client.server_path(folder).unlink()
 
 
 def test_a_start_that_fails_says_why(folder: Path) -> None:
     """The end of the log is in the error."""
     with pytest.raises(PlabError, match=r"could not convert|invalid float") as caught:
         launch.start(folder, ServerOptions("fast"))  # type: ignore[arg-type]  # to make the process fail
-    assert str(client.log_path(folder)) in caught.value.hint
+    assert str(control_client.log_path(folder)) in caught.value.hint
 
 
 def test_exports_are_shell_lines(folder: Path) -> None:
@@ -180,7 +180,7 @@ def test_exports_are_shell_lines(folder: Path) -> None:
 def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
     """No command could find it again, so it ends."""
     server, _ = launch.start(folder, ServerOptions(20))
-    client.server_path(folder).unlink()
+    control_client.server_path(folder).unlink()
     assert launch._wait(lambda: launch._has_ended(server.pid), PATIENCE)
 
 

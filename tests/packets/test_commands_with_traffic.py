@@ -17,7 +17,7 @@ from support.processes import PLAB, alive, descendants, parent, start_plab
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.aws import Address, connect
-from privatelink_lab.local import client, launch
+from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.network import system_calls
 
 SPEED = "200"
@@ -114,7 +114,7 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
     assert user.get("two", names["two"], SILENCE).endswith("timed out>")
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
 
-    server = client.running(user.folder / ".plab")
+    server = control_client.running(user.folder / ".plab")
     assert server is not None
     processes = descendants(server.pid)
     assert len(processes) > 4
@@ -127,7 +127,7 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
 def test_a_broken_hop_is_named(user: User) -> None:
     """Without the rule in the web server's security group there is no page, and `verify` names that group."""
     user.plab("up", "--local", "-q")
-    server = client.running(user.folder / ".plab")
+    server = control_client.running(user.folder / ".plab")
     assert server is not None
     address = Address(server.url, server.access_key_id, server.secret_access_key)
     ec2 = connect(profile=None, role_arn=None, region="us-east-1", address=address).ec2
@@ -142,7 +142,7 @@ def test_a_broken_hop_is_named(user: User) -> None:
 def test_after_a_killed_server_nothing_is_left(user: User) -> None:
     """After kill -9 of the server none of its processes and mounts are left, and `down` reports that all is gone."""
     user.plab("up", "--local", "-q")
-    server = client.running(user.folder / ".plab")
+    server = control_client.running(user.folder / ".plab")
     assert server is not None
     processes, mounts = descendants(server.pid), Path("/proc/self/mounts").read_text()
     assert "plab" not in mounts
@@ -150,7 +150,7 @@ def test_after_a_killed_server_nothing_is_left(user: User) -> None:
     until(lambda: not alive(processes), "end of every process")
     assert Path("/proc/self/mounts").read_text() == mounts
     assert "exit_code" in user.data("down", "-y")[-1]
-    assert not client.server_path(user.folder / ".plab").exists()
+    assert not control_client.server_path(user.folder / ".plab").exists()
 
 
 def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
@@ -185,12 +185,12 @@ def test_a_shell_is_no_more_than_an_instance(user: User) -> None:
 def test_the_local_aws_ends_with_its_agent(user: User) -> None:
     """The agent is killed (out of memory, say): the log says so, and the next command says what to do."""
     user.plab("up", "--local", "-q")
-    server = client.running(user.folder / ".plab")
+    server = control_client.running(user.folder / ".plab")
     assert server is not None
     agent = next(pid for pid in descendants(server.pid) - {server.pid} if parent(pid) == server.pid)
     os.kill(agent, signal.SIGKILL)
     until(lambda: not alive({server.pid}), "end of the server")
-    assert "the network has ended" in client.log_path(user.folder / ".plab").read_text()
+    assert "the network has ended" in control_client.log_path(user.folder / ".plab").read_text()
     status = user.start("status")
     assert status.communicate(timeout=PATIENCE)[1].endswith(
         "everything that was in it is gone. Next: plab up --local\n"

@@ -9,7 +9,7 @@ from support.cloud import Cloud, config_of, id_of
 from support.foreign_account import STRANGER, connect_stranger
 
 from privatelink_lab import engine
-from privatelink_lab.commands import admission
+from privatelink_lab.commands import accept_reject
 from privatelink_lab.engine import Built
 from privatelink_lab.errors import NotOurs, UsageError
 from privatelink_lab.lab import Lab
@@ -26,7 +26,7 @@ def state_of(built: Built, key: str) -> str:
 
 def rows(cloud: Cloud, lab: Lab) -> list[Connection]:
     """What `plab connections` lists."""
-    return admission.connections(cloud.lab(lab.config, lab.state))
+    return accept_reject.connections(cloud.lab(lab.config, lab.state))
 
 
 def open_lab(cloud: Cloud, *consumers: Any) -> Lab:
@@ -48,7 +48,7 @@ def test_accept_makes_it_available_and_the_next_up_changes_nothing(cloud: Cloud)
     """`plab accept` waits through pending until available; `up` then finds a whole lab."""
     lab = cloud.lab(config_of(MANUAL))
     cloud.up(lab)
-    assert admission.accept(lab, rows(cloud, lab)) == []
+    assert accept_reject.accept(lab, rows(cloud, lab)) == []
     assert [row.state for row in rows(cloud, lab)] == ["available"]
     cloud.calls()
     built = cloud.up(cloud.lab(lab.config, lab.state))
@@ -61,7 +61,7 @@ def test_pending_after_acceptance_is_progress(slow_cloud: Cloud) -> None:
     lab = slow_cloud.lab(config_of(MANUAL))
     slow_cloud.up(lab)
     slow_cloud.events.clear()
-    assert admission.accept(lab, rows(slow_cloud, lab)) == []
+    assert accept_reject.accept(lab, rows(slow_cloud, lab)) == []
     assert [event.as_json().get("detail") or event.as_json().get("state") for event in slow_cloud.events[1:]] == [
         "pending",
         "available",
@@ -71,7 +71,7 @@ def test_pending_after_acceptance_is_progress(slow_cloud: Cloud) -> None:
 def test_a_rejected_endpoint_is_never_readmitted(cloud: Cloud, lab: Lab) -> None:
     """After `plab reject` the next `up` fails, says so, names --replace and accepts nothing."""
     cloud.up(lab)
-    assert admission.reject(lab, rows(cloud, lab)) == []
+    assert accept_reject.reject(lab, rows(cloud, lab)) == []
     assert [row.state for row in rows(cloud, lab)] == ["rejected"]
     cloud.calls()
     built = cloud.up(cloud.lab(state=lab.state))
@@ -85,7 +85,7 @@ def test_a_rejected_endpoint_is_never_readmitted(cloud: Cloud, lab: Lab) -> None
 def test_replacing_a_rejected_endpoint_asks_again(cloud: Cloud, lab: Lab) -> None:
     """`up --replace acme/endpoint` deletes it, makes a new one and accepts that."""
     old = id_of(cloud.up(lab), "acme/endpoint")
-    admission.reject(lab, rows(cloud, lab))
+    accept_reject.reject(lab, rows(cloud, lab))
     seen = engine.survey(lab, STEPS)
     engine.down(lab, STEPS, seen, only=engine.dependents_of(seen.resources, "acme/endpoint"))
     built = cloud.up(lab)
@@ -117,16 +117,16 @@ def test_an_endpoint_that_this_lab_did_not_make_is_not_accepted(cloud: Cloud) ->
 def test_a_rejected_connection_cannot_be_accepted_by_hand(cloud: Cloud, lab: Lab) -> None:
     """`plab accept` of a rejected endpoint is refused with the way out."""
     cloud.up(lab)
-    admission.reject(lab, rows(cloud, lab))
+    accept_reject.reject(lab, rows(cloud, lab))
     with pytest.raises(UsageError, match="is rejected; it cannot be accepted any more"):
-        admission.accept(lab, rows(cloud, lab))
+        accept_reject.accept(lab, rows(cloud, lab))
 
 
 def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
     """An id that is not connected is bad usage; nothing is accepted."""
     cloud.up(lab)
     with pytest.raises(UsageError, match="vpce-0"):
-        admission.with_ids(rows(cloud, lab), ["vpce-0"])
+        accept_reject.with_ids(rows(cloud, lab), ["vpce-0"])
 
 
 def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:
@@ -136,7 +136,7 @@ def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:
     row = rows(cloud, lab)[0]
     missing = Connection(row.service, "vpce-0123456789abcdef0", row.owner, row.state, row.region, row.since, None)
     with pytest.raises(Exception, match=r"InvalidVpcEndpointId\.NotFound"):
-        admission.accept(lab, [missing])
+        accept_reject.accept(lab, [missing])
 
 
 def test_down_rejects_foreign_connections_only_as_part_of_down(cloud: Cloud) -> None:

@@ -14,7 +14,7 @@ from privatelink_lab.engine import Built, Removed
 from privatelink_lab.events import Event
 from privatelink_lab.lab import Lab
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.client import parse_fault
+from privatelink_lab.local.control_client import parse_fault
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
 from support.inventory import InventoriedAws

@@ -14,7 +14,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from privatelink_lab.local.api.clock import AwsClock
-from support.aws_leftovers import Leftovers
+from support.delete_leftovers import Leftovers
 from support.inventory import InventoriedAws
 
 CONSUMER = "222233334444"

@@ -22,7 +22,7 @@ from privatelink_lab.aws import account
 from privatelink_lab.config import Config
 from privatelink_lab.errors import StateError
 from privatelink_lab.lab import Lab
-from privatelink_lab.local.client import parse_fault
+from privatelink_lab.local.control_client import parse_fault
 from privatelink_lab.state import State
 
 TRIALS = {

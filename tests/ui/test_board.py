@@ -10,7 +10,7 @@ from rich.console import Console
 from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Started, Summary, Waiting
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board, BoardRow
-from privatelink_lab.ui.terminal import LiveBoard
+from privatelink_lab.ui.rich_terminal import LiveBoard
 
 VPC, SUBNET, NLB = "provider/vpc", "provider/subnet-1", "provider/nlb"
 PLAN = [("network", VPC), ("network", SUBNET), ("nlb", NLB)]

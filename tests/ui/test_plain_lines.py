@@ -6,8 +6,8 @@ import pytest
 
 from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Waiting
+from privatelink_lab.ui.output import Screen
 from privatelink_lab.ui.plain_lines import plain_text
-from privatelink_lab.ui.screen import Screen
 
 REFUSED = AwsError(
     "You are not authorized", code="UnauthorizedOperation", operation="CreateVpc", request_id="r-1", hint="Allow it."
@@ -37,7 +37,7 @@ def test_one_plain_line_per_event(event: Event, line: str) -> None:
 def test_seconds_count_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The times of a log can be subtracted."""
     times = iter((10.0, 10.0, 11.25))
-    monkeypatch.setattr("privatelink_lab.ui.screen.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("privatelink_lab.ui.output.time.monotonic", lambda: next(times))
     screen = Screen()
     screen.show(Started(KEY, STEP, "create"))
     screen.show(Finished(KEY, STEP, "vpc-1", "ready", "available"))

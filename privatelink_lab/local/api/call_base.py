@@ -15,9 +15,9 @@ from moto.core.utils import get_service_model
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 
-from privatelink_lab.local.api.beyond_moto import World
 from privatelink_lab.local.api.filters import page
 from privatelink_lab.local.api.responses import CallRefused, Refusal
+from privatelink_lab.local.api.server_state import World
 
 Resource = TypeVar("Resource")
 _NOT_SETTINGS = frozenset({"Action", "Version", "ClientToken", "DryRun"})

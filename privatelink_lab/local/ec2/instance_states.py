@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from privatelink_lab.local.api.beyond_moto import Fact, Wait, World
+from privatelink_lab.local.api.server_state import Fact, Wait, World
 from privatelink_lab.local.network.agent_client import InstanceEnded
 
 CODES = {

@@ -9,8 +9,8 @@ from moto.ec2.models import ec2_backends
 from moto.elbv2.exceptions import LoadBalancerNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
-from privatelink_lab.local.api.beyond_moto import Wait
 from privatelink_lab.local.api.call_base import Call
+from privatelink_lab.local.api.server_state import Wait
 from privatelink_lab.local.elbv2.forwarding import balancers_of, is_deleted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from privatelink_lab.local.api.beyond_moto import Fact, World
+from privatelink_lab.local.api.server_state import Fact, World
 
 
 def is_deleted(world: World, balancer: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, TargetGroupNotFoundError
 
-from privatelink_lab.local.api.beyond_moto import Fact
+from privatelink_lab.local.api.server_state import Fact
 from privatelink_lab.local.elbv2.elbv2_call_base import ElbCall
 from privatelink_lab.local.elbv2.forwarding import balancers_of, target_groups_of
 

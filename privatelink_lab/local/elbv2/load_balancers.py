@@ -17,7 +17,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeLoadBalancer
 
-from privatelink_lab.local.api.beyond_moto import Fact
+from privatelink_lab.local.api.server_state import Fact
 from privatelink_lab.local.ec2.interfaces import (
     ManagedInterface,
     delete_managed_interfaces,

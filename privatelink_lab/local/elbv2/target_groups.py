@@ -14,7 +14,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from privatelink_lab.local.api.beyond_moto import Fact, Wait
+from privatelink_lab.local.api.server_state import Fact, Wait
 from privatelink_lab.local.elbv2.elbv2_call_base import ElbCall
 from privatelink_lab.local.elbv2.target_health import target_health
 

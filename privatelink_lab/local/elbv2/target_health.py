@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from privatelink_lab.local.api.beyond_moto import Fact, World
+from privatelink_lab.local.api.server_state import Fact, World
 from privatelink_lab.local.ec2.interfaces import nodes_of
 from privatelink_lab.local.ec2.security_groups import admits, admitted
 from privatelink_lab.local.elbv2.forwarding import balancers_of, forwards

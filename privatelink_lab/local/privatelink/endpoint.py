@@ -9,7 +9,7 @@ from typing import Any
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.api.beyond_moto import Wait, World, new_id
+from privatelink_lab.local.api.server_state import Wait, World, new_id
 from privatelink_lab.local.ec2.backend import ec2_everywhere
 from privatelink_lab.local.ec2.interfaces import ManagedInterface, delete_managed_interfaces
 from privatelink_lab.local.privatelink.service import EndpointService

@@ -17,7 +17,7 @@ from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.ec2.security_groups import check_groups
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint
 from privatelink_lab.local.privatelink.endpoint_placement import check_private_dns, check_subnets
-from privatelink_lab.local.privatelink.visible_services import SHARED_SERVICES, find_service, require_aws_service
+from privatelink_lab.local.privatelink.service_discovery import SHARED_SERVICES, find_service, require_aws_service
 
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from moto.core.responses import ActionResult
 
-from privatelink_lab.local.api.beyond_moto import Wait
 from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered
+from privatelink_lab.local.api.server_state import Wait
 from privatelink_lab.local.privatelink.service_calls import service_of
 
 _KINDS = {"root": "Account", "user": "User", "role": "Role", "ou": "OrganizationUnit"}

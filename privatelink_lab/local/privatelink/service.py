@@ -11,7 +11,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.vpc_service_configuration import VPCServiceConfiguration
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local.api.beyond_moto import Fact, World, new_id
+from privatelink_lab.local.api.server_state import Fact, World, new_id
 
 
 class EndpointService(VPCServiceConfiguration):

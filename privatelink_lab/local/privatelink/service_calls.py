@@ -10,10 +10,10 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import add_tag_specification
 
-from privatelink_lab.local.api.beyond_moto import Fact, World
 from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tags_of
 from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.server_state import Fact, World
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, connections_of
 from privatelink_lab.local.privatelink.service import EndpointService, check_balancers, regions_after, zone_ids
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.client import ServerOptions, forget, server_path
+from privatelink_lab.local.control_client import ServerOptions, forget, server_path
 from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.server.http import bind
 

@@ -14,8 +14,8 @@ from moto.core.utils import get_service_model
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from privatelink_lab.local.api.beyond_moto import World
 from privatelink_lab.local.api.responses import CallRefused, Refusal, Response, error_response
+from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.instances import Instances
 from privatelink_lab.local.ec2.interfaces import NetworkInterfaces
 from privatelink_lab.local.ec2.security_groups import SecurityGroups
@@ -23,12 +23,12 @@ from privatelink_lab.local.ec2.vpcs import Vpcs
 from privatelink_lab.local.elbv2.listeners import Listeners
 from privatelink_lab.local.elbv2.load_balancers import LoadBalancers
 from privatelink_lab.local.elbv2.target_groups import TargetGroups
+from privatelink_lab.local.privatelink.connection_notifications import Notifications
 from privatelink_lab.local.privatelink.connections import Connections
 from privatelink_lab.local.privatelink.endpoint_calls import Endpoints
-from privatelink_lab.local.privatelink.notifications import Notifications
 from privatelink_lab.local.privatelink.permissions import Permissions
 from privatelink_lab.local.privatelink.service_calls import Services
-from privatelink_lab.local.privatelink.visible_services import Discovery
+from privatelink_lab.local.privatelink.service_discovery import Discovery
 
 LOG = logging.getLogger(__name__)
 

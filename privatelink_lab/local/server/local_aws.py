@@ -17,11 +17,11 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 
-from privatelink_lab.local import client
-from privatelink_lab.local.api.beyond_moto import World
+from privatelink_lab.local import control_client
 from privatelink_lab.local.api.clock import AwsClock, Scheduler
 from privatelink_lab.local.api.faults import Faults
 from privatelink_lab.local.api.responses import Refusal, Response, error_response, json_response
+from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.backend import FastBackend
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
 from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
@@ -166,11 +166,11 @@ class LocalAws:
     def _answer_own_path(self, request: HttpRequest) -> Handled | None:
         """What plab's own commands call."""
         match request.method, request.path:
-            case ("GET", client.STATUS_PATH):
+            case ("GET", control_client.STATUS_PATH):
                 return "status", json_response(self._status())
-            case ("PUT", client.FAULTS_PATH):
+            case ("PUT", control_client.FAULTS_PATH):
                 return "faults", self._answer_faults(request.body)
-            case ("PUT", client.VISIT_PATH):
+            case ("PUT", control_client.VISIT_PATH):
                 return "visit", self._answer_visit(request.body)
         return None
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Any
 
-from privatelink_lab.local.api.beyond_moto import World
+from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.backend import all_subnets, ec2_everywhere
 from privatelink_lab.local.ec2.instance_states import boot_number
 from privatelink_lab.local.ec2.interfaces import interfaces_in, nodes_of
 from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
 from privatelink_lab.local.privatelink.endpoint import Endpoint
-from privatelink_lab.local.traffic.ports import checks, endpoint_ports, node_ports
+from privatelink_lab.local.traffic.listening_ports import checks, endpoint_ports, node_ports
 
 
 def build_plan(world: World) -> NetworkPlan:

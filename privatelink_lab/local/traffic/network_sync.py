@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from privatelink_lab.local.api.beyond_moto import Visitor, World
+from privatelink_lab.local.api.server_state import Visitor, World
 from privatelink_lab.local.ec2.backend import find_instance, find_subnet
 from privatelink_lab.local.ec2.instance_states import shut_down_from_inside
 from privatelink_lab.local.traffic.build_plan import build_plan, highest_free_address, visitor_name

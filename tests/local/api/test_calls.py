@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.aws_leftovers import Leftovers
 from support.aws_resources import ServiceLab, add_group, add_subnet, code_of, launch, make_balancer, network
 from support.contract_aws import ContractCloud, LocalCloud
+from support.delete_leftovers import Leftovers
 from support.inventory import InventoriedAws
 
 from privatelink_lab.local.api.clock import AwsClock

@@ -27,7 +27,7 @@ from support.raw_requests import ask, signed
 from privatelink_lab.cli.local import local_faults
 from privatelink_lab.errors import UsageError
 from privatelink_lab.local.api.faults import KINDS, Fault, InvalidFault, read_fault
-from privatelink_lab.local.client import fault_text, parse_fault
+from privatelink_lab.local.control_client import fault_text, parse_fault
 
 
 def switch_on(cloud: LocalCloud, *faults: str) -> None:

@@ -13,10 +13,10 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 from moto.iam.models import iam_backends
 
-from privatelink_lab.local.api.beyond_moto import Fact, Wait, World
 from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered, page, tag_fields
 from privatelink_lab.local.api.responses import CallRefused, Refusal
+from privatelink_lab.local.api.server_state import Fact, Wait, World
 from privatelink_lab.local.ec2.backend import ec2_everywhere
 from privatelink_lab.local.privatelink.service import EndpointService
 from privatelink_lab.local.privatelink.service_calls import shared_view

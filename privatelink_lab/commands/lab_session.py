@@ -19,10 +19,10 @@ from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import FOLDER, Party, Place, State
 from privatelink_lab.timeline import Timeline
-from privatelink_lab.ui.screen import Screen
+from privatelink_lab.ui.output import Screen
 
 if TYPE_CHECKING:
-    from privatelink_lab.local.client import LocalServer
+    from privatelink_lab.local.control_client import LocalServer
 
 LOCAL_STEP = "local AWS"
 
@@ -94,12 +94,12 @@ class Session:
             raise _no_config() if start else NoLab(self.config.lab)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
-        from privatelink_lab.local import client
+        from privatelink_lab.local import control_client
 
         if start:
             self._start()
         else:
-            self.server = client.running(self.folder / FOLDER)
+            self.server = control_client.running(self.folder / FOLDER)
         place = self.state.place
         if place and place.server and (not self.server or place.server != self.server.token):
             self.state.forget(on_disk=writes)
@@ -108,11 +108,11 @@ class Session:
         self.address = aws.Address(self.server.url, self.server.access_key_id, self.server.secret_access_key)
 
     def _start(self) -> None:
-        from privatelink_lab.local import client, launch
+        from privatelink_lab.local import control_client, launch
 
         self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
-            self.server, self.started_server = launch.start(self.folder / FOLDER, client.ServerOptions())
+            self.server, self.started_server = launch.start(self.folder / FOLDER, control_client.ServerOptions())
         except KeyboardInterrupt:
             hint = "Continue with plab up --local, or end it with plab local stop."
             raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
@@ -149,9 +149,9 @@ class Session:
         """Raise PlabError when the lab lives on a local AWS that carries no packets."""
         if self.server is None:
             return
-        from privatelink_lab.local import client
+        from privatelink_lab.local import control_client
 
-        why_not = client.about(self.server)["why_not"]
+        why_not = control_client.about(self.server)["why_not"]
         if why_not:
             raise PlabError(f"The local AWS carries no traffic. {why_not}", hint="plab local status")
 
@@ -159,9 +159,9 @@ class Session:
         """Stop the local AWS if `plab up` started it and nothing is left in it."""
         if not self.server or not (self.state.place and self.state.place.started_by_up):
             return
-        from privatelink_lab.local import client, launch
+        from privatelink_lab.local import control_client, launch
 
-        if client.about(self.server)["resources"] == 0:
+        if control_client.about(self.server)["resources"] == 0:
             launch.stop(self.folder / FOLDER)
             self.screen.say("The local AWS is stopped, because nothing is left in it.")
 

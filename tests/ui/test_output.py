@@ -10,8 +10,8 @@ import pytest
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Failed, Started
-from privatelink_lab.ui.screen import Screen
-from privatelink_lab.ui.terminal import print_table
+from privatelink_lab.ui.output import Screen
+from privatelink_lab.ui.rich_terminal import print_table
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/plab-privatelink-lab/0123456789abcdef"
 KEY, STEP = "provider/vpc", "network"

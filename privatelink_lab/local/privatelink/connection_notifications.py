@@ -8,10 +8,10 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 
-from privatelink_lab.local.api.beyond_moto import new_id
 from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered
 from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.server_state import new_id
 from privatelink_lab.local.privatelink.service_calls import service_of
 
 EVENTS = frozenset({"Accept", "Connect", "Delete", "Reject"})

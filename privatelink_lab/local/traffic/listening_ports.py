@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
 
-from privatelink_lab.local.api.beyond_moto import World
+from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.interfaces import nodes_of
 from privatelink_lab.local.ec2.security_groups import ANY_ADDRESS, admitted, common
 from privatelink_lab.local.elbv2.forwarding import target_groups_of

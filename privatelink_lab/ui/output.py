@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Event, Failed
-from privatelink_lab.ui.bars import fitted
 from privatelink_lab.ui.plain_lines import plain_text
+from privatelink_lab.ui.timeline_bars import fitted
 
 if TYPE_CHECKING:
-    from privatelink_lab.ui.terminal import LiveBoard
+    from privatelink_lab.ui.rich_terminal import LiveBoard
 
 
 class Screen:
@@ -39,7 +39,7 @@ class Screen:
         )
         if self.json or self.quiet or not sys.stderr.isatty() or plain:
             return
-        from privatelink_lab.ui.terminal import LiveBoard  # rich takes 0.1 s to load: only when it draws
+        from privatelink_lab.ui.rich_terminal import LiveBoard  # rich takes 0.1 s to load: only when it draws
 
         self._live = LiveBoard(sys.stderr, plan)
 
@@ -96,7 +96,7 @@ class Screen:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table to stdout."""
-        from privatelink_lab.ui.terminal import print_table
+        from privatelink_lab.ui.rich_terminal import print_table
 
         print_table(sys.stdout, columns, rows)
 
