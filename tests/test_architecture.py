@@ -66,7 +66,7 @@ KNOWS_LOCAL = {"commands.lab_session", "commands.local", "commands.local_shell"}
 
 
 def name_of(path: Path) -> str:
-    """`ui.terminal` for ui/live.py."""
+    """`ui.rich_terminal` for ui/rich_terminal.py."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
@@ -92,7 +92,7 @@ def _running(tree: ast.AST) -> list[ast.AST]:
 
 
 def ours(path: Path) -> set[str]:
-    """What a file imports below privatelink_lab, as `commands` and `commands.report`."""
+    """What a file imports below privatelink_lab, as `commands` and `commands.json_report`."""
     prefix = "privatelink_lab."
     names = [name.removeprefix(prefix).split(".") for name in imports_of(path) if name.startswith(prefix)]
     return {name[0] for name in names} | {".".join(name[:2]) for name in names}
