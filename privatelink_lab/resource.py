@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from privatelink_lab.resource_key import split_key
 
@@ -115,6 +115,20 @@ Update = Callable[["Lab", "Snapshot", "Resource", Found], None]
 Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
 
 
+Function = TypeVar("Function", bound=Callable[..., object])
+_ACTIONS: dict[object, tuple[str, ...]] = {}
+
+
+def calls(*actions: str) -> Callable[[Function], Function]:
+    """Name the IAM actions that a function of a ResourceType takes; `plab iam-policy` is made of them."""
+
+    def register(function: Function) -> Function:
+        _ACTIONS[function] = actions
+        return function
+
+    return register
+
+
 def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key."""
     read = resource.type.read
@@ -137,7 +151,9 @@ class ResourceType:
     Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
     what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
 
-    What else: `retryable` are the codes that AWS answers to its create or update while what it depends on is new.
+    What else: `called_by` names the party whose credentials its functions use, where it is not the party of the key:
+    the provider accepts what belongs to a consumer. `retryable` are the codes that AWS answers to its create or update
+    while what it depends on is new.
     """
 
     noun: str
@@ -149,8 +165,18 @@ class ResourceType:
     delete: Delete | None = None
     made_by_plab: bool = True
     goes_with_parent: bool = False
+    called_by: str = ""
     retryable: frozenset[str] = frozenset()
     patience: Patience = Patience()
+
+    @property
+    def actions(self) -> set[str]:
+        """The IAM actions of its functions and of its kind, and the right to tag what is created."""
+        functions = (self.find, self.read, self.create, self.update, self.delete)
+        actions = {action for function in functions for action in _ACTIONS.get(function, ())}
+        if self.kind:
+            actions |= self.kind.reads | ({self.kind.tags} if self.create else set())
+        return actions
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,17 @@ class Kind:
     arn: str = ""
     provider_only: bool = False
 
+    @property
+    def reads(self) -> set[str]:
+        """The IAM actions of a snapshot: the describe call, and ELBv2's second one for tags."""
+        name = "".join(word.capitalize() for word in self.operation.split("_"))
+        return {f"elasticloadbalancing:{name}", "elasticloadbalancing:DescribeTags"} if self.arn else {f"ec2:{name}"}
+
+    @property
+    def tags(self) -> str:
+        """The IAM action that a create with tags also takes; it is no call."""
+        return "elasticloadbalancing:AddTags" if self.arn else "ec2:CreateTags"
+
 
 class Snapshot:
     """What AWS says in one tick about one lab. Keys in `done` are taken as found earlier in this run.

@@ -7,7 +7,7 @@ imports what it uses when it runs.
 import click
 
 from privatelink_lab import __version__
-from privatelink_lab.cli import accept, connections, down, init, local, reject, status, up, verify
+from privatelink_lab.cli import accept, connections, down, iam_policy, init, local, reject, status, up, verify
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -37,6 +37,7 @@ for command in (
     connections.connections,
     status.status,
     verify.verify,
+    iam_policy.iam_policy,
     local.local,
 ):
     plab.add_command(command)

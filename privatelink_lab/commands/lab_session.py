@@ -185,12 +185,14 @@ def _no_config() -> UsageError:
     )
 
 
-def last_run(options: Options) -> tuple[str, Timeline | None]:
-    """The lab's name, and the timeline of its last run that changed something. No call goes out.
+def lab_name(options: Options) -> str:
+    """The lab's name by the config; without a config it is the default lab."""
+    return (_config(options) or config.default_config()).lab
 
-    Without a config this is the default lab.
-    """
-    lab, folder = (_config(options) or config.default_config()).lab, _file(options).parent
+
+def last_run(options: Options) -> tuple[str, Timeline | None]:
+    """The lab's name, and the timeline of its last run that changed something. No call goes out."""
+    lab, folder = lab_name(options), _file(options).parent
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
 
 

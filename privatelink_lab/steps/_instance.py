@@ -12,7 +12,7 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase, Resource, Token
+from privatelink_lab.resource import Found, Phase, Resource, Token, calls
 from privatelink_lab.snapshot import Kind
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
@@ -76,6 +76,7 @@ def _request(lab: Lab, account: Account, subnet: str, group: str | None) -> dict
     }
 
 
+@calls("ec2:TerminateInstances")
 def terminate(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     """Start the end of instances; no refusals by id, since one bad id refuses the whole call."""
     account.ec2.terminate_instances(InstanceIds=list(ids))

@@ -14,7 +14,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token, calls
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
@@ -39,6 +39,7 @@ def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> F
     return Found(row["GroupId"], Phase.READY, "in place")
 
 
+@calls("ec2:CreateSecurityGroup")
 def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     party, key = resource.party, resource.key
     name = f"{lab.name}-{'web-server' if party == PROVIDER else f'{party}-endpoint'}"
@@ -66,6 +67,7 @@ def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
     )
 
 
+@calls("ec2:DeleteSecurityGroup")
 def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_security_group(GroupId=id_))
 
@@ -104,12 +106,14 @@ def _rule_id(lab: Lab, group_id: str) -> str:
     return f"{group_id}/tcp/{lab.config.provider.web_server.port}"
 
 
+@calls("ec2:AuthorizeSecurityGroupIngress")
 def _create_rule(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     group_id = snapshot.id(group_key(resource.party)) or ""
     _admit(lab, snapshot, resource, group_id)
     return Found(_rule_id(lab, group_id), Phase.PENDING, "created")
 
 
+@calls("ec2:AuthorizeSecurityGroupIngress")
 def _update_rule(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     _admit(lab, snapshot, resource, found.id.partition("/")[0])
 

@@ -12,9 +12,10 @@ from datetime import datetime
 
 from privatelink_lab import tags
 from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
+from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
@@ -121,6 +122,7 @@ def reject(account: Account, service: str, endpoints: Iterable[str]) -> None:
 # The acceptance of one consumer of the lab. It has no delete: it goes with its endpoint.
 
 
+@calls("ec2:DescribeVpcEndpointConnections")
 def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     """One connection. With `accept: auto` a pending one counts as missing: so `up` creates, and create is Accept."""
     id_, service = snapshot.id(endpoint_key(resource.party)), snapshot.id(SERVICE)
@@ -138,6 +140,7 @@ def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]
     return (Found(id_, Phase.HELD, f"{state}: waits for plab accept"),)
 
 
+@calls("ec2:AcceptVpcEndpointConnections")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     id_, service = snapshot.id(endpoint_key(resource.party)) or "", snapshot.id(SERVICE) or ""
     row = _row(lab, snapshot, service, id_)
@@ -161,6 +164,7 @@ def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
 # The connections of other accounts: plab never makes them; a `down` that has consent rejects them in one call.
 
 
+@calls("ec2:DescribeVpcEndpointConnections")
 def _find_foreign(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     return tuple(
         Found(c.endpoint, Phase.READY, c.state, {"owner": c.owner, "service": c.service})
@@ -169,6 +173,7 @@ def _find_foreign(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Fou
     )
 
 
+@calls("ec2:RejectVpcEndpointConnections")
 def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     filters = [{"Name": "vpc-endpoint-state", "Values": ["pendingAcceptance", "pending", "available"]}]
     rows = account.pages("ec2", "describe_vpc_endpoint_connections", "VpcEndpointConnections", Filters=filters)
@@ -183,7 +188,7 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 
 
 ACCEPTANCE_TYPE = ResourceType(
-    "acceptance", find=_find, create=_create, goes_with_parent=True, patience=Patience(timeout=900)
+    "acceptance", find=_find, create=_create, goes_with_parent=True, called_by=PROVIDER, patience=Patience(timeout=900)
 )
 FOREIGN_CONNECTION_TYPE = ResourceType(
     "foreign connection", find=_find_foreign, delete=_reject_foreign, made_by_plab=False

@@ -11,7 +11,7 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._security_group import group_key
@@ -60,6 +60,7 @@ def _detail(row: Row, state: str) -> str:
     return f"{state} ({reason})" if reason else state
 
 
+@calls("ec2:CreateVpcEndpoint")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     consumer = resource.party
     request: dict[str, Any] = {
@@ -78,6 +79,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     return _read(lab, snapshot, resource, dict(created["VpcEndpoint"]))
 
 
+@calls("ec2:DeleteVpcEndpoints")
 def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return unsuccessful(account.ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids)), "DeleteVpcEndpoints")
 

@@ -12,7 +12,18 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import (
+    SLOW_GRACE_PERIOD,
+    Found,
+    Hop,
+    Patience,
+    Phase,
+    Resource,
+    ResourceType,
+    Step,
+    Token,
+    calls,
+)
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps.nlb import KEY as NLB
 
@@ -46,6 +57,7 @@ def _read_service(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) ->
     return Found(id_, phase, state, shows)
 
 
+@calls("ec2:CreateVpcEndpointServiceConfiguration")
 def _create_service(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     request: dict[str, Any] = {
         "NetworkLoadBalancerArns": [snapshot.id(NLB)],
@@ -59,11 +71,13 @@ def _create_service(lab: Lab, snapshot: Snapshot, resource: Resource, token: Tok
     return Found(created["ServiceConfiguration"]["ServiceId"], Phase.PENDING, "created")
 
 
+@calls("ec2:ModifyVpcEndpointServiceConfiguration")
 def _update_service(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     required = lab.config.provider.service.acceptance_required
     lab.provider.ec2.modify_vpc_endpoint_service_configuration(ServiceId=found.id, AcceptanceRequired=required)
 
 
+@calls("ec2:DeleteVpcEndpointServiceConfigurations")
 def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     response = account.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=list(ids))
     return unsuccessful(response, "DeleteVpcEndpointServiceConfigurations")
@@ -103,6 +117,7 @@ def _present(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
     return {row["Principal"] for row in snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)}
 
 
+@calls("ec2:DescribeVpcEndpointServicePermissions")
 def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     service = snapshot.id(KEY)
     if not service:
@@ -117,6 +132,7 @@ def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple
     return (Found(id_, Phase.READY, f"{len(present)} principals" if present else "own account only"),)
 
 
+@calls("ec2:ModifyVpcEndpointServicePermissions")
 def _update_permissions(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     service = snapshot.id(KEY) or ""
     lacking, surplus = _changes(lab, snapshot, service)

@@ -12,7 +12,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps import _security_group
@@ -45,6 +45,7 @@ def _read_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Fou
     return _found(row, "VpcId", vpc.cidr if vpc else None)
 
 
+@calls("ec2:CreateVpc")
 def _create_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     vpc = vpc_of(lab, resource.party)
     created = lab.account(resource.party).ec2.create_vpc(
@@ -53,6 +54,7 @@ def _create_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) 
     return Found(created["Vpc"]["VpcId"], Phase.PENDING, "pending")
 
 
+@calls("ec2:DeleteVpc")
 def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_vpc(VpcId=id_))
 
@@ -80,11 +82,19 @@ def _read_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> 
     return replace(found, shows={"zone": row["AvailabilityZoneId"]})
 
 
+@calls("ec2:CreateSubnet")
 def _create_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
-    party, number = resource.party, _number(resource)
-    zone = _free_zone(lab, snapshot, number) if party == PROVIDER else provider_zones(lab, snapshot)[number]
-    created = lab.account(party).ec2.create_subnet(
-        VpcId=vpc_id(lab, snapshot, party),
+    return _make_subnet(lab, snapshot, resource, provider_zones(lab, snapshot)[_number(resource)])
+
+
+@calls("ec2:CreateSubnet", "ec2:DescribeInstanceTypeOfferings")
+def _create_provider_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
+    return _make_subnet(lab, snapshot, resource, _free_zone(lab, snapshot, _number(resource)))
+
+
+def _make_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, zone: str) -> Found:
+    created = lab.account(resource.party).ec2.create_subnet(
+        VpcId=vpc_id(lab, snapshot, resource.party),
         CidrBlock=_cidr(lab, resource) or "",
         AvailabilityZoneId=zone,
         TagSpecifications=lab.tag_specifications("subnet", resource.key),
@@ -92,6 +102,7 @@ def _create_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, token: Toke
     return Found(created["Subnet"]["SubnetId"], Phase.PENDING, "pending")
 
 
+@calls("ec2:DeleteSubnet")
 def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_subnet(SubnetId=id_))
 
@@ -100,12 +111,15 @@ SUBNET_TYPE = ResourceType(
     "subnet", SUBNET, read=_read_subnet, create=_create_subnet, delete=_delete_subnets, patience=LONG_PATIENCE
 )
 
+PROVIDER_SUBNET_TYPE = replace(SUBNET_TYPE, create=_create_provider_subnet)
+
 
 def _subnet(lab: Lab, party: str, number: int) -> Resource:
     # A consumer's subnet waits for the provider's, because it follows it into its zone.
     follows = party != PROVIDER and not lab.config.provider.vpc.reused
     others = [make_key(PROVIDER, f"subnet-{number}")] if follows else []
-    return Resource(make_key(party, f"subnet-{number}"), SUBNET_TYPE, depends_on=(make_key(party, "vpc"), *others))
+    type_ = PROVIDER_SUBNET_TYPE if party == PROVIDER else SUBNET_TYPE
+    return Resource(make_key(party, f"subnet-{number}"), type_, depends_on=(make_key(party, "vpc"), *others))
 
 
 # Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (facts sheet section 2).

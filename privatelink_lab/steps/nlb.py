@@ -13,7 +13,18 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import (
+    LONG_PATIENCE,
+    Found,
+    Hop,
+    Patience,
+    Phase,
+    Resource,
+    ResourceType,
+    Step,
+    Token,
+    calls,
+)
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
@@ -29,6 +40,7 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 # The balancer.
 
 
+@calls("elasticloadbalancing:DescribeLoadBalancerAttributes")
 def _read_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     arn, state = row["LoadBalancerArn"], row["State"]["Code"]
     phase = STATES.get(state, Phase.FAILED)
@@ -53,6 +65,7 @@ def _crosses_zones(account: Account, snapshot: Snapshot, arn: str) -> bool:
     return snapshot.of_parent(account, "balancer-attributes", arn, fetch)
 
 
+@calls("elasticloadbalancing:CreateLoadBalancer", "iam:CreateServiceLinkedRole")
 def _create_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     snapshot.refuse_namesake(lab.provider, resource)
     created = lab.provider.elbv2.create_load_balancer(
@@ -65,11 +78,13 @@ def _create_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
     return Found(created["LoadBalancers"][0]["LoadBalancerArn"], Phase.PENDING, "provisioning")
 
 
+@calls("elasticloadbalancing:ModifyLoadBalancerAttributes")
 def _update_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     attributes: Any = [{"Key": CROSS_ZONE, "Value": "true"}]
     lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=found.id, Attributes=attributes)
 
 
+@calls("elasticloadbalancing:DeleteLoadBalancer")
 def _delete_balancers(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda arn: account.elbv2.delete_load_balancer(LoadBalancerArn=arn))
 
@@ -77,6 +92,7 @@ def _delete_balancers(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
 # The listener.
 
 
+@calls("elasticloadbalancing:DescribeListeners")
 def _find_listener(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     arn = snapshot.id(KEY)
     if not arn:
@@ -98,6 +114,7 @@ def _forward(snapshot: Snapshot) -> Any:
     return [{"Type": "forward", "TargetGroupArn": snapshot.id(TARGET_GROUP) or ""}]
 
 
+@calls("elasticloadbalancing:CreateListener")
 def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     created = lab.provider.elbv2.create_listener(
         LoadBalancerArn=snapshot.id(KEY) or "",
@@ -109,10 +126,12 @@ def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
     return Found(created["Listeners"][0]["ListenerArn"], Phase.PENDING, "created")
 
 
+@calls("elasticloadbalancing:ModifyListener")
 def _update_listener(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     lab.provider.elbv2.modify_listener(ListenerArn=found.id, DefaultActions=_forward(snapshot))
 
 
+@calls("elasticloadbalancing:DeleteListener")
 def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda arn: account.elbv2.delete_listener(ListenerArn=arn))
 
@@ -121,6 +140,7 @@ def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
 # them, so a `down` waits; in a reused VPC nothing else would notice that they are still there.
 
 
+@calls("ec2:DescribeNetworkInterfaces")
 def _find_interfaces(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     balancers = snapshot.rows(lab.provider, KIND)
     if any(snapshot.owns(row) for row in balancers):

@@ -14,7 +14,7 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
@@ -166,6 +166,7 @@ def _read_row(line: str) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
+@calls("ec2:GetConsoleOutput")
 def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     consumer, id_, state = resource.party, row["InstanceId"], row["State"]["Name"]
     phase = STATES.get(state, Phase.FAILED)
@@ -189,6 +190,7 @@ def _console(lab: Lab, consumer: str, instance: str) -> str:
     return ec2.get_console_output(InstanceId=instance).get("Output", "")
 
 
+@calls("ec2:RunInstances", "ssm:GetParameter")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     consumer = resource.party
     name = snapshot.found(endpoint_key(consumer))[0].shows["dns_name"]

@@ -12,7 +12,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._security_group import ingress_key
@@ -44,6 +44,7 @@ def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> F
     return Found(row["TargetGroupArn"], Phase.READY, "in place")
 
 
+@calls("elasticloadbalancing:CreateTargetGroup")
 def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     snapshot.refuse_namesake(lab.provider, resource)
     created = lab.provider.elbv2.create_target_group(
@@ -64,6 +65,7 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
     return Found(created["TargetGroups"][0]["TargetGroupArn"], Phase.PENDING, "created")
 
 
+@calls("elasticloadbalancing:DeleteTargetGroup")
 def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda arn: account.elbv2.delete_target_group(TargetGroupArn=arn))
 
@@ -71,6 +73,7 @@ def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError
 # The registration.
 
 
+@calls("elasticloadbalancing:DescribeTargetHealth")
 def _find_registration(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     group, instance = snapshot.id(KEY), snapshot.id(WEB_SERVER)
     if not group or not instance:
@@ -97,6 +100,7 @@ def _found_target(target: Any) -> Found:
     return Found(target["Target"]["Id"], HEALTH.get(state, Phase.FAILED), detail)
 
 
+@calls("elasticloadbalancing:RegisterTargets")
 def _register(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     group, instance = snapshot.id(KEY) or "", snapshot.id(WEB_SERVER) or ""
     lab.provider.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": instance}])

@@ -20,6 +20,7 @@ from privatelink_lab.resource import (
     ResourceType,
     Step,
     Token,
+    calls,
     spec_of,
 )
 from privatelink_lab.snapshot import Row, Snapshot
@@ -70,6 +71,7 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     return Found(row["InstanceId"], phase, state, {"private_ip": row.get("PrivateIpAddress", "")})
 
 
+@calls("ec2:RunInstances", "ssm:GetParameter")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     server = lab.config.provider.web_server
     return launch(
@@ -83,6 +85,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     )
 
 
+@calls("ec2:StartInstances", "ec2:TerminateInstances")
 def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     """Start a stopped instance; terminate one that the config no longer describes (the loop makes a new one)."""
     if found.detail == STOPPED:

@@ -1,0 +1,57 @@
+"""`plab iam-policy`: the JSON policy that the provider, a consumer, or a consumer under `plab verify` needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privatelink_lab.clock import RealClock
+from privatelink_lab.config import DEFAULT_LAB, PROVIDER, default_config
+from privatelink_lab.engine import planned
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Resource
+from privatelink_lab.state import State
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.probe import PROBE_TYPE
+from privatelink_lab.tags import LAB
+
+ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
+
+
+def policy(side: str, lab: str) -> dict[str, Any]:
+    """The policy of `provider`, `consumer` or `verify` for the lab of this name; `verify` comes on top of `consumer`.
+
+    A delete or terminate is allowed for what bears the lab's tag. Other actions carry no condition: nothing offline can
+    evaluate a finer one, and a wrong one locks people out. `sts:GetCallerIdentity` is not in it: AWS asks for no right.
+    """
+    actions = _actions(side)
+    deletes = {action for action in actions if action.partition(":")[2].startswith(ENDS)}
+    tagged = {"StringEquals": {f"aws:ResourceTag/{LAB}": lab}}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "PlabReadCreateUpdate", "Effect": "Allow", "Action": sorted(actions - deletes), "Resource": "*"},
+            {"Sid": "PlabDelete", "Effect": "Allow", "Action": sorted(deletes), "Resource": "*", "Condition": tagged},
+        ],
+    }
+
+
+def _actions(side: str) -> set[str]:
+    if side == "verify":
+        return PROBE_TYPE.actions
+    kinds = {kind for step in STEPS for kind in step.kinds if side == "provider" or not kind.provider_only}
+    types = {resource.type for resource in _resources() if _called_by(resource) == side}
+    return {*(a for type_ in types for a in type_.actions), *(a for kind in kinds for a in kind.reads)}
+
+
+def _called_by(resource: Resource) -> str:
+    return "provider" if PROVIDER in {resource.party, resource.type.called_by} else "consumer"
+
+
+def _resources() -> list[Resource]:
+    """Everything that plab makes, in a lab of which nothing is reused; no call goes out."""
+
+    def refuse(_: object) -> Any:
+        raise AssertionError("a plan calls nothing")
+
+    lab = Lab(default_config(), State(DEFAULT_LAB), refuse, RealClock(), lambda _: None)
+    return list(planned(lab, STEPS).values())

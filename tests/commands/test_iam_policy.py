@@ -1,0 +1,123 @@
+"""`plab iam-policy`: the actions that it allows are the calls that plab makes, and the rights that are no calls."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cloud import Cloud, config_of, id_of
+from support.command_line import Run
+from support.foreign_account import STRANGER, connect_stranger
+from support.stand_in_traffic import stand_in
+
+from privatelink_lab import engine
+from privatelink_lab.aws import Account
+from privatelink_lab.commands.iam_policy import policy
+from privatelink_lab.config import Config
+from privatelink_lab.lab import Lab
+from privatelink_lab.state import Party
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.probe import LINE_PREFIX, ProbeTask, probe
+
+ACME = {"name": "acme", "role_arn": "arn:aws:iam::222222222222:role/acme"}
+NO_CALLS = {"ec2:CreateTags", "elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole"}  # rights of another call
+DELETES = ("Delete", "Terminate")
+Calls = defaultdict[str, set[str]]
+
+
+def recorded(cloud: Cloud, config: Config, calls: Calls, before: Lab | None = None) -> Lab:
+    """A lab that notes which IAM actions it uses as the provider and as the consumer."""
+    lab = cloud.lab(config, state=before.state if before else None)
+    plain = lab.connect
+
+    def connect(party: Party) -> Account:
+        account = plain(party)
+        side = "consumer" if party.role_arn else "provider"
+
+        def note(model: Any, **_: Any) -> None:
+            if (
+                model.service_model.signing_name != "sts"
+            ):  # AssumeRole is the caller's; GetCallerIdentity takes no right
+                calls[side].add(f"{model.service_model.signing_name}:{model.name}")
+
+        account._session.events.register("before-call", note)
+        return account
+
+    lab.connect = connect
+    return lab
+
+
+def change_by_hand(cloud: Cloud, lab: Lab, built: engine.Built) -> None:
+    """Stop the web server, let the listener forward to another target group, and connect another account."""
+    account = cloud.account()
+    account.ec2.stop_instances(InstanceIds=[id_of(built, "provider/web-server")])
+    vpc = id_of(built, "provider/vpc")
+    made = account.elbv2.create_target_group(Name="by-hand", Protocol="TCP", Port=80, VpcId=vpc)
+    group = made["TargetGroups"][0]["TargetGroupArn"]
+    cloud.let_new_ids_propagate()
+    actions: Any = [{"Type": "forward", "TargetGroupArn": group}]
+    account.elbv2.modify_listener(ListenerArn=id_of(built, "provider/nlb/listener"), DefaultActions=actions)
+    connect_stranger(cloud, built)
+
+
+def whole_life(cloud: Cloud) -> Calls:
+    """Build a lab across two accounts, repair it, change it, probe it and delete it; returns the actions by side."""
+    stand_in(cloud.aws).writes = lambda _: f"{LINE_PREFIX} {json.dumps({'end': True, 'tries': 1})}\n".encode()
+    calls: Calls = defaultdict(set)
+    asks = {"allowed_principals": [STRANGER.split(":")[4]]}
+    lab = recorded(cloud, config_of(ACME, provider={"service": asks}), calls)
+    change_by_hand(cloud, lab, cloud.up(lab))
+    cloud.clock.sleep(60)
+    repaired = recorded(cloud, config_of(ACME, provider={"service": {"acceptance_required": False}}), calls, lab)
+    assert cloud.up(repaired).exit_code == 0
+    cloud.clock.sleep(60)
+    changed = recorded(cloud, config_of(ACME, provider={"web_server": {"message": "another"}}), calls, repaired)
+    assert cloud.up(changed).exit_code == 0
+    verified = recorded(cloud, changed.config, calls, changed)
+    probed = probe(verified, "acme", ProbeTask(requests=1, seconds=60, run="one"))
+    assert engine.create_only(verified, {probed.key: probed}, engine.survey(verified, STEPS)).exit_code == 0
+    assert cloud.down(verified).exit_code == 0
+    return calls
+
+
+def allowed(*sides: str) -> set[str]:
+    """The actions of these policies."""
+    return {action for side in sides for s in policy(side, "test")["Statement"] for action in s["Action"]}
+
+
+def test_the_policies_are_what_a_whole_life_of_a_lab_calls(cloud: Cloud) -> None:
+    """With the printed policies AWS refuses no call of a lab's life, and they hold no action that plab never calls."""
+    calls = whole_life(cloud)
+    assert allowed("provider") - NO_CALLS == calls["provider"]
+    assert allowed("consumer", "verify") - NO_CALLS == calls["consumer"]
+
+
+@pytest.mark.parametrize("side", ["provider", "consumer", "verify"])
+def test_only_what_deletes_carries_the_lab_s_tag(side: str) -> None:
+    """AWS allows a delete for what bears the tag of this lab; every other action has no condition."""
+    free, tagged = policy(side, "mine")["Statement"]
+    assert tagged["Condition"] == {"StringEquals": {"aws:ResourceTag/plab:lab": "mine"}}
+    assert all(action.partition(":")[2].startswith(DELETES) for action in tagged["Action"])
+    assert not any(action.partition(":")[2].startswith(DELETES) for action in free["Action"])
+    assert "Condition" not in free
+
+
+@pytest.mark.parametrize("kind", ["provider", "consumer"])
+def test_who_may_create_may_tag(kind: str) -> None:
+    """AWS refuses a create with tags to credentials without the right to tag."""
+    actions = allowed(kind)
+    assert "ec2:CreateTags" in actions
+    assert ("elasticloadbalancing:AddTags" in actions) == ("elasticloadbalancing:CreateLoadBalancer" in actions)
+
+
+def test_it_prints_the_policy_of_the_config_s_lab_and_calls_nothing(run: Run, at_cloud: Cloud, tmp_path: Path) -> None:
+    """A user pastes what stdout has; without a config the policy is for the default lab."""
+    (tmp_path / "plab.yaml").write_text("lab: mine\nregion: us-east-1\n", encoding="utf-8")
+    at_cloud.calls()
+    assert json.loads(run("iam-policy", "provider").out) == policy("provider", "mine")
+    (tmp_path / "plab.yaml").unlink()
+    assert json.loads(run("iam-policy", "verify").out) == policy("verify", "privatelink-lab")
+    assert at_cloud.calls() == []
