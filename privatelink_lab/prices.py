@@ -1,4 +1,4 @@
-"""What the lab costs, by the list prices of us-east-1; plab knows no others. Source: facts sheet section 8."""
+"""What the lab costs, by the list prices of us-east-1; plab knows no others (AWS facts 12)."""
 
 from __future__ import annotations
 

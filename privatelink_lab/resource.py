@@ -79,9 +79,9 @@ class Patience:
     creation_grace_period: float = 20.0
 
 
-SLOW_GRACE_PERIOD = 90.0  # seconds; the slow case of the facts sheet, section 13, is 30
+SLOW_GRACE_PERIOD = 90.0  # seconds; on a slow day AWS may take 30 (AWS facts 11)
 # What takes AWS minutes, and costs money or blocks others when it is made twice. The interfaces of a balancer or an
-# endpoint, for example, stay for minutes after it, and hold its subnets (facts sheet 3).
+# endpoint, for example, stay for minutes after it, and hold its subnets (AWS facts 8).
 LONG_PATIENCE = Patience(timeout=900, creation_grace_period=SLOW_GRACE_PERIOD)
 
 
@@ -98,7 +98,7 @@ class Token:
 
         The same request gets the same token, so a lost state or a call that is sent twice makes no second resource.
         A new attempt gets a new token, because EC2 refuses the token of an ended instance
-        (`IdempotentInstanceTerminated`).
+        (AWS facts 1).
         """
         return spec_of(lab=self.lab, key=self.key, attempt=self.attempt, request=request)
 

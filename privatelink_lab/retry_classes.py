@@ -11,7 +11,7 @@ UNSENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})  # botoco
 THROTTLES = frozenset(
     {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
-# What EC2 says of an id that one of our own calls has just returned (facts sheet section 2).
+# What EC2 says of an id that one of our own calls has just returned (AWS facts 1, 5, 7).
 NOT_FOUND_YET = frozenset(
     {
         "InvalidVpcID.NotFound",
@@ -27,7 +27,7 @@ NOT_FOUND_YET = frozenset(
         "InvalidVpcEndpoint.NotFound",
     }
 )
-PROPAGATION_TIMEOUT = 300.0  # seconds after which a new id is known everywhere (facts sheet sections 2 and 4)
+PROPAGATION_TIMEOUT = 300.0  # seconds after which a new id is known everywhere (AWS facts 1)
 # What a delete meets while something in the resource, or something that uses it, is not gone yet.
 IN_USE = frozenset(
     {"DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ExistingVpcEndpointConnections", "IncorrectState"}

@@ -130,7 +130,7 @@ class Snapshot:
     def refuse_namesake(self, account: Account, resource: Resource) -> None:
         """Raise NotOurs when something of the resource's kind has the lab's name and not its tag.
 
-        ELBv2's creates return what exists under a name, also when another person made it (facts sheet section 3).
+        ELBv2's creates return what exists under a name, also when another person made it (AWS facts 4).
         """
         assert resource.type.kind is not None  # noqa: S101 (only kinds with names can have namesakes)
         if any(not self.owns(row) for row in self.rows(account, resource.type.kind)):

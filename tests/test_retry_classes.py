@@ -84,7 +84,7 @@ def test_what_is_no_answer_of_aws_is_final() -> None:
     ],
 )
 def test_a_resource_names_what_its_create_may_meet(cloud: Cloud, key: str, code: str) -> None:
-    """AWS is eventually consistent: what we just made may be unknown to the next call (facts sheet 3 to 5)."""
+    """AWS is eventually consistent: what we just made may be unknown to the next call (AWS facts 1, 4, 5)."""
     resources = planned(cloud.lab(), STEPS)
     assert code in resources[key].type.retryable
     assert code not in resources["provider/vpc"].type.retryable

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
-# Attempts are explicit because botocore's defaults differ between versions (facts sheet section 7).
+# Attempts are explicit because botocore's defaults differ between versions (AWS facts 9).
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 4}
 ONCE: Any = {"mode": "standard", "total_max_attempts": 1}
-# These take neither a token nor a unique name: a re-send after a lost answer makes a second resource.
+# Without a token, a re-send after a lost answer makes a second resource, or is refused for its name (AWS facts 1).
 SENT_ONCE = frozenset({"create_vpc", "create_subnet", "create_security_group", "create_vpc_endpoint"})
 # The last one has a token, but its 503 lasts and its bucket is small: the loop sends it again, at its own pace.
 

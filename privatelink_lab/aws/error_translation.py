@@ -16,6 +16,7 @@ import botocore.parsers
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
 
 RUN_AGAIN = "Run the command again: it reads AWS first."
+# What AWS says of credentials (AWS facts 10).
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
@@ -76,7 +77,10 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
 
 
 def _had_no_effect(code: str, meta: Mapping[str, Any]) -> bool:
-    """Whether a 5xx proves that nothing was done: 503 does (throttles, a fresh service), so do words about capacity."""
+    """Whether a 5xx proves that nothing was done: 503 does (throttles, a fresh service), so do words about capacity.
+
+    An assumption (AWS facts 9).
+    """
     return meta.get("HTTPStatusCode") == HTTPStatus.SERVICE_UNAVAILABLE or code.startswith("Insufficient")
 
 
@@ -111,7 +115,7 @@ def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) 
 def unsuccessful(response: Mapping[str, Any], operation: str) -> dict[str, AwsError]:
     """The failures inside an HTTP 200, by resource id; empty when all went well.
 
-    PrivateLink's bulk calls answer 200 and put refusals into `Unsuccessful` (facts sheet section 0.5).
+    PrivateLink's bulk calls answer 200 and put refusals into `Unsuccessful` (AWS facts 1).
     """
     request_id = response.get("ResponseMetadata", {}).get("RequestId")
     failures = {}

@@ -23,7 +23,7 @@ def interval(waited: float) -> float:
 def retry_interval(refused_for: float) -> float:
     """Seconds until a call that AWS has refused for so long may go again.
 
-    Longer than between polls: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (facts sheet 7).
+    Longer than between polls: CreateVpcEndpoint has four tokens and gets one back every 3.3 seconds (AWS facts 9).
     """
     return min(CEILING, max(FLOOR, RETRY_SHARE * refused_for))
 

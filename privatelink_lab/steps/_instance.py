@@ -78,7 +78,7 @@ def _request(lab: Lab, account: Account, subnet: str, group: str | None) -> dict
 
 @calls("ec2:TerminateInstances")
 def terminate(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
-    """Start the end of instances; no refusals by id, since one bad id refuses the whole call."""
+    """Start the end of instances; no refusals by id, since one bad id refuses the whole call (AWS facts 3)."""
     account.ec2.terminate_instances(InstanceIds=list(ids))
     return {}
 

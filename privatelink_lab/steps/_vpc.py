@@ -11,7 +11,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Row, Rows, Snapshot
 
-FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (facts sheet section 3)
+FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (AWS facts 4)
 
 
 def vpc_of(lab: Lab, party: str) -> Vpc | None:

@@ -24,7 +24,7 @@ from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 
 FOREIGN = f"{SERVICE}/connections"
 PENDING_ACCEPTANCE = "pendingacceptance"
-BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service from going
+BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service from going (AWS facts 8)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
 
 
 def _rows(account: Account, snapshot: Snapshot, service: str) -> list[Row]:
-    """Filtered by service only: `vpc-endpoint-id` is documented, and reported as refused (facts sheet section 6)."""
+    """Filtered by service only: `vpc-endpoint-id` is documented, and reported as refused (AWS facts 7)."""
     filters = [{"Name": "service-id", "Values": [service]}]
     return snapshot.pages(
         account, "ec2", "describe_vpc_endpoint_connections", "VpcEndpointConnections", Filters=filters

@@ -20,7 +20,7 @@ from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
 KIND = Kind("vpc-endpoint", "describe_vpc_endpoints", "VpcEndpoints")
-# Lower camelCase on the wire, whatever the SDK's enum says (facts sheet section 0.1); compared in lower case.
+# Lower camelCase on the wire, whatever the SDK's enum says (AWS facts 6); compared in lower case.
 STATES = {
     "pendingacceptance": Phase.HELD,
     "pending": Phase.PENDING,
@@ -100,7 +100,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         endpoint_key(consumer),
         ENDPOINT_TYPE,
         depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),
-        unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (facts sheet 4)
+        unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (AWS facts 8)
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )
 

@@ -149,7 +149,8 @@ SERVICE_TYPE = ResourceType(
     create=_create_service,
     update=_update_service,
     delete=_delete_services,
-    # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before.
+    # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before
+    # (AWS facts 5).
     retryable=frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
     patience=Patience(600, SLOW_GRACE_PERIOD),
 )

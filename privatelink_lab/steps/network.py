@@ -122,7 +122,7 @@ def _subnet(lab: Lab, party: str, number: int) -> Resource:
     return Resource(make_key(party, f"subnet-{number}"), type_, depends_on=(make_key(party, "vpc"), *others))
 
 
-# Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (facts sheet section 2).
+# Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (AWS facts 2).
 
 
 def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:

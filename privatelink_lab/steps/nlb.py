@@ -1,7 +1,8 @@
 """Step 4: the internal network load balancer and its listener.
 
 The balancer has no security group: with one, its rules would see the consumers' own, overlapping addresses.
-Cross-zone is off on a new NLB, so an endpoint in a zone without a target would get no answer: it is READY with it on.
+Cross-zone is off on a new NLB, so an endpoint in a zone without a target would get no answer: it is READY with it on
+(AWS facts 4).
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
 
 
 # The balancer's network interfaces belong to AWS, stay for minutes after it and hold its subnets. Only AWS deletes
-# them, so a `down` waits; in a reused VPC nothing else would notice that they are still there.
+# them, so a `down` waits; in a reused VPC nothing else would notice that they are still there (AWS facts 8).
 
 
 @calls("ec2:DescribeNetworkInterfaces")

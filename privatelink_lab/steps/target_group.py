@@ -1,7 +1,7 @@
 """Step 3: the TCP target group and the registration of the web server in it.
 
 A target stays `unused` until a listener forwards to its group and the balancer is active, so health belongs to the
-registration, which waits for it and gates nothing.
+registration, which waits for it and gates nothing (AWS facts 4).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
         UnhealthyThresholdCount=2,
         Tags=lab.tags(KEY),
     )
-    # The answer may be an existing group (facts sheet section 3): the next snapshot shows whose tag it bears.
+    # The answer may be an existing group (AWS facts 4): the next snapshot shows whose tag it bears.
     return Found(created["TargetGroups"][0]["TargetGroupArn"], Phase.PENDING, "created")
 
 

@@ -43,7 +43,7 @@ DELAYS: Mapping[str, Delay] = MappingProxyType(
         "interfaces_gone": Delay(90, 300),  # a load balancer deleted -> its network interfaces are deleted
     }
 )
-"""The transitions of the local AWS (facts sheet section 13; instance_gone from the EC2 model)."""
+"""The transitions of the local AWS (AWS facts 11)."""
 
 LASTING = frozenset({"instance_gone"})
 """Delays that speed 0 keeps, since no command waits for them."""

@@ -25,7 +25,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "stale": frozenset({"action", "seconds"}),  # the same response to a describe, for that long
         "not-found": frozenset({"seconds"}),  # a new id is not visible for that long
         "unavailable": frozenset({"seconds"}),  # a new endpoint service accepts no endpoint for that long
-        "endpoint-expires": frozenset({"seconds"}),  # a pending request expires after that time (AWS: unknown)
+        "endpoint-expires": frozenset({"seconds"}),  # a pending request expires after that time (AWS facts 13)
         "instance-fails": _SOME_TIMES,
         "balancer-fails": _SOME_TIMES,
         "endpoint-fails": _SOME_TIMES,

@@ -48,7 +48,7 @@ BUCKETS = (
     TokenBucket("elb reads", "elasticloadbalancing", ("Describe*",), 40, 10),
     TokenBucket("elb changes", "elasticloadbalancing", ("*",), 20, 3),
 )
-"""Facts sheet section 7; a call takes a token from the first bucket that fits."""
+"""A call takes a token from the first bucket that fits (AWS facts 9)."""
 
 ALL_OF_ELB = TokenBucket("elb", "elasticloadbalancing", ("*",), 40, 10)
 """ELBv2 counts all actions of an account together as well."""

@@ -21,7 +21,7 @@ def check_subnets(
     """
     subnets = [backend.get_subnet(subnet_id) for subnet_id in ids]
     for subnet in subnets:
-        if subnet.vpc_id != vpc_id:  # AWS does not document the code: the most general one
+        if subnet.vpc_id != vpc_id:  # AWS does not document the code (AWS facts 13)
             text = f"The subnet '{subnet.id}' does not belong to the VPC '{vpc_id}'."
             raise EC2ClientError("InvalidParameter", text)
     if len({found.availability_zone for found in subnets}) < len(subnets):

@@ -48,8 +48,8 @@ _ARN = re.compile(r"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalan
 def check_balancers(world: World, backend: Any, arns: Sequence[str]) -> list[Any]:
     """The caller's load balancers: they must be of type network, active, and of no other service.
 
-    AWS does not document the code for one that is still provisioning; `InvalidParameter` is the
-    strict reading.
+    AWS does not document the code for one that is still provisioning: here it is
+    `InvalidParameter` (AWS facts 13).
     """
     known = backend.elbv2_backend.load_balancers
     for arn in arns:
