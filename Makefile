@@ -40,8 +40,10 @@ bench-packets: .venv/ready
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plab needs Python 3.11 or newer; say make PYTHON=python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "Setting up .venv: pip fetches plab and the packages that it needs, about 70. This takes one to three minutes."
+	@$(PYTHON) -m venv .venv
+	@{ $(BIN)/pip install --disable-pip-version-check --progress-bar off -e '.[dev]'; echo $$? > .venv/exit; } \
+	  | awk '/^(Collecting|Building|Installing)/ { print "  " $$1, $$2; fflush() }'; exit $$(cat .venv/exit)
 	@touch $@
 
 clean:

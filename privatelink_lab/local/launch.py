@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from privatelink_lab import missing_extra
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local.control_client import LocalServer, ServerOptions, forget, log_path, running, server_path
 
@@ -38,8 +39,7 @@ def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
         if found:
             return found, False
         if importlib.util.find_spec("moto") is None:
-            text = "The local AWS is not installed."
-            raise PlabError(text, hint="Install plab with its extra, in its source folder: pip install '.[local]'")
+            raise PlabError("The local AWS is not installed.", hint=missing_extra.install_command())
         return _launch(folder, pace), True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,10 @@ def test_it_prints_the_policy_of_the_config_s_lab_and_calls_nothing(run: Run, at
     (tmp_path / "plab.yaml").unlink()
     assert json.loads(run("iam-policy", "verify").out) == policy("verify", "privatelink-lab")
     assert at_cloud.calls() == []
+
+
+def test_the_page_shows_what_the_command_prints() -> None:
+    """The three policies of docs/iam.md are those of the default lab."""
+    page = (Path(__file__).parents[2] / "docs" / "iam.md").read_text(encoding="utf-8")
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify")]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from privatelink_lab import missing_extra
 from privatelink_lab.local.network import system_calls
 
 Result = TypeVar("Result")
@@ -61,7 +62,7 @@ def _first_process(control: socket.socket) -> NoReturn:
     except SystemRefused as error:
         _refuse(control, f"{error}")
     except ImportError as error:
-        _refuse(control, f"{error}. Install plab with its extra: pip install '.[local]'")
+        _refuse(control, f"{error}. What installs it: {missing_extra.install_command()}")
     finally:
         os._exit(code)
 
