@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import runpy
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -60,6 +61,7 @@ LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
     "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
     "server": {"control_client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
 }
+HOUSE = Path(__file__).parent.parent / "docs" / "pictures" / "draw.py"
 SLEEPERS = {"clock", "local.launch", "local.network.instance_shutdown"}
 # The modules that may start a local AWS, or talk to it; all others see an address.
 KNOWS_LOCAL = {"commands.lab_session", "commands.local", "commands.local_shell"}
@@ -135,6 +137,17 @@ def test_the_rooms_of_local_know_only_the_rooms_below_them() -> None:
             arrows[room] |= below - {room}
     assert arrows == LOCAL_ROOMS
     assert list(TopologicalSorter(LOCAL_ROOMS).static_order())  # raises CycleError
+
+
+def test_the_picture_of_the_house_has_every_room_and_no_import_runs_upwards_in_it() -> None:
+    """What docs/pictures/house.svg shows is true: a module imports from its own floor, or from lower ones."""
+    floors = runpy.run_path(str(HOUSE))["FLOORS"]
+    floor = {name: number for number, names in enumerate(floors) for name in names}
+    rooms = [name_of(path).split(".")[0] for path in FILES]
+    assert floor.keys() == set(rooms) - {"", "__main__", "local"}
+    for path, room in zip(FILES, rooms, strict=True):
+        for imported in ours(path) & floor.keys():
+            assert room not in floor or floor[imported] >= floor[room], f"{name_of(path)} imports {imported}"
 
 
 def test_no_test_imports_another_test_or_a_conftest() -> None:
