@@ -220,4 +220,4 @@ def test_each_command_has_a_module_of_its_name() -> None:
     from privatelink_lab.cli import plab
 
     names = {name_of(path) for path in FILES}
-    assert {f"{room}.{command}" for command in plab.commands for room in ("cli", "commands")} <= names
+    assert {f"{room}.{command.replace('-', '_')}" for command in plab.commands for room in ("cli", "commands")} <= names

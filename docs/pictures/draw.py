@@ -295,7 +295,18 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
     ("engine", "steps", "ui"),
     ("lab", "resource", "snapshot"),
     ("aws", "config", "lock", "state"),
-    ("clock", "errors", "events", "memo", "prices", "resource_key", "retry_classes", "timeline"),
+    (
+        "clock",
+        "errors",
+        "events",
+        "memo",
+        "missing_extra",
+        "prices",
+        "resource_key",
+        "retry_classes",
+        "tags",
+        "timeline",
+    ),
 )
 
 
