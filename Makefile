@@ -1,8 +1,8 @@
-# make demo, make test, make strict, make sweep, make audit, make check, make bench, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
+# make demo, make test, make strict, make sweep, make audit, make check, make docs, make bench, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test strict sweep audit check format bench bench-packets clean
+.PHONY: demo test strict sweep audit check format docs bench bench-packets clean
 
 demo: .venv/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
@@ -31,6 +31,9 @@ check: .venv/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/ready
+	$(BIN)/python docs/write_config.py
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks.speed --write README.md
