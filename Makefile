@@ -36,7 +36,7 @@ docs: .venv/ready
 	$(BIN)/python docs/write_config.py
 
 bench: .venv/ready
-	@$(BIN)/python -m benchmarks.speed --write README.md
+	@$(BIN)/python -m benchmarks.speed --write docs/performance.md
 
 bench-packets: .venv/ready
 	@$(BIN)/python benchmarks/packets.py
