@@ -1,8 +1,8 @@
-# make demo, make test, make strict, make sweep, make audit, make check, make bench, make bench-packets, make pictures: each sets up .venv by itself (Python 3.11 or newer).
+# make demo, make test, make strict, make sweep, make audit, make check, make docs, make bench, make bench-packets: each sets up .venv by itself (Python 3.11 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test strict sweep audit check format bench bench-packets pictures clean
+.PHONY: demo test strict sweep audit check format docs bench bench-packets clean
 
 demo: .venv/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
@@ -32,14 +32,15 @@ format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/ready
+	@$(BIN)/python docs/write_config.py
+	@$(BIN)/python docs/pictures/draw.py
+
 bench: .venv/ready
-	@$(BIN)/python -m benchmarks.speed --write README.md
+	@$(BIN)/python -m benchmarks.speed --write docs/performance.md
 
 bench-packets: .venv/ready
 	@$(BIN)/python benchmarks/packets.py
-
-pictures: .venv/ready
-	$(BIN)/python docs/pictures/draw.py
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "plab needs Python 3.11 or newer; say make PYTHON=python3.11"; exit 1; }

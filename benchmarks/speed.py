@@ -1,8 +1,8 @@
 """plab compared with the tools that people use today: the same lab on the same strict local AWS, in one run.
 
-`python -m benchmarks.speed [--write README.md]`. The tools take turns, so that a slow moment affects all of them. At
-speed 0 AWS takes no time: the figures are the cost of the tools themselves. Paced, it takes as long as AWS usually
-does, divided by PACE: the figures also show how well a tool waits. It ends by itself; the server is on 127.0.0.1.
+`python -m benchmarks.speed [--write docs/performance.md]`. The tools take turns, so that a slow moment affects all of
+them. At speed 0 AWS takes no time: the figures are the cost of the tools themselves. Paced, it takes as long as AWS
+usually does, divided by PACE: the figures also show how well a tool waits. It ends by itself. The server is local.
 """
 
 from __future__ import annotations

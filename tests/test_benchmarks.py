@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def test_the_medians_are_of_each_figure() -> None:
 
 def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     """A second bench replaces the tables of the first, and nothing else."""
-    path = tmp_path / "README.md"
+    path = tmp_path / "performance.md"
     path.write_text(f"before\n{MARKS[0]}old\n{MARKS[1]}after\n")
     for _ in range(2):
         write_table(path, [results(0, 1.0, 1.0), results(10, 22.0, 12.0)], STARTED, "here")
@@ -101,7 +102,8 @@ def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     assert "old" not in text
 
 
-def test_the_readme_has_the_marks() -> None:
-    """The bench finds the place for its table in the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_that_make_bench_writes_has_the_marks() -> None:
+    """The bench finds the place for its table."""
+    [name] = re.findall(r"benchmarks.speed --write (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    text = (ROOT / name).read_text(encoding="utf-8")
     assert text.index(MARKS[0]) < text.index(MARKS[1])

@@ -11,7 +11,8 @@ import click
 def init(file: Path, *, force: bool) -> None:
     """Write a commented config to FILE (default: plab.yaml).
 
-    The file documents every key with its default. Change `lab` and `region`, then run `plab up`.
+    The file documents every key with its default. Change `lab` and `region`, then run `plab up`. An editor that has the
+    YAML language server checks and completes the file, by a JSON schema that plab writes to .plab beside it.
     """
     from privatelink_lab.commands import init as command
 

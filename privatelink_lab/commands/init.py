@@ -1,4 +1,4 @@
-"""`plab init`: write the commented config."""
+"""`plab init`: write the commented config, and the JSON schema by which an editor checks and completes it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from importlib import resources
 from pathlib import Path
 
 from privatelink_lab.errors import UsageError
+from privatelink_lab.state import FOLDER
+
+SCHEMA = "config.schema.json"
+FIRST_LINE = f"# yaml-language-server: $schema={FOLDER}/{SCHEMA}\n"  # relative to the config
 
 
 def write_example(path: Path, *, force: bool) -> None:
     """Write the commented example config to `path`; raises UsageError when it exists or cannot be written."""
     if path.exists() and not force:
         raise UsageError(f"{path} exists.", hint="Choose another name, or overwrite the file with --force.")
-    text = resources.files("privatelink_lab").joinpath("config.example.yaml").read_text(encoding="utf-8")
+    package = resources.files("privatelink_lab")
+    text = package.joinpath("config.example.yaml").read_text(encoding="utf-8")
+    folder = path.parent / FOLDER
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(FIRST_LINE + text, encoding="utf-8")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / SCHEMA).write_text(package.joinpath(SCHEMA).read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{error.filename or path} cannot be written: {error.strerror}.") from None

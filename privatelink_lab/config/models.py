@@ -1,13 +1,25 @@
-"""The keys of a config: the models, their defaults, and the rules that AWS or safety sets."""
+"""The keys of a config: the models, their defaults, and the rules that AWS or safety sets.
+
+The descriptions and limits of the keys are also in the JSON schema and in docs/config.md: `make docs` writes both.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import math
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from privatelink_lab.config.wording import did_you_mean, value_text
 
@@ -16,12 +28,15 @@ LONGEST_NAME = 20  # characters: AWS limits the names that plab makes of it
 LARGEST, SMALLEST = 16, 28  # prefix lengths of VPCs and subnets (CreateVpc, CreateSubnet)
 LONGEST_MESSAGE = 8192  # bytes: user data may have 16 KiB, and base64 makes the message a third longer
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
+NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)"
+ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 PROVIDER = "provider"
 LOCAL = "local"
 
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
+    if not re.fullmatch(NAME, value):
         raise ValueError("may only have a-z, 0-9 and inner hyphens")
     if len(value) > LONGEST_NAME:
         raise ValueError(f"is {len(value)} characters long; AWS's names leave room for {LONGEST_NAME}")
@@ -45,7 +60,7 @@ def _cidr(value: str) -> str:
 def _principal(value: str) -> str:
     if value == "*" or ACCOUNT_ID.fullmatch(value):
         return value
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)", value, re.ASCII):
+    if not re.fullmatch(PRINCIPAL, value, re.ASCII):
         raise ValueError(
             f"{value_text(value)} is not a principal: use an account id of 12 digits, *, or "
             "arn:aws:iam::ACCOUNT:root, :role/NAME or :user/NAME (PrivateLink accepts no paths)"
@@ -54,27 +69,50 @@ def _principal(value: str) -> str:
 
 
 def _role(value: str) -> str:
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value, re.ASCII):
+    if not re.fullmatch(ROLE, value, re.ASCII):
         raise ValueError(f"{value_text(value)} is not a role ARN such as arn:aws:iam::123456789012:role/NAME")
     return value
 
 
-def _like(pattern: str, example: str) -> AfterValidator:
+def _in_schema(pattern: str, limits: str, **more: Any) -> WithJsonSchema:
+    """The JSON schema of a text; `limits` is what an editor says of any other text, and what docs/config.md says."""
+    return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "patternErrorMessage": limits} | more)
+
+
+def _like(pattern: str, example: str) -> tuple[AfterValidator, WithJsonSchema]:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
             raise ValueError(f"{value_text(value)} does not look like {example}")
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(check), _in_schema(pattern, f"such as {example}")
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Cidr = Annotated[str, AfterValidator(_cidr)]
-Principal = Annotated[str, AfterValidator(_principal)]
-RoleArn = Annotated[str, AfterValidator(_role)]
-VpcId = Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")]
-SubnetId = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
-InstanceType = Annotated[str, _like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "t3.micro")]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    _in_schema(NAME, f"a-z, 0-9 and inner hyphens, at most {LONGEST_NAME} characters", maxLength=LONGEST_NAME),
+]
+Cidr = Annotated[
+    str,
+    AfterValidator(_cidr),
+    _in_schema(r"(\d{1,3}\.){3}\d{1,3}/(1[6-9]|2[0-8])", f"an IPv4 block, /{LARGEST} to /{SMALLEST}"),
+]
+Principal = Annotated[
+    str,
+    AfterValidator(_principal),
+    _in_schema(
+        rf"\*|\d{{12}}|{PRINCIPAL}",
+        "account ids, `*`, and ARNs such as arn:aws:iam::123456789012:root, :role/NAME or :user/NAME",
+        type=["string", "integer"],  # YAML reads an account id as a number; plab takes it
+    ),
+]
+RoleArn = Annotated[
+    str, AfterValidator(_role), _in_schema(ROLE, "a role ARN such as arn:aws:iam::123456789012:role/NAME")
+]
+VpcId = Annotated[str, *_like(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")]
+SubnetId = Annotated[str, *_like(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
+InstanceType = Annotated[str, *_like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "t3.micro")]
 
 
 class Section(BaseModel):
@@ -86,9 +124,13 @@ class Section(BaseModel):
 class Vpc(Section):
     """A VPC that plab makes (`cidr`), or an existing one that plab does not change (`id` and `subnet_ids`)."""
 
-    cidr: Cidr | None = None
-    id: VpcId | None = None
-    subnet_ids: tuple[SubnetId, ...] = Field(default=(), strict=False)
+    cidr: Cidr | None = Field(default=None, description="The addresses of a VPC that plab makes.")
+    id: VpcId | None = Field(
+        default=None, description="An existing VPC, instead of `cidr`. plab never changes or deletes it."
+    )
+    subnet_ids: tuple[SubnetId, ...] = Field(
+        default=(), strict=False, description="With `id`: the private subnets to use, one per zone."
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -125,9 +167,17 @@ class Vpc(Section):
 class WebServer(Section):
     """The provider's instance and the page that it serves."""
 
-    instance_type: InstanceType = "t3.micro"
-    port: int = Field(default=80, ge=1, le=65535)
-    message: str = Field(default="Hello World from provider VPC", min_length=1)
+    instance_type: InstanceType = Field(
+        default="t3.micro", description="The type of the instance, and of the instances that `plab verify` starts."
+    )
+    port: int = Field(
+        default=80, ge=1, le=65535, description="The port of the web server, the target group and the listener."
+    )
+    message: str = Field(
+        default="Hello World from provider VPC",
+        min_length=1,
+        description=f"The page, with at most {LONGEST_MESSAGE} bytes.",
+    )
 
     @field_validator("message")
     @classmethod
@@ -139,11 +189,20 @@ class WebServer(Section):
 
 
 class Service(Section):
-    """The endpoint service: who may connect, and whether the provider must accept each connection."""
+    """The endpoint service: who may connect, and whether the provider must accept a connection."""
 
-    acceptance_required: bool = True
-    allowed_principals: tuple[Principal, ...] = Field(default=(), strict=False)
-    allow_public: bool = False
+    acceptance_required: bool = Field(
+        default=True, description="Whether the provider must accept a connection before it carries packets."
+    )
+    allowed_principals: tuple[Principal, ...] = Field(
+        default=(),
+        strict=False,
+        description="Who may ask for a connection, besides the provider's account and the consumers of this lab.",
+    )
+    allow_public: bool = Field(
+        default=False,
+        description="Must be true for a service that every AWS account may use: `*`, without acceptance.",
+    )
 
     @model_validator(mode="after")
     def _not_open_by_accident(self) -> Self:
@@ -158,15 +217,26 @@ class Service(Section):
 class PartySection(Section):
     """The credentials of one side: a profile, a role to assume, or those of the environment."""
 
-    profile: str | None = Field(default=None, min_length=1)
-    role_arn: RoleArn | None = None
+    profile: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A profile of the AWS config files. Without it, the credentials of the environment count.",
+    )
+    role_arn: RoleArn | None = Field(
+        default=None, description="A role that plab assumes with the credentials of the profile or the environment."
+    )
 
 
 class Provider(PartySection):
     """The provider: the side that runs the service."""
 
     vpc: Vpc = Vpc(cidr="10.0.0.0/16")
-    zones: int = Field(default=1, ge=1, le=6)
+    zones: int = Field(
+        default=1,
+        ge=1,
+        le=6,
+        description="The number of availability zones. plab makes a private subnet in every zone, for every party.",
+    )
     web_server: WebServer = WebServer()
     service: Service = Service()
 
@@ -191,11 +261,14 @@ class Provider(PartySection):
 
 
 class Consumer(PartySection):
-    """One customer: a VPC with an interface endpoint to the service."""
+    """A customer: a VPC with an interface endpoint to the service."""
 
-    name: Name
+    name: Name = Field(description="The consumer's name: unique, and not `provider`.")
     vpc: Vpc = Vpc(cidr="10.1.0.0/16")
-    accept: Literal["auto", "manual"] = "auto"
+    accept: Literal["auto", "manual"] = Field(
+        default="auto",
+        description="auto: `plab up` accepts this endpoint. manual: the endpoint waits for `plab accept`.",
+    )
 
     @field_validator("name")
     @classmethod
@@ -210,13 +283,24 @@ class Consumer(PartySection):
 
 
 class Config(Section):
-    """A whole lab."""
+    """A lab: its name, its place, its provider and its consumers."""
 
-    lab: Name = DEFAULT_LAB
-    region: str | None = None
-    creation_grace_period: float | None = Field(default=None, ge=0, le=600)
+    model_config = ConfigDict(json_schema_extra={"required": ["lab"]})  # of a file; `load` says so in words
+
+    lab: Name = Field(default=DEFAULT_LAB, description="The lab's name. It is part of every name and tag in AWS.")
+    region: str | None = Field(
+        default=None, description="The AWS region. Without it, AWS_REGION or the profile's region counts."
+    )
+    creation_grace_period: float | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="For how many seconds AWS may not show what plab has just made. Without it, 20 to 90 seconds.",
+    )
     provider: Provider = Provider()
-    consumers: tuple[Consumer, ...] = Field(default=(), strict=False)
+    consumers: tuple[Consumer, ...] = Field(
+        default=(), strict=False, description="The customers. Without any, plab builds the service alone."
+    )
 
     @field_validator("lab")
     @classmethod
