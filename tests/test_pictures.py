@@ -39,7 +39,7 @@ def luminance(colour: str) -> float:
 
 
 def test_the_pictures_are_those_of_the_script_byte_for_byte() -> None:
-    """`make pictures` changes nothing when nothing has changed, and no picture comes from elsewhere."""
+    """`make docs` changes nothing when nothing has changed, and no picture comes from elsewhere."""
     drawn = [draw() for draw in SCRIPT["PICTURES"]]
     assert {f"{picture.name}.svg": picture.svg().encode() for picture in drawn} == {
         path.name: path.read_bytes() for path in FILES

@@ -1,4 +1,4 @@
-"""Draws the pictures of the docs: `make pictures` writes the SVG files beside this script.
+"""Draws the pictures of the docs: `make docs` writes the SVG files beside this script.
 
 One function per picture, and above them the few shapes that all pictures share. A line of text begins with a mark
 that says how it looks: `#` bold, `$` a command or a word of the API, `-` small, none for plain text.

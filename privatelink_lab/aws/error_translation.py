@@ -65,7 +65,7 @@ def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError |
     hint = ""
     if code in DENIED:
         prefix = "sts" if operation == "AssumeRole" else IAM_PREFIXES.get(service, service)  # any call may assume first
-        hint = f"Allow the action {prefix}:{operation} to this caller; README lists every action that plab calls."
+        hint = f"Allow the action {prefix}:{operation} to this caller. plab iam-policy prints all actions."
     return AwsError(
         message.rstrip(".") or code,
         code=code,
