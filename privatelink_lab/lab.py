@@ -109,6 +109,13 @@ class Lab:
                 errors[name] = error
         return list(reached.values()), errors
 
+    def is_in(self, party: str, account: aws.Account) -> bool:
+        """Whether the party's resources are in this account; False for a party that cannot be reached."""
+        try:
+            return self.account(party) is account
+        except PlabError:
+            return False
+
     def names(self, party: str) -> bool:
         """Whether the config names this party."""
         return party == PROVIDER or self.config.consumer(party) is not None

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
+from privatelink_lab.retry_classes import ErrorClass, classify
+from privatelink_lab.snapshot import has_ended
 
 if TYPE_CHECKING:
     from privatelink_lab.aws import Account
-    from privatelink_lab.errors import AwsError
     from privatelink_lab.lab import Lab
     from privatelink_lab.snapshot import Kind, Row, Snapshot
 
@@ -35,6 +37,7 @@ class Phase(StrEnum):
     DRIFTED = "drifted"  # it exists, but not as asked; `update` changes it
     DELETING = "deleting"
     FAILED = "failed"  # waiting will not help; detail says why
+    UNTAGGED = "untagged"  # the state knows it as ours, and it has lost the lab's tag: plab neither uses nor deletes it
 
 
 SATISFIED = frozenset({Phase.READY, Phase.HELD})
@@ -130,11 +133,39 @@ def calls(*actions: str) -> Callable[[Function], Function]:
 
 
 def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key."""
-    read = resource.type.read
-    assert read is not None  # noqa: S101 (a type has a `read`, or a `find` of its own)
-    rows = snapshot.keyed(lab.account(resource.party), resource)
-    return tuple(read(lab, snapshot, resource, row) for row in rows)
+    """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key.
+
+    Where no row does, AWS is asked for the id that the state has: one describe is no proof of absence (AWS facts 1).
+    What has lost its tags is UNTAGGED.
+    """
+    read, kind, account = resource.type.read, resource.type.kind, lab.account(resource.party)
+    assert read is not None and kind is not None  # noqa: S101, PT018 (a type has both, or a `find` of its own)
+    rows = snapshot.keyed(account, kind, resource.key)
+    id_ = lab.state.ids.get(resource.key)
+    if not rows and id_ and not lab.may_be_invisible(resource):
+        row = snapshot.by_id(account, kind, lambda: _ids(lab, snapshot, kind, account)).get(id_)
+        if row and not has_ended(row):
+            if not snapshot.owns(row):
+                shows = read(lab, snapshot, resource, row).shows
+                return (Found(id_, Phase.UNTAGGED, "has lost the lab's tag", shows),)
+            rows = (row,)
+
+    def found(row: Row) -> Found:
+        try:
+            return read(lab, snapshot, resource, row)
+        except AwsError as error:  # for a deletion it is enough that it exists
+            if not snapshot.to_delete or classify(error) is not ErrorClass.FINAL:
+                raise
+            return Found(row[kind.id], Phase.READY, f"exists ({error.code})")
+
+    return tuple(found(row) for row in rows)
+
+
+def _ids(lab: Lab, snapshot: Snapshot, kind: Kind, account: Account) -> list[str]:
+    """The ids of a kind that the state has in this account."""
+    ids = lab.state.ids
+    of_kind = (r for key, r in snapshot.resources.items() if r.type.kind == kind and key in ids)
+    return [ids[r.key] for r in of_kind if lab.is_in(r.party, account)]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ by the lab's tag or name. What belongs to a parent (health, listeners, permissio
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Rows = tuple[Row, ...]
 Answer = TypeVar("Answer")
+MOST_VALUES = 200  # of one filter (DescribeVpcs and its like)
 
 
 @dataclass(frozen=True)
@@ -29,34 +31,42 @@ class Kind:
     """How AWS lists the resources of one kind that bear the lab's tag.
 
     `name` is EC2's own word, as in TagSpecifications. `operation` is the describe call, `rows` where its answer has
-    the rows, `nested` where each of these has the real ones. `arn` is where an ELBv2 row has its ARN: ELBv2 has no tag
-    filter, so its rows are found by the lab's name. A consumer's account has nothing of a kind that is
-    `provider_only`.
+    the rows, `nested` where each of these has the real ones, and `id` where these have their id. A kind with an ARN is
+    ELBv2's, which has no tag filter: its rows are found by the lab's name. A consumer's account has nothing of a kind
+    that is `provider_only`.
     """
 
     name: str
     operation: str
     rows: str
+    id: str
     nested: str = ""
-    arn: str = ""
     provider_only: bool = False
+
+    @property
+    def service(self) -> str:
+        """The service as boto3 names it."""
+        return "elbv2" if self.id.endswith("Arn") else "ec2"
 
     @property
     def reads(self) -> set[str]:
         """The IAM actions of a snapshot: the describe call, and ELBv2's second one for tags."""
         name = "".join(word.capitalize() for word in self.operation.split("_"))
-        return {f"elasticloadbalancing:{name}", "elasticloadbalancing:DescribeTags"} if self.arn else {f"ec2:{name}"}
+        if self.service == "ec2":
+            return {f"ec2:{name}"}
+        return {f"elasticloadbalancing:{name}", "elasticloadbalancing:DescribeTags"}
 
     @property
     def tags(self) -> str:
         """The IAM action that a create with tags also takes; it is no call."""
-        return "elasticloadbalancing:AddTags" if self.arn else "ec2:CreateTags"
+        return "ec2:CreateTags" if self.service == "ec2" else "elasticloadbalancing:AddTags"
 
 
 class Snapshot:
     """What AWS says in one tick about one lab. Keys in `done` are taken as found earlier in this run.
 
-    With `only_since`, only what the maker made who began at that moment is the lab's own.
+    With `only_since`, only what the maker made who began at that moment is the lab's own. `to_delete`: what exists is
+    enough to know.
     """
 
     def __init__(
@@ -69,14 +79,16 @@ class Snapshot:
         done: Mapping[str, tuple[Found, ...]] | None = None,
         memo: Memo | None = None,
         only_since: str | None = None,
+        to_delete: bool = False,
     ) -> None:
         self._lab = lab
         self._name = name
-        self._resources = resources
+        self.resources = resources
         self._find = find
         self._done = done or {}
         self._memo = memo or Memo()
         self._only_since = only_since
+        self.to_delete = to_delete
 
     def with_resources(self, resources: Mapping[str, Resource]) -> Snapshot:
         """The same snapshot, asked about other resources."""
@@ -88,6 +100,7 @@ class Snapshot:
             done=self._done,
             memo=self._memo,
             only_since=self._only_since,
+            to_delete=self.to_delete,
         )
 
     # What the lab's own keys are.
@@ -96,9 +109,9 @@ class Snapshot:
         """What `find` of that key sees in this tick; () for a key that the lab does not have."""
         if key in self._done:
             return self._done[key]
-        if key not in self._resources:
+        if key not in self.resources:
             return ()
-        return self._memo.get(("found", key), lambda: self._find(self._resources[key], self))
+        return self._memo.get(("found", key), lambda: self._find(self.resources[key], self))
 
     def id(self, key: str) -> str | None:
         """The one id of that key, or None while there is none (or more than one)."""
@@ -113,14 +126,43 @@ class Snapshot:
         Rows of what has ended are left out: AWS shows a terminated instance for an hour, a deleted endpoint for a
         while.
         """
-        fetch = self._named if kind.arn else self._tagged
+        return tuple(row for row in self._all_rows(account, kind) if not has_ended(row))
+
+    def keyed(self, account: Account, kind: Kind, key: str) -> Rows:
+        """The rows of a kind that bear the lab's tag and this key; what has ended is left out."""
+        return tuple(row for row in self._by_key(account, kind).get(key, ()) if not has_ended(row))
+
+    def by_id(self, account: Account, kind: Kind, ids: Callable[[], list[str]]) -> dict[str, Row]:
+        """By id: the rows of these ids, also without tags. It is a question of its own, so it confirms an absence."""
+        memo = ("by id", kind.name, account.id, account.region)
+        return self._memo.get(memo, lambda: {row[kind.id]: row for row in self._of_ids(account, kind, ids())})
+
+    def why_ended(self, account: Account, kind: Kind, key: str, id_: str) -> str | None:
+        """AWS's word and reason for what it shows as ended under this key and id; None where it shows no such thing."""
+        rows = (row for row in self._by_key(account, kind).get(key, ()) if row[kind.id] == id_ and has_ended(row))
+        return next((": ".join(filter(None, (_state(row), reason(row)))) for row in rows), None)
+
+    def _all_rows(self, account: Account, kind: Kind) -> Rows:
+        fetch = self._tagged if kind.service == "ec2" else self._named
         return self._memo.get(("rows", kind.name, account.id, account.region), lambda: fetch(account, kind))
 
-    def keyed(self, account: Account, resource: Resource) -> Rows:
-        """The rows of the resource's kind that bear the lab's tag and the resource's key."""
-        assert resource.type.kind is not None  # noqa: S101 (a resource without a kind belongs to a parent and has no key tag)
-        rows = self.rows(account, resource.type.kind)
-        return tuple(row for row in rows if self.owns(row) and tags.of(row).get(tags.KEY) == resource.key)
+    def _by_key(self, account: Account, kind: Kind) -> dict[str, list[Row]]:
+        def group() -> dict[str, list[Row]]:
+            groups: dict[str, list[Row]] = {}
+            for row in self._all_rows(account, kind):
+                if self.owns(row):
+                    groups.setdefault(tags.of(row).get(tags.KEY, ""), []).append(row)
+            return groups
+
+        return self._memo.get(("by key", kind.name, account.id, account.region), group)
+
+    def _of_ids(self, account: Account, kind: Kind, ids: list[str]) -> Rows:
+        if kind.service == "ec2":
+            name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.id).lower()  # VpcId is the filter vpc-id
+            chunks = (ids[at : at + MOST_VALUES] for at in range(0, len(ids), MOST_VALUES))
+            filters = ([{"Name": name, "Values": chunk}] for chunk in chunks)
+            return tuple(row for asked in filters for row in self._describe(account, kind, Filters=asked))
+        return self._with_tags(account, kind, **{f"{kind.id}s": ids}) if ids else ()
 
     def owns(self, row: Row) -> bool:
         """Whether a row bears this lab's tag, and its maker's where one was named; a name alone proves nothing."""
@@ -141,20 +183,24 @@ class Snapshot:
 
     def _tagged(self, account: Account, kind: Kind) -> Rows:
         filters = [{"Name": f"tag:{tags.LAB}", "Values": [self._lab]}]
-        rows = account.pages("ec2", kind.operation, kind.rows, Filters=filters)
-        if kind.nested:
-            rows = [row for outer in rows for row in outer[kind.nested]]
-        return tuple(row for row in rows if not _has_ended(row))
+        return self._describe(account, kind, Filters=filters)
 
     def _named(self, account: Account, kind: Kind) -> Rows:
         """ELBv2 has no tag filter: the lab's name finds the row, and its tags say whose it is."""
+        return self._with_tags(account, kind, Names=[self._name])
+
+    def _with_tags(self, account: Account, kind: Kind, **request: Any) -> Rows:
         try:
-            rows = account.pages("elbv2", kind.operation, kind.rows, Names=[self._name])
-            return tuple(row | {"Tags": _tags_of(account, row[kind.arn])} for row in rows)
+            rows = self._describe(account, kind, **request)
+            return tuple(row | {"Tags": _tags_of(account, row[kind.id])} for row in rows)
         except AwsError as error:
             if error.code.endswith("NotFound"):
                 return ()
             raise
+
+    def _describe(self, account: Account, kind: Kind, **request: Any) -> Rows:
+        rows = account.pages(kind.service, kind.operation, kind.rows, **request)
+        return tuple(row for outer in rows for row in outer[kind.nested]) if kind.nested else tuple(rows)
 
     # Answers about one parent (target health, listeners, permissions, connections).
 
@@ -179,14 +225,24 @@ class Snapshot:
             (tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "an unknown time"))
             for rows in self._memo.answers("rows")
             for row in rows
-            if self.owns(row)
+            if self.owns(row) and not has_ended(row)
         }
 
 
-def _has_ended(row: Row) -> bool:
+def has_ended(row: Row) -> bool:
+    """Whether AWS still shows what no longer exists: a terminated instance, a deleted endpoint or service."""
+    return _state(row).lower() in {"terminated", "deleted"}
+
+
+def reason(row: Row) -> str:
+    """Why AWS says that an instance ended or an endpoint failed; '' where it gives no reason."""
+    messages = ((row.get(name) or {}).get("Message") for name in ("StateReason", "LastError"))
+    return next(filter(None, messages), None) or row.get("FailureReason") or ""
+
+
+def _state(row: Row) -> str:
     state = row.get("State") or row.get("ServiceState") or ""
-    name = state["Name"] if isinstance(state, dict) else state
-    return str(name).lower() in {"terminated", "deleted"}
+    return str(state.get("Name", "") if isinstance(state, dict) else state)
 
 
 def _tags_of(account: Account, arn: str) -> Any:

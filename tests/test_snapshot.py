@@ -112,13 +112,13 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
     cloud.calls()
     snapshot = snapshot_with(Finder())
     for name, id_ in ids.items():
-        [row] = snapshot.keyed(account, resource(f"{name}/vpc"))
+        [row] = snapshot.keyed(account, VPC, f"{name}/vpc")
         assert row["VpcId"] == id_
     assert snapshot.keys(account, VPC) == {"a/vpc", "b/vpc", "c/vpc"}
     assert snapshot.makers() == {("me@here", "an unknown time")}
     account.ec2.delete_vpc(VpcId=ids["a"])
-    assert snapshot.keyed(account, resource("a/vpc"))
-    assert not snapshot_with(Finder()).keyed(account, resource("a/vpc"))
+    assert snapshot.keyed(account, VPC, "a/vpc")
+    assert not snapshot_with(Finder()).keyed(account, VPC, "a/vpc")
     assert cloud.calls() == ["GetCallerIdentity", "DescribeVpcs", "DeleteVpc", "DescribeVpcs"]
 
 
@@ -149,7 +149,7 @@ def test_a_target_group_is_found_by_name_and_owned_by_tag(cloud: Cloud) -> None:
     assert not snapshot().owns(foreign)
     rows = [{"Key": "plab:lab", "Value": "test"}, {"Key": "plab:key", "Value": "provider/target-group"}]
     account.elbv2.add_tags(ResourceArns=[arn], Tags=rows)  # type: ignore[arg-type]
-    [ours] = snapshot().keyed(account, thing("provider/target-group", find=lambda *_: (), kind=TARGET_GROUP))
+    [ours] = snapshot().keyed(account, TARGET_GROUP, "provider/target-group")
     assert ours["TargetGroupArn"] == arn
 
 

@@ -5,6 +5,6 @@ Everything that leaves here speaks plab's errors; no other module imports boto3 
 
 from privatelink_lab.aws.account import Account, Address
 from privatelink_lab.aws.credentials import connect, known_regions
-from privatelink_lab.aws.error_translation import errors_by_id, raise_unsuccessful, unsuccessful
+from privatelink_lab.aws.error_translation import errors_by_id, unsuccessful
 
-__all__ = ["Account", "Address", "connect", "errors_by_id", "known_regions", "raise_unsuccessful", "unsuccessful"]
+__all__ = ["Account", "Address", "connect", "errors_by_id", "known_regions", "unsuccessful"]

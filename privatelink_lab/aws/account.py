@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import botocore.config
 
-from privatelink_lab.aws.error_translation import translated
+from privatelink_lab.aws.error_translation import refuse_stranger, translated
 from privatelink_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Account:
     def __init__(self, session: boto3.Session, region: str, address: Address | None, role_arn: str | None) -> None:
         self.region = region
         self._session = session
+        session.events.register("after-call", refuse_stranger)
         self._address = address
         self._role_arn = role_arn
         self._lock = threading.RLock()

@@ -38,9 +38,19 @@ def translated(service: str, operation: str) -> Iterator[None]:
         raise _refused(service, error) from None
     except botocore.exceptions.BotoCoreError as error:
         raise client_side_error(_api_name(operation), error) from None
-    except botocore.parsers.ResponseParserError as error:  # cut short, or a page of something between us and AWS
+    except (botocore.parsers.ResponseParserError, KeyError):  # botocore's parser for ELBv2 raises KeyError
         text = "The answer cannot be read: it is cut short, or not from AWS"
-        raise LostAnswer(text, code=type(error).__name__, operation=_api_name(operation), hint=RUN_AGAIN) from None
+        raise LostAnswer(text, code="ResponseParserError", operation=_api_name(operation), hint=RUN_AGAIN) from None
+
+
+def refuse_stranger(parsed: Mapping[str, Any], **_: object) -> None:
+    """Raise ResponseParserError for a success without a request id: a page of something between us and AWS.
+
+    botocore reads a page of well-formed HTML as an answer of EC2 without rows.
+    """
+    meta = parsed.get("ResponseMetadata", {})
+    if meta.get("HTTPStatusCode") == HTTPStatus.OK and not meta.get("RequestId"):
+        raise botocore.parsers.ResponseParserError("The answer has no request id")
 
 
 def _api_name(operation: str) -> str:
@@ -126,12 +136,6 @@ def unsuccessful(response: Mapping[str, Any], operation: str) -> dict[str, AwsEr
             str(error.get("Message", code)).rstrip("."), code=code, operation=operation, request_id=request_id
         )
     return failures
-
-
-def raise_unsuccessful(response: Mapping[str, Any], operation: str) -> None:
-    """Raise the first failure inside an HTTP 200, if there is one."""
-    for failure in unsuccessful(response, operation).values():
-        raise failure
 
 
 def errors_by_id(ids: Iterable[str], call: Callable[[str], object]) -> dict[str, AwsError]:

@@ -5,7 +5,7 @@ Neither command writes or reads the state: the endpoint ids and what AWS shows a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account
@@ -24,7 +24,7 @@ from privatelink_lab.steps.consumer_endpoint import phase_of
 TIMEOUT = 900.0  # seconds from the call until AWS shows available, or rejected
 STEP = acceptance.STEP.name
 
-Send = Callable[[Account, str, Iterable[str]], None]
+Send = Callable[[Account, str, Iterable[str]], Mapping[str, AwsError]]  # returns the refusals by id
 Act = Callable[[Lab, list[Connection]], list[Failed]]
 
 
@@ -74,16 +74,16 @@ def carry_out(execution: Execution, rows: list[Connection], act: Act, participle
     if not rows:
         execution.screen.say("Nothing was changed.")
         return execution.finish({participle: []}, 1)
-    ids = ", ".join(row.endpoint for row in rows)
     try:
         with interruptible(execution.lab):
             failed = act(execution.lab, rows)
     except AwsError as error:  # AWS refuses the whole call
-        return execution.finish({}, error.exit_code, {ids: error})
-    done = [] if failed else [row.endpoint for row in rows]
-    code = execution.finish({participle: done}, 1 if failed else 0, {event.key: event.error for event in failed})
+        return execution.finish({}, error.exit_code, {", ".join(row.endpoint for row in rows): error})
+    errors = {event.key: event.error for event in failed}
+    done = [row.endpoint for row in rows if _key(row) not in errors]
+    code = execution.finish({participle: done}, 1 if errors else 0, errors)
     if done and not execution.screen.json:
-        execution.screen.out(f"{participle.capitalize()}: {ids}")
+        execution.screen.out(f"{participle.capitalize()}: {', '.join(done)}")
     return code
 
 
@@ -112,15 +112,20 @@ class _Admission:
     def __init__(self, lab: Lab, rows: list[Connection], goal: str, done: type[Decided]) -> None:
         self.lab, self.goal, self.done = lab, goal, done
         self.open = {row.endpoint: row for row in rows}
+        self.refused: Mapping[str, AwsError] = {}
         self.failed: list[Failed] = []
         self.began = lab.clock.now()
 
     def run(self, rows: list[Connection], send: Send, action: str) -> list[Failed]:
-        """Send these rows in one call, for the one service, and wait until all reach the goal; returns what failed."""
+        """Send these rows in one call, for the one service, and wait until all reach the goal; returns what failed.
+
+        AWS may accept some and refuse others. A refusal may mean that it is so already, so it counts only if the next
+        snapshot shows no change.
+        """
         for row in rows:
             self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
         if rows:
-            send(self.lab.provider, rows[0].service, [row.endpoint for row in rows])
+            self.refused = send(self.lab.provider, rows[0].service, [row.endpoint for row in rows])
         clock = self.lab.clock
         return until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
 
@@ -136,19 +141,26 @@ class _Admission:
         if row and row.state.lower() == self.goal:
             del self.open[row.endpoint]
             self.lab.emit(self.done(row.endpoint, row.owner, row.consumer, row.state))
+        elif before.endpoint in self.refused and (not row or row.state == before.state):
+            self._fail(before, self.refused[before.endpoint])
         elif not row or phase in {Phase.FAILED, Phase.DELETING}:
-            self._fail(before, f"{before.endpoint} is {row.state if row else 'gone'}.")
+            self._fail(before, _problem(f"{before.endpoint} is {row.state if row else 'gone'}."))
         elif self.lab.clock.now() - self.began > TIMEOUT:
-            self._fail(before, f"{before.endpoint} is still {row.state} after {TIMEOUT / 60:.0f} minutes.")
+            text = f"{before.endpoint} is still {row.state} after {TIMEOUT / 60:.0f} minutes."
+            self._fail(before, _problem(text))
         elif row.state != before.state:
             self.open[row.endpoint] = row
             self.lab.emit(Waiting(_key(row), STEP, row.endpoint, row.state))
 
-    def _fail(self, row: Connection, message: str) -> None:
-        failed = Failed(_key(row), STEP, PlabError(message, hint="plab connections"))
+    def _fail(self, row: Connection, error: PlabError) -> None:
+        failed = Failed(_key(row), STEP, error)
         del self.open[row.endpoint]
         self.failed.append(failed)
         self.lab.emit(failed)
+
+
+def _problem(text: str) -> PlabError:
+    return PlabError(text, hint="plab connections")
 
 
 def _key(row: Connection) -> str:

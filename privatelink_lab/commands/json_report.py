@@ -116,6 +116,7 @@ ACTIONS = {
     Phase.DELETING: "wait, then make",
     Phase.DRIFTED: "update",
     Phase.FAILED: "cannot",
+    Phase.UNTAGGED: "cannot",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, diagnosis
@@ -107,7 +108,8 @@ def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
     """Delete the probes; raises Interrupted, which names what is left, when the user stops this as well."""
     with interruptible(execution.lab):
         try:
-            seen = engine.survey(execution.lab, STEPS, probes)
+            existing = {key: replace(resource, options=None) for key, resource in probes.items()}  # no console is read
+            seen = engine.survey(execution.lab, STEPS, existing)
             removed = engine.down(execution.lab, STEPS, seen, only=set(probes))
         except Interrupted:
             raise Interrupted(
@@ -119,11 +121,13 @@ def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
 
 
 def _error(verdicts: Sequence[Verified]) -> PlabError:
-    """How many consumers are cut off; the next command depends on which hops are broken."""
-    broken = [verdict for verdict in verdicts if not verdict.ok]
-    only_endpoints = all(verdict.hop == diagnosis.ENDPOINT for verdict in broken)
-    message = f"{len(broken)} of {len(verdicts)} consumers do not reach the service."
-    return PlabError(message, hint="plab connections" if only_endpoints else "plab status")
+    """How many consumers are cut off or could not be probed; the next command depends on which hops are broken."""
+    unknown = [verdict for verdict in verdicts if verdict.hop == diagnosis.PROBE]
+    broken = [verdict for verdict in verdicts if not verdict.ok and verdict not in unknown]
+    only_endpoints = all(verdict.hop == diagnosis.ENDPOINT for verdict in broken) and not unknown
+    counts = ((broken, "do not reach the service"), (unknown, "could not be probed, so nothing is known of them"))
+    texts = [f"{len(some)} of {len(verdicts)} consumers {what}." for some, what in counts if some]
+    return PlabError(" ".join(texts), hint="plab connections" if only_endpoints else "plab status")
 
 
 def _verdict_text(verdict: Verified) -> str:

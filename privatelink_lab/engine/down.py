@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Removed
+from privatelink_lab.engine.ownership import untagged
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, survey
 from privatelink_lab.errors import AwsError, PlabError
@@ -99,7 +100,7 @@ class _Down(Run[Removed]):
     def holds(self, other: str, key: str) -> bool:
         """Whether AWS refuses to delete `key` because of `other`, which depends on it."""
         item = self.items.get(other)
-        if item is None or item.phase is None:
+        if item is None or item.phase is None or item.unread:
             return self.is_held(other)
         return not (item.found and not item.existing and key in item.resource.unblocks_while_deleting)
 
@@ -127,7 +128,9 @@ class _Down(Run[Removed]):
         elif meaning is ErrorClass.GONE:
             self.record_gone(item)
         elif isinstance(answer, PlabError):
-            self.fail(item, answer)
+            item.unread = True
+            if not item.error:
+                self.fail(item, answer)
         elif answer:
             self.record_seen(item, answer)
         elif item.found or not self.lab.may_be_invisible(item.resource):
@@ -139,13 +142,16 @@ class _Down(Run[Removed]):
 
     def record_seen(self, item: Item, found: tuple[Found, ...]) -> None:
         """A snapshot has shown it."""
-        item.phase, item.found = found[0].phase, found
+        item.phase, item.found, item.unread = found[0].phase, found, False
         item.ids.update(row.id for row in found)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:
             text = f"{', '.join(sorted(unasked))} appeared during this `down`; you have not agreed to cut it."
             self.fail(item, PlabError(text, hint="plab down shows it and asks."))
+        elif lost := next((row.id for row in found if row.phase is Phase.UNTAGGED), None):
+            if not item.error:
+                self.fail(item, untagged(self.lab, item.resource, lost))
         elif not item.existing or (item.accepted and item.refused_since is None):
             item.refused_since = None
             self.timeline.begin(item.key, self.now, self.before(item))

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from privatelink_lab.errors import ConcurrentMaker, NotOurs
+import shlex
+
+from privatelink_lab.errors import ConcurrentMaker, NotOurs, PlabError
 from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Resource
 from privatelink_lab.snapshot import Snapshot
+
+
+def untagged(lab: Lab, resource: Resource, id_: str) -> PlabError:
+    """What to say of a resource that the state knows as the lab's, and that has lost the lab's tag."""
+    pairs = lab.tags(resource.key)
+    if resource.type.kind and resource.type.kind.service == "elbv2":
+        command = ["aws", "elbv2", "add-tags", "--resource-arns", id_]
+    else:
+        command = ["aws", "ec2", "create-tags", "--resources", id_]
+    put_back = shlex.join([*command, "--tags", *(f"Key={pair['Key']},Value={pair['Value']}" for pair in pairs)])
+    return PlabError(
+        f"{resource.key} ({id_}) exists and has lost the lab's tag; plab neither uses nor deletes it.",
+        hint=f"If it is still the lab's, put the tags back: {put_back}",
+    )
 
 
 def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:

@@ -21,6 +21,7 @@ from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.timeline import Timeline
 
+MOST_CREATES = 3  # of one key in one run: each may cost money
 RESEND = 10.0  # seconds before a call that AWS accepted goes out again while describes still show the old
 
 Outcome = TypeVar("Outcome")
@@ -42,7 +43,10 @@ class Item:
     accepted: bool = False  # AWS has accepted the last update or delete
     was_ready: bool = False
     blocked: bool = False
+    unread: bool = False  # AWS does not let us read it, so it holds nothing up: AWS itself refuses what it must
     ids: set[str] = field(default_factory=set)  # all that were ever seen
+    creates: int = 0  # those of this run that made something, or may have
+    ended: str = ""  # AWS's word for the end of the last one
 
     @property
     def key(self) -> str:
@@ -159,7 +163,8 @@ class Run(ABC, Generic[Outcome]):
         self.read.clear()
         reading = {item.key for item in self.to_read()}
         done = {key: item.found for key, item in self.items.items() if item.found and key not in reading}
-        snapshot = take_snapshot(self.lab, {key: item.resource for key, item in self.items.items()}, done)
+        resources = {key: item.resource for key, item in self.items.items()}
+        snapshot = take_snapshot(self.lab, resources, done, to_delete=self.command == "down")
         # What became due only now, and is in `done`, waits for the next snapshot: its old answer proves nothing.
         while items := [item for item in self.to_read() if item.key not in self.read and item.key not in done]:
             keys = [item.key for item in items]

@@ -39,7 +39,11 @@ def planned(lab: Lab, steps: Sequence[Step]) -> dict[str, Resource]:
 
 
 def take_snapshot(
-    lab: Lab, resources: Mapping[str, Resource], done: Mapping[str, tuple[Found, ...]] | None = None
+    lab: Lab,
+    resources: Mapping[str, Resource],
+    done: Mapping[str, tuple[Found, ...]] | None = None,
+    *,
+    to_delete: bool = False,
 ) -> Snapshot:
     """A new snapshot; no call goes out before it is asked. Keys in `done` are taken as given."""
     return Snapshot(
@@ -49,6 +53,7 @@ def take_snapshot(
         lambda resource, snapshot: resource.type.find(lab, snapshot, resource),
         done=done,
         only_since=lab.only_since,
+        to_delete=to_delete,
     )
 
 
@@ -61,7 +66,7 @@ def survey(
     """
     named = {key: r for key, r in planned(lab, steps).items() if not (to_delete and r.type.goes_with_parent)}
     named |= dict(more or {})
-    snapshot = take_snapshot(lab, named)
+    snapshot = take_snapshot(lab, named, to_delete=to_delete)
     forgotten, unseen = _forgotten(lab, steps, named, snapshot)
     resources = named | forgotten
     snapshot = snapshot.with_resources(resources)
@@ -95,6 +100,9 @@ def _forgotten(
             else:
                 text = f"A {kind.name} of account {account.id} bears the lab's tag with a key that plab does not know."
                 unseen[key] = PlabError(text, hint="Use the plab that made it, or delete it yourself.")
+    for key in lab.state.ids.keys() - named.keys() - rebuilt.keys():  # made by this lab, and no row bears its tag
+        if resource := _rebuild(lab, steps, key):
+            rebuilt[key] = resource
     return rebuilt, unseen
 
 

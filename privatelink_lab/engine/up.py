@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Built
-from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later
+from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later, untagged
 from privatelink_lab.engine.polling import FLOOR
-from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
+from privatelink_lab.engine.reconcile import MOST_CREATES, RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.errors import AwsError, LostAnswer, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
-from privatelink_lab.retry_classes import NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
+from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
 WAIT_ON = "Run plab up again to wait on, or plab down to give up."
@@ -131,6 +131,7 @@ class _Up(Run[Built]):
         unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long()
         if not isinstance(answer, PlabError) and answer:
             item.found = answer
+            item.ids.update(found.id for found in answer)
         if self.is_lost(item):  # what it depends on comes first in the order, and has said why it fails
             item.blocked = item.phase is not Phase.READY
         elif item.was_ready and ((unanswered and item.phase is Phase.READY) or not self.can_be_made(item)):
@@ -148,7 +149,7 @@ class _Up(Run[Built]):
             self.lab.state.created_at.pop(item.key, None)
             self.wait_in(Phase.DELETING, item, answer[0].id, answer[0].detail)
         else:
-            self.miss(item)
+            self.miss(item, snapshot)
 
     def judge_several(self, item: Item, ids: list[str], snapshot: Snapshot) -> None:
         """Make nothing under a key that exists twice; a second maker, who began later, removes its own."""
@@ -167,6 +168,8 @@ class _Up(Run[Built]):
                 self.mark_ready(item, found)
             case Phase.READY:  # what it depends on may still be replaced under it
                 self.wait_in(Phase.PENDING, item, found.id, found.detail, bounded=False)
+            case Phase.UNTAGGED:
+                self.fail(item, untagged(self.lab, item.resource, found.id))
             case Phase.FAILED:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
             case Phase.DRIFTED if item.type.update is None:
@@ -196,26 +199,36 @@ class _Up(Run[Built]):
         """Note its end in the timeline."""
         self.timeline.end(item.key, self.now, (*item.resource.depends_on, *item.resource.ready_after))
 
-    def miss(self, item: Item) -> None:
+    def miss(self, item: Item, snapshot: Snapshot) -> None:
         """It is not shown; within its grace period that proves nothing, whether it was just made or seen before."""
         state, key = self.lab.state, item.key
+        ended = self.why_ended(item, snapshot)
         if item.phase is Phase.READY:  # its grace period begins now, also if its create's answer was all we had
             state.created_at.pop(key, None)
-        if item.was_ready:
+        if item.was_ready or (item.ids and item.type.kind and item.phase is not Phase.DELETING):
             state.created_at.setdefault(key, self.now)
-        if self.lab.may_be_invisible(item.resource):
-            detail = "was there, and is not seen now" if item.was_ready else "not visible yet"
+        if not ended and self.lab.may_be_invisible(item.resource):
+            detail = "was there, and is not seen now" if item.ids else "not visible yet"
             self.wait_in(Phase.PENDING, item, state.ids.get(key, ""), detail)
         elif item.was_ready:
             text = f"{key} ({item.found[0].id}) was there and is gone: another person deletes what this run builds."
-            self.fail(item, PlabError(text, hint="plab status"))
+            self.fail(item, PlabError(f"{text} AWS says: {ended}" if ended else text, hint="plab status"))
         elif item.type.create is None and self.can_be_made(item):  # it comes with what it depends on
             self.wait_in(Phase.PENDING, item, "", "not visible yet")
         else:
+            if ended:
+                item.ended = ended
+                self.wait(item, state.ids[key], ended, bounded=False)
             item.phase, item.found, item.not_before = None, (), 0.0
+            item.ids.clear()
             state.create_pending.pop(key, None)
             if key in state.ids:
                 state.record_gone(key)
+
+    def why_ended(self, item: Item, snapshot: Snapshot) -> str | None:
+        """AWS's word and reason for what this lab made under the key, where it shows that as ended."""
+        kind, id_ = item.type.kind, self.lab.state.ids.get(item.key)
+        return snapshot.why_ended(self.lab.account(item.resource.party), kind, item.key, id_) if kind and id_ else None
 
     def fail(self, item: Item, error: PlabError) -> None:
         """Give it up; nothing is made on it."""
@@ -226,7 +239,7 @@ class _Up(Run[Built]):
 
     def calls(self) -> Sequence[list[Item]]:
         """One for each item that can be created or updated; the pending create is on disk before the call."""
-        due = [item for item in self.open() if self.is_callable(item)]
+        due = [item for item in self.open() if self.is_callable(item) and not self.is_spent(item)]
         for item in due:
             action = self.action(item)
             self.tried.add((item.key, action))
@@ -244,6 +257,14 @@ class _Up(Run[Built]):
         if item.phase is None:
             return item.type.create is not None and item.key in self.read
         return item.phase is Phase.DRIFTED
+
+    def is_spent(self, item: Item) -> bool:
+        """Whether it was made and lost too often in this run; then it fails."""
+        if item.phase is not None or item.creates < MOST_CREATES:
+            return False
+        text = f"{item.key} was created {item.creates} times in this run and is gone again."
+        self.fail(item, PlabError(f"{text} AWS says: {item.ended}" if item.ended else text, hint="plab status"))
+        return True
 
     def action(self, item: Item) -> str:
         """`create` or `update`."""
@@ -263,6 +284,9 @@ class _Up(Run[Built]):
         """The call took effect, its effect is unknown, its token is used up, it may go again, or it failed."""
         [item] = items
         state, key = self.lab.state, item.key
+        code = answer.code if isinstance(answer, AwsError) else ""
+        if item.phase is None and (not code or isinstance(answer, LostAnswer) or code.startswith("Idempotent")):
+            item.creates += 1
         if isinstance(answer, LostAnswer):  # the create stays pending: only a snapshot can tell
             self.wait_in(Phase.PENDING, item, "", answer.code)
             return False
@@ -270,7 +294,6 @@ class _Up(Run[Built]):
             self.succeeded(item, answer if isinstance(answer, Found) else None)
             return True
         state.create_pending.pop(key, None)
-        code = answer.code if isinstance(answer, AwsError) else ""
         if code == "IdempotentInstanceTerminated":
             state.record_gone(key)
             return True
@@ -298,7 +321,7 @@ class _Up(Run[Built]):
         """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""
         item.since = self.now if item.since is None else item.since
         timeout = item.type.patience.timeout
-        meaning = classify(error, NOT_FOUND_YET | item.type.retryable)
+        meaning = classify(error, NOT_FOUND_YET | ALREADY | item.type.retryable)
         if meaning is ErrorClass.NOT_YET:
             timeout = min(timeout, PROPAGATION_TIMEOUT)
         if meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:

@@ -16,7 +16,7 @@ from privatelink_lab.resource import Found, Phase, Resource, Token, calls
 from privatelink_lab.snapshot import Kind
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
-KIND = Kind("instance", "describe_instances", "Reservations", nested="Instances")
+KIND = Kind("instance", "describe_instances", "Reservations", id="InstanceId", nested="Instances")
 STOPPED = "stopped"
 STATES = {
     "pending": Phase.PENDING,

@@ -19,7 +19,7 @@ from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
-KIND = Kind("security-group", "describe_security_groups", "SecurityGroups")
+KIND = Kind("security-group", "describe_security_groups", "SecurityGroups", "GroupId")
 
 
 def group_key(party: str) -> str:
@@ -99,7 +99,7 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
 
 
 def _group_rows(lab: Lab, snapshot: Snapshot, resource: Resource) -> Rows:
-    return snapshot.keyed(lab.account(resource.party), group(lab, resource.party))
+    return snapshot.keyed(lab.account(resource.party), KIND, group_key(resource.party))
 
 
 def _rule_id(lab: Lab, group_id: str) -> str:

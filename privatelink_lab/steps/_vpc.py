@@ -50,7 +50,7 @@ def provider_zones(lab: Lab, snapshot: Snapshot) -> dict[int, str]:
         rows = reused_subnets(lab, PROVIDER)
         return {number: row["AvailabilityZoneId"] for number, row in enumerate(rows, start=1)}
     subnets = {number: snapshot.found(key) for number, key in enumerate(subnet_keys(lab, PROVIDER), start=1)}
-    return {number: found[0].shows["zone"] for number, found in subnets.items() if found}
+    return {number: found[0].shows["zone"] for number, found in subnets.items() if found and "zone" in found[0].shows}
 
 
 def reused_subnets(lab: Lab, party: str) -> Rows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from privatelink_lab import tags
-from privatelink_lab.aws import Account, raise_unsuccessful, unsuccessful
+from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.lab import Lab
@@ -107,16 +107,16 @@ def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
     return consumers
 
 
-def accept(account: Account, service: str, endpoints: Iterable[str]) -> None:
-    """Ask AWS to accept these endpoints; raises AwsError for the first that it refuses."""
+def accept(account: Account, service: str, endpoints: Iterable[str]) -> dict[str, AwsError]:
+    """Ask AWS to accept these endpoints; returns its refusals by id, raises AwsError when it refuses the call."""
     response = account.ec2.accept_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
-    raise_unsuccessful(response, "AcceptVpcEndpointConnections")
+    return unsuccessful(response, "AcceptVpcEndpointConnections")
 
 
-def reject(account: Account, service: str, endpoints: Iterable[str]) -> None:
-    """Ask AWS to reject or cut these endpoints; raises AwsError for the first that it refuses."""
+def reject(account: Account, service: str, endpoints: Iterable[str]) -> dict[str, AwsError]:
+    """Ask AWS to reject or cut these endpoints; returns and raises as `accept` does."""
     response = account.ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
-    raise_unsuccessful(response, "RejectVpcEndpointConnections")
+    return unsuccessful(response, "RejectVpcEndpointConnections")
 
 
 # The acceptance of one consumer of the lab. It has no delete: it goes with its endpoint.
@@ -147,7 +147,8 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     if row is None:
         raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
     _must_be_ours(lab, resource.party, id_, row["VpcEndpointOwner"])
-    accept(lab.provider, service, [id_])
+    for refusal in accept(lab.provider, service, [id_]).values():
+        raise refusal
     return Found(id_, Phase.PENDING, "accepted")
 
 
@@ -180,10 +181,7 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
     refused: dict[str, AwsError] = {}
     for service in {row["ServiceId"] for row in rows if row["VpcEndpointId"] in ids}:
         of_service = [row["VpcEndpointId"] for row in rows if row["ServiceId"] == service]
-        response = account.ec2.reject_vpc_endpoint_connections(
-            ServiceId=service, VpcEndpointIds=[id_ for id_ in ids if id_ in of_service]
-        )
-        refused |= unsuccessful(response, "RejectVpcEndpointConnections")
+        refused |= reject(account, service, [id_ for id_ in ids if id_ in of_service])
     return refused
 
 

@@ -13,13 +13,13 @@ from privatelink_lab.errors import AwsError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.snapshot import Kind, Row, Snapshot, reason
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
-KIND = Kind("vpc-endpoint", "describe_vpc_endpoints", "VpcEndpoints")
+KIND = Kind("vpc-endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId")
 # Lower camelCase on the wire, whatever the SDK's enum says (AWS facts 6); compared in lower case.
 STATES = {
     "pendingacceptance": Phase.HELD,
@@ -45,7 +45,7 @@ def phase_of(state: str) -> Phase:
 def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     id_, state = row["VpcEndpointId"], row["State"]
     phase = phase_of(state)
-    service = next((found.shows["service_name"] for found in snapshot.found(SERVICE)), None)
+    service = next((found.shows.get("service_name") for found in snapshot.found(SERVICE)), None)
     if phase is not Phase.DELETING and service and row["ServiceName"] != service:
         return Found(id_, Phase.FAILED, f"joins {row['ServiceName']}, the lab's service is {service}")
     names = [entry["DnsName"] for entry in row.get("DnsEntries") or ()]
@@ -56,8 +56,8 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
 def _detail(row: Row, state: str) -> str:
     if state.lower() == "rejected":
         return "was rejected; plab never re-admits a rejected endpoint"
-    reason = (row.get("LastError") or {}).get("Message") or row.get("FailureReason")
-    return f"{state} ({reason})" if reason else state
+    why = reason(row)
+    return f"{state} ({why})" if why else state
 
 
 @calls("ec2:CreateVpcEndpoint")

@@ -33,6 +33,7 @@ KIND = Kind(
     "vpc-endpoint-service",
     "describe_vpc_endpoint_service_configurations",
     "ServiceConfigurations",
+    "ServiceId",
     provider_only=True,
 )
 STATES = {

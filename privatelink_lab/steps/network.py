@@ -25,8 +25,8 @@ from privatelink_lab.steps._vpc import (
     vpc_of,
 )
 
-VPC = Kind("vpc", "describe_vpcs", "Vpcs")
-SUBNET = Kind("subnet", "describe_subnets", "Subnets")
+VPC = Kind("vpc", "describe_vpcs", "Vpcs", "VpcId")
+SUBNET = Kind("subnet", "describe_subnets", "Subnets", "SubnetId")
 STATES = {"pending": Phase.PENDING, "available": Phase.READY}
 
 

@@ -33,7 +33,7 @@ from privatelink_lab.steps.target_group import LISTENER
 
 KEY = "provider/nlb"
 INTERFACES = f"{KEY}/interfaces"
-KIND = Kind("load-balancer", "describe_load_balancers", "LoadBalancers", arn="LoadBalancerArn", provider_only=True)
+KIND = Kind("load-balancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn", provider_only=True)
 STATES = {"provisioning": Phase.PENDING, "active": Phase.READY, "active_impaired": Phase.READY}
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 

@@ -26,6 +26,14 @@ NAME = "probe"
 LINE_PREFIX = "PLAB-PROBE"  # begins the probe's lines on the console, where the system writes too
 LIFETIME = 15  # minutes until a forgotten probe ends itself
 BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
+# What a probe writes: kind of row -> its fields, each with what stands for a missing one, and its types.
+_WORD, _TEXT, _NUMBER = (None, str), ("", str), (None, int, float)
+ROWS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "status": {"status": (None, int), "digest": _WORD, "address": _WORD, "body": _TEXT}
+    | {"connect_ms": _NUMBER, "total_ms": _NUMBER},
+    "problem": {"problem": _WORD, "address": _TEXT, "detail": _TEXT},
+    "end": {"end": (None, bool), "tries": (None, int)},
+}
 USER_DATA = """\
 #!/bin/bash
 shutdown -h +{lifetime}
@@ -146,24 +154,29 @@ def read_report(console: str) -> ProbeReport:
     bodies: dict[str, str] = {}  # by digest: each is written out once
     ended, tries = False, 0
     for line in console.splitlines():
-        row = _read_row(line)
-        if "status" in row:
+        kind, row = _read_row(line)
+        if kind == "status":
             body = bodies.setdefault(row["digest"], row.get("body", ""))
             answers.append(row | {"body": body})
-        elif "problem" in row:
-            problem, detail = str(row["problem"]), " ".join(filter(None, (row.get("address"), row.get("detail"))))
-        elif "end" in row:
+        elif kind == "problem":
+            problem, detail = row["problem"], " ".join(filter(None, (row.get("address"), row.get("detail"))))
+        elif kind == "end":
             ended, tries = True, row["tries"]
     return ProbeReport(tuple(answers), problem, detail, ended, tries)
 
 
-def _read_row(line: str) -> dict[str, Any]:
+def _read_row(line: str) -> tuple[str, dict[str, Any]]:
+    """What kind of row the line is, and its fields; '' for what the probe does not write: a console is anybody's."""
     _, prefix, rest = line.partition(f"{LINE_PREFIX} ")
     try:
-        row = json.loads(rest) if prefix else {}
-    except ValueError:
-        return {}
-    return row if isinstance(row, dict) else {}
+        row = json.loads(rest) if prefix else None
+    except (ValueError, RecursionError):
+        return "", {}
+    if isinstance(row, dict):
+        for kind, fields in ROWS.items():
+            if kind in row and all(type(row.get(name, default)) in types for name, (default, *types) in fields.items()):
+                return kind, row
+    return "", {}
 
 
 @calls("ec2:GetConsoleOutput")
@@ -172,6 +185,8 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     phase = STATES.get(state, Phase.FAILED)
     if phase is not Phase.READY:
         return Found(id_, Phase.FAILED if phase is Phase.DRIFTED else phase, state)
+    if resource.options is None:  # only `verify` reads the console, which may not be readable, and is a stranger's word
+        return Found(id_, phase, state)
     console = snapshot.of_parent(lab.account(consumer), "console", id_, lambda: _console(lab, consumer, id_))
     report = read_report(console)
     if report.ended:
@@ -193,7 +208,7 @@ def _console(lab: Lab, consumer: str, instance: str) -> str:
 @calls("ec2:RunInstances", "ssm:GetParameter")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     consumer = resource.party
-    name = snapshot.found(endpoint_key(consumer))[0].shows["dns_name"]
+    name = snapshot.found(endpoint_key(consumer))[0].shows.get("dns_name", "")
     return launch(
         lab,
         resource,

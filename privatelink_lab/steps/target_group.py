@@ -23,7 +23,7 @@ KEY = "provider/target-group"
 REGISTRATION = f"{KEY}/registration"
 INGRESS = ingress_key(PROVIDER)  # without it the health checks time out
 LISTENER = "provider/nlb/listener"  # of the next step; without it a target stays unused
-KIND = Kind("target-group", "describe_target_groups", "TargetGroups", arn="TargetGroupArn", provider_only=True)
+KIND = Kind("target-group", "describe_target_groups", "TargetGroups", "TargetGroupArn", provider_only=True)
 HEALTH = {
     "initial": Phase.PENDING,
     "healthy": Phase.READY,

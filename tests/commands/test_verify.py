@@ -308,6 +308,19 @@ def test_a_refused_describe_is_no_broken_hop(lab: Cloud, run: Run) -> None:
     assert lab.changes() == []
 
 
+def test_without_the_right_to_read_the_console_nothing_is_known(lab: Cloud, run: Run) -> None:
+    """`verify` names the right, calls nobody cut off, and removes the probe; `down` needs no console either."""
+    lab.fail("GetConsoleOutput", 403, "UnauthorizedOperation")
+    ran = run("verify")
+    assert ran.code == 1
+    assert "ec2:GetConsoleOutput" in ran.err
+    assert "1 of 1 consumers could not be probed, so nothing is known of them." in ran.err
+    assert "do not reach the service" not in ran.err
+    assert set(states(lab)) <= {"terminated", "shutting-down"}
+    leave_probe(lab)
+    assert run("down", "-y", "-q").code == 0
+
+
 def test_a_type_without_nitro_is_read_without_latest(
     at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ def test_up_repairs_what_was_deleted_or_stopped(cloud: Cloud, lab: Lab, change: 
     [
         (reject, "acme/endpoint", "was rejected; plab never re-admits a rejected endpoint"),
         (delete_service, "acme/endpoint", "was rejected"),
-        (untag_group, "acme/security-group", "bears no tag of this lab"),
+        (untag_group, "acme/security-group", "has lost the lab's tag"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from support.cloud import Cloud
+from support.spoiler import Spoiler
 
 from privatelink_lab.lab import Lab
 
-NOT_SEEN = "was there, and is not seen now"
+NEVER = 1_000_000  # describes
 
 
 def is_ready(lab: Lab, key: str) -> bool:
@@ -37,20 +36,15 @@ def test_a_resource_deleted_while_up_waits_is_a_failure(slow_cloud: Cloud) -> No
 
 
 def test_what_one_snapshot_misses_is_not_gone(real_pace_cloud: Cloud) -> None:
-    """A describe once misses an existing VPC (a replica that lags): `up` polls it again and goes on."""
-    lab = real_pace_cloud.lab()
-    kept: list[dict[str, Any]] = []
-    ec2 = real_pace_cloud.account().ec2
+    """A describe once misses an existing VPC (a replica that lags): `up` asks for its id and goes on."""
+    spoiler = Spoiler(NEVER, "empty", "DescribeVpcs")
+    lab = spoiler.watch(real_pace_cloud.lab())
 
-    def untag() -> None:
-        if is_ready(lab, "provider/web-server") and not kept:
-            vpc = lab.state.ids["provider/vpc"]
-            kept.append({"Resources": [vpc], "Tags": ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"]})
-            ec2.delete_tags(**kept[0])
-        elif kept and any(getattr(event, "detail", "") == NOT_SEEN for event in real_pace_cloud.events):
-            ec2.create_tags(**kept[0])
-            real_pace_cloud.clock.before_sleep = lambda: None
+    def spoil() -> None:
+        if is_ready(lab, "provider/web-server"):
+            spoiler.number, real_pace_cloud.clock.before_sleep = 1, lambda: None
 
-    real_pace_cloud.clock.before_sleep = untag
+    real_pace_cloud.clock.before_sleep = spoil
     assert real_pace_cloud.up(lab).exit_code == 0
-    assert real_pace_cloud.clock.before_sleep is not untag
+    assert spoiler.hit == "DescribeVpcs"
+    assert "provider/vpc" not in lab.state.attempts

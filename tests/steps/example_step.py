@@ -14,7 +14,7 @@ from privatelink_lab.steps._vpc import vpc_id
 # Edit 1: how AWS lists it, and what can be done with it.
 
 KEY = make_key(PROVIDER, "route-table")
-KIND = Kind("route-table", "describe_route_tables", "RouteTables", provider_only=True)
+KIND = Kind("route-table", "describe_route_tables", "RouteTables", "RouteTableId", provider_only=True)
 
 
 def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:

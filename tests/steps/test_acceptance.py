@@ -12,6 +12,7 @@ from privatelink_lab import engine
 from privatelink_lab.commands import accept_reject
 from privatelink_lab.engine import Built
 from privatelink_lab.errors import NotOurs, UsageError
+from privatelink_lab.events import Accepted
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN, Connection
@@ -130,13 +131,50 @@ def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
 
 
 def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:
-    """AWS answers 200 with `Unsuccessful` for an endpoint that is gone: accept raises its code."""
+    """AWS answers 200 with `Unsuccessful` for an endpoint that is gone: accept fails with AWS's own code."""
     lab = cloud.lab(config_of(MANUAL))
     cloud.up(lab)
     row = rows(cloud, lab)[0]
     missing = Connection(row.service, "vpce-0123456789abcdef0", row.owner, row.state, row.region, row.since, None)
-    with pytest.raises(Exception, match=r"InvalidVpcEndpointId\.NotFound"):
-        accept_reject.accept(lab, [missing])
+    [failed] = accept_reject.accept(lab, [missing])
+    assert "InvalidVpcEndpointId.NotFound" in str(failed.error)
+
+
+def test_a_batch_says_what_it_did(cloud: Cloud) -> None:
+    """AWS accepts one of two and refuses the other, which is gone: the first is accepted, and only the second fails."""
+    lab = cloud.lab(config_of(MANUAL))
+    cloud.up(lab)
+    row = rows(cloud, lab)[0]
+    missing = Connection(row.service, "vpce-0123456789abcdef0", row.owner, row.state, row.region, row.since, None)
+    cloud.events.clear()
+    failed = accept_reject.accept(lab, [row, missing])
+    assert [event.key for event in failed] == [missing.endpoint]
+    assert [event.endpoint for event in cloud.events if isinstance(event, Accepted)] == [row.endpoint]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_another_party_has_accepted_is_accepted(slow_cloud: Cloud, *, by_hand: bool) -> None:
+    """An auto-accepter is faster than plab: AWS says InvalidState, plab looks again, and nothing failed."""
+    lab = slow_cloud.lab(config_of(MANUAL if by_hand else {"name": "acme"}))
+    if by_hand:
+        assert slow_cloud.up(lab).exit_code == 0
+        [row] = rows(slow_cloud, lab)
+        slow_cloud.account().ec2.accept_vpc_endpoint_connections(ServiceId=row.service, VpcEndpointIds=[row.endpoint])
+        slow_cloud.clock.sleep(60)
+        assert accept_reject.accept(lab, [row]) == []
+        return
+    refused: list[Connection] = []
+
+    def accept_first() -> None:
+        for row in rows(slow_cloud, slow_cloud.lab(state=lab.state)):
+            if row.pending and not refused:
+                refused.append(row)
+                ids = [row.endpoint]
+                slow_cloud.account().ec2.accept_vpc_endpoint_connections(ServiceId=row.service, VpcEndpointIds=ids)
+
+    slow_cloud.clock.before_sleep = accept_first
+    assert slow_cloud.up(lab).exit_code == 0
+    assert refused
 
 
 def test_down_rejects_foreign_connections_only_as_part_of_down(cloud: Cloud) -> None:

@@ -61,7 +61,19 @@ def test_a_console_has_other_lines_too() -> None:
         f'{LINE_PREFIX}{{"end": true}}',
         f"python3 - <<'END' # {LINE_PREFIX}",
         '{"end": true}',
+        line(status=200),
+        line(**answer() | {"status": "200"}),
+        line(**answer() | {"digest": None}),
+        line(**answer() | {"body": ["<b>"]}),
+        line(**answer() | {"connect_ms": "fast"}),
+        line(**answer() | {"total_ms": True}),
+        line(problem=["dns"]),
+        line(problem="dns", address=7),
+        line(end=True),
+        line(end=True, tries="3"),
+        f"{LINE_PREFIX} {'[' * 100_000}",
     ],
+    ids=range(18),
 )
 def test_what_is_no_line_of_a_probe_is_passed_over(broken: str) -> None:
     """Half a line, other JSON, and words about a probe say nothing; the lines around them count."""

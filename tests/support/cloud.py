@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +90,7 @@ class Cloud:
 
     def down(self, lab: Lab) -> Removed:
         """`plab down`."""
-        return engine.down(lab, STEPS, engine.survey(lab, STEPS))
+        return engine.down(lab, STEPS, engine.survey(lab, STEPS, to_delete=True))
 
     def fail(self, action: str, status: int, code: str) -> None:
         """Let AWS refuse an action from now on."""
@@ -126,6 +128,17 @@ def config_of(*consumers: Any, **values: Any) -> Config:
     """A config with these consumers (dicts; default: one called acme) and other values."""
     rows = consumers or ({"name": "acme"},)
     return Config.model_validate({"lab": "test", "region": "us-east-1"} | values | {"consumers": rows})
+
+
+def duplicates(cloud: Cloud) -> list[tuple[str, str]]:
+    """The kinds and keys of the resources that exist more than once."""
+    keys = Counter(
+        (kind, key)
+        for kind, lines in cloud.aws.inventory().items()
+        for line in lines
+        for key in re.findall(r"'plab:key': '([^']+)'", line)
+    )
+    return [key for key, count in keys.items() if count > 1]
 
 
 def id_of(built: Built, key: str) -> str:

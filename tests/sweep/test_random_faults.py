@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cloud import Cloud, cloud_at, config_of
+from support.cloud import Cloud, cloud_at, config_of, duplicates
 from support.proxied_lab import Count
 
 from privatelink_lab import state
@@ -43,17 +41,6 @@ RUNS = 4  # of a command; in the last one AWS no longer fails
 def two_consumers() -> Config:
     """A config with two consumers, one of them in another account."""
     return config_of({"name": "acme"}, {"name": "beta", "role_arn": "arn:aws:iam::222222222222:role/lab"})
-
-
-def duplicates(cloud: Cloud) -> list[tuple[str, str]]:
-    """The kinds and keys of the resources that exist more than once."""
-    keys = Counter(
-        (kind, key)
-        for kind, lines in cloud.aws.inventory().items()
-        for line in lines
-        for key in re.findall(r"'plab:key': '([^']+)'", line)
-    )
-    return [key for key, count in keys.items() if count > 1]
 
 
 def run_until_done(cloud: Cloud, lab: Lab, command: Callable[[Lab], Any]) -> int:
