@@ -152,9 +152,7 @@ def _near_bound(paced: Results, phase: str, share: float) -> SpeedTarget:
     if ran is None:
         return SpeedTarget(promise, "-", None)
     limit = share * bound + 1
-    return SpeedTarget(
-        promise, f"{ran.wall:.2f} s of {limit:.2f} s; {ran.wall / bound:.2f}x the bound", ran.wall <= limit
-    )
+    return SpeedTarget(promise, f"{ran.wall:.2f} s; the limit is {limit:.2f} s", ran.wall <= limit)
 
 
 def _one_call_per_kind(at_once: Results) -> SpeedTarget:

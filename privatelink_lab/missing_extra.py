@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ def install_command() -> str:
     It names the packages and not plab, so it works wherever plab came from. pipx marks its environments with a file; an
     environment of uv has no pip.
     """
-    extra = [line for line in importlib.metadata.requires("privatelink-lab") or () if 'extra == "local"' in line]
+    required = importlib.metadata.requires("privatelink-lab") or ()
+    extra = [line for line in required if re.search(r"""extra == ['"]local['"]""", line)]
     packages = [line.partition(";")[0].strip() for line in extra]
     if (Path(sys.prefix) / "pipx_metadata.json").exists():
         return shlex.join(["pipx", "inject", "privatelink-lab", *packages])

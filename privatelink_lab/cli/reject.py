@@ -13,8 +13,8 @@ from privatelink_lab.commands import Options
 def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
     """Reject pending connections, or cut available ones, and wait until they are rejected.
 
-    A rejected endpoint still exists in its owner's account and costs its owner money until they delete it. `plab up`
-    never accepts it again.
+    `plab connections` lists the ids. A rejected endpoint still exists in its owner's account and costs its owner money
+    until they delete it. `plab up` never accepts it again.
     """
     from privatelink_lab.commands import reject as command
 

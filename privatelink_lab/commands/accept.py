@@ -16,5 +16,6 @@ def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: A
         if not rows:
             execution.screen.say("Nothing is pending.")
             return execution.finish({"accepted": []}, 0)
+        accept_reject.refuse_ended(rows)
         agreed = accept_reject.ask_about(execution, rows, "Accept", named=bool(endpoints) or everyone, ask=ask)
         return accept_reject.carry_out(execution, agreed, accept_reject.accept, "accepted")

@@ -45,6 +45,15 @@ def with_ids(rows: list[Connection], ids: Sequence[str]) -> list[Connection]:
     return [by_id[id_] for id_ in dict.fromkeys(ids)]
 
 
+def refuse_ended(rows: list[Connection]) -> None:
+    """Raise UsageError when one of these connections can no longer be accepted."""
+    for row in rows:
+        if not row.pending and phase_of(row.state) is Phase.FAILED:
+            key = f"{row.consumer}/endpoint" if row.consumer else ""
+            hint = f"A new endpoint can ask again: plab up --replace {key}" if key else "Its owner must make a new one."
+            raise UsageError(f"{row.endpoint} is {row.state}; it cannot be accepted any more.", hint=hint)
+
+
 # Consent.
 
 
@@ -92,12 +101,6 @@ def accept(lab: Lab, rows: list[Connection]) -> list[Failed]:
 
     `pending` after acceptance is progress. A connection that is available already counts as done.
     """
-    for row in rows:
-        if not row.pending and phase_of(row.state) is Phase.FAILED:
-            raise UsageError(
-                f"{row.endpoint} is {row.state}; it cannot be accepted any more.",
-                hint="Its owner must make a new endpoint (in this lab: plab up --replace CONSUMER/endpoint).",
-            )
     pending = [row for row in rows if row.pending]
     return _Admission(lab, rows, "available", Accepted).run(pending, acceptance.accept, "accept")
 

@@ -295,7 +295,8 @@ class Config(Section):
         default=None,
         ge=0,
         le=600,
-        description="For how many seconds AWS may not show what plab has just made. Without it, 20 to 90 seconds.",
+        description="For how many seconds AWS may not show a new resource before plab takes it for gone. "
+        "Without it, 20 seconds, or 90 where a second one would cost money.",
     )
     provider: Provider = Provider()
     consumers: tuple[Consumer, ...] = Field(

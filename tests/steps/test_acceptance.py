@@ -120,7 +120,7 @@ def test_a_rejected_connection_cannot_be_accepted_by_hand(cloud: Cloud, lab: Lab
     cloud.up(lab)
     accept_reject.reject(lab, rows(cloud, lab))
     with pytest.raises(UsageError, match="is rejected; it cannot be accepted any more"):
-        accept_reject.accept(lab, rows(cloud, lab))
+        accept_reject.refuse_ended(rows(cloud, lab))
 
 
 def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
