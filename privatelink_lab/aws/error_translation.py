@@ -112,7 +112,10 @@ def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) 
     """A failure on our side of the wire: no credentials, no connection, or no answer."""
     text = str(error).rstrip(".")
     if isinstance(error, NO_CREDENTIALS):
-        hint = "Set AWS_PROFILE, or a profile in the config, or log in (`aws configure`, `aws sso login`)."
+        hint = (
+            "Set AWS_PROFILE, or a profile in the config, or log in (`aws configure`, `aws sso login`). "
+            "Without an account: plab up --local"
+        )
         return AccountError(f"There are no usable AWS credentials: {text}.", hint=hint)
     kind = type(error).__name__
     if isinstance(error, NOT_SENT):

@@ -66,7 +66,7 @@ def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named:
         return rows if execution.session.options.yes or ask(f"{verb} {ids}?") else []
     if execution.session.options.yes:
         raise UsageError("--yes alone does not say which endpoints to accept.", hint="Name their ids, or use --all.")
-    return [row for row in rows if ask(f"{verb} {row.endpoint}?")]
+    return [row for row in rows if ask(f"{verb} {row.endpoint}?", instead="--all --yes")]
 
 
 def _sentence(row: Connection) -> str:

@@ -71,7 +71,7 @@ class Session:
         if start and was_local and not self.options.local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
-                hint="Continue there with plab up --local, or run plab down first.",
+                hint="Continue there: plab up --local. Or run plab down first.",
             )
         if not (self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
             self._refuse_unclear_aws(start=start)
@@ -181,8 +181,13 @@ def open_session(options: Options, screen: Screen) -> Session:
 def _no_config() -> UsageError:
     return UsageError(
         f"There is no config file {config.DEFAULT_FILE}.",
-        hint="Write one with `plab init`, or try it without an account: plab up --local",
+        hint="Write one with `plab init`, or go to the folder of your lab. Without an account: plab up --local",
     )
+
+
+def is_local(options: Options) -> bool:
+    """Whether what the options point at is on a local AWS: they say so, or one runs beside the config."""
+    return options.local or _runs_locally(_file(options).parent)
 
 
 def lab_name(options: Options) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Protocol, Self
 from privatelink_lab import engine, lock, state
 from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
-from privatelink_lab.commands.lab_session import LOCAL_STEP, NoLab, Session, open_session
+from privatelink_lab.commands.advice import as_typed
+from privatelink_lab.commands.lab_session import LOCAL_STEP, NoLab, Session, is_local, open_session
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
@@ -51,16 +52,22 @@ def _fail(options: Options, error: PlabError) -> int:
     if options.verbose:
         traceback.print_exc()
     if not options.json:
+        error.hint = _advise(options)(error.hint)
         raise error
-    Screen(json=True).show(Summary(options.command, error.exit_code, {}, error))
+    Screen(json=True, advise=_advise(options)).show(Summary(options.command, error.exit_code, {}, error))
     return error.exit_code
+
+
+def _advise(options: Options) -> Callable[[str], str]:
+    """What completes the commands in hints."""
+    return lambda text: as_typed(text, options, local=is_local(options))
 
 
 def _no_lab(options: Options, lab: str) -> int:
     """Report that the local AWS of the lab is gone: nothing is left. Only `verify` and `shell` fail without a lab."""
     command = options.command
     code = 1 if command in {"verify", "shell"} else 0
-    screen = Screen(json=options.json, quiet=options.quiet)
+    screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
     screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
     if options.json and command == "status":
@@ -85,7 +92,7 @@ class Execution:
     """
 
     def __init__(self, options: Options, *, writes: bool = False, starts: bool = False, locks: bool = False) -> None:
-        self.screen = Screen(json=options.json, quiet=options.quiet)
+        self.screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
         self.session: Session = open_session(options, self.screen)
         self._writes, self._starts, self._locks = writes, starts, writes or locks
         self.lab: Lab

@@ -21,7 +21,7 @@ def status(options: Options) -> int:
         if options.json:
             execution.screen.data(data)
         else:
-            _print_status(execution.screen, data, local=bool(execution.session.server))
+            _print_status(execution.screen, data)
         return 0
 
 
@@ -38,10 +38,10 @@ def timeline(options: Options) -> int:
     return 0
 
 
-def _print_status(screen: Screen, data: dict[str, Any], *, local: bool) -> None:
+def _print_status(screen: Screen, data: dict[str, Any]) -> None:
     rows = data["resources"]
     if all(row["phase"] == json_report.MISSING for row in rows):
-        screen.out(f"There is no such lab: nothing in AWS bears its tag. Next: plab up{' --local' if local else ''}")
+        screen.out("There is no such lab: nothing in AWS bears its tag. Next: plab up")
         return
     cells = ((row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2]) for row in rows)
     screen.table(("KEY", "STATE", "DETAIL", "ID"), cells)  # without the prefix of ARNs: a line fits into a window

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +33,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
         result = json_report.built(execution.lab, built)
-        if options.config:
-            result["next"] = [f"{command} -c {options.config}" for command in result["next"]]
+        result["next"] = [execution.screen.advise(command) for command in result["next"]]
         code = execution.finish(result, built.exit_code, built.failed)
         if not execution.screen.json:
             _print_built(execution.screen, execution.session.config, result, ok=code == 0)
@@ -59,8 +57,8 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     code = execution.finish(plan, 0)
     if execution.screen.json:
         return code
-    cells = ((row["key"], row["action"], re.sub(r"arn:\S+:", "", row["detail"])) for row in plan["plan"])
-    execution.screen.table(("KEY", "ACTION", "NOW"), cells)  # without the prefix of ARNs: a line fits into a window
+    cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
+    execution.screen.table(("KEY", "ACTION", "NOW"), cells)
     execution.screen.out(f"Nothing was changed. It would cost {prices.in_words(plan['usd_per_hour'])}.")
     return code
 

@@ -14,7 +14,7 @@ from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Verified
-from privatelink_lab.resource import Resource
+from privatelink_lab.resource import Phase, Resource
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
@@ -28,10 +28,10 @@ def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout
     with execution:
         # The probes are not part of the lab: its state file stays as it is.
         execution.lab.state = execution.lab.state.without_file()
-        verdicts = _verify(execution, chosen, asked)
+        verdicts, seen = _verify(execution, chosen, asked)
         broken = {verdict.consumer: verdict.hop for verdict in verdicts if not verdict.ok}
         result = {"verified": [verdict.consumer for verdict in verdicts if verdict.ok], "broken": broken}
-        code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts)} if broken else NO_ERRORS)
+        code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts, seen)} if broken else NO_ERRORS)
         if not execution.screen.json:
             for verdict in verdicts:
                 execution.screen.out(_verdict_text(verdict))
@@ -48,8 +48,8 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
-    """One verdict per consumer; a consumer whose endpoint lets no packet pass gets no probe."""
+def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> tuple[list[Verified], Survey]:
+    """One verdict per consumer, and what AWS showed; a consumer whose endpoint lets no packet pass gets no probe."""
     names = [consumer.name for consumer in execution.session.config.consumers]
     probes = {probe_key(name): probe(execution.lab, name, asked) for name in names}
     seen = engine.survey(execution.lab, STEPS, probes)
@@ -65,9 +65,9 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> l
         execution.lab.emit(verdict)
     with_probe = [name for name, verdict in problems.items() if not verdict]
     if not with_probe:
-        return without_probe
+        return without_probe, seen
     execution.session.refuse_without_traffic()
-    return [*without_probe, *_probe(execution, with_probe, seen)]
+    return [*without_probe, *_probe(execution, with_probe, seen)], seen
 
 
 def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
@@ -120,14 +120,26 @@ def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
         execution.screen.warn(f"{key} is left; it ends itself within a quarter of an hour.")
 
 
-def _error(verdicts: Sequence[Verified]) -> PlabError:
+def _error(verdicts: Sequence[Verified], seen: Survey) -> PlabError:
     """How many consumers are cut off or could not be probed; the next command depends on which hops are broken."""
     unknown = [verdict for verdict in verdicts if verdict.hop == diagnosis.PROBE]
     broken = [verdict for verdict in verdicts if not verdict.ok and verdict not in unknown]
     only_endpoints = all(verdict.hop == diagnosis.ENDPOINT for verdict in broken) and not unknown
     counts = ((broken, "do not reach the service"), (unknown, "could not be probed, so nothing is known of them"))
     texts = [f"{len(some)} of {len(verdicts)} consumers {what}." for some, what in counts if some]
-    return PlabError(" ".join(texts), hint="plab connections" if only_endpoints else "plab status")
+    steps = [_step(seen, verdict.consumer) for verdict in broken] if only_endpoints else []
+    return PlabError(" ".join(texts), hint=", ".join(filter(None, steps)) or "plab status")
+
+
+def _step(seen: Survey, consumer: str) -> str:
+    """The command that helps the endpoint of a consumer; '' where none is known."""
+    key = endpoint_key(consumer)
+    found = seen.found.get(key, ())
+    if not found:
+        return "plab up" if key in seen.found else ""
+    if found[0].phase is Phase.HELD:
+        return f"plab accept {found[0].id}"
+    return f"plab up --replace {key}" if found[0].phase is Phase.FAILED else ""
 
 
 def _verdict_text(verdict: Verified) -> str:

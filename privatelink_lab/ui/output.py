@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import PlabError
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from privatelink_lab.ui.rich_terminal import LiveBoard
 
 
-class Screen:
-    """All output of one command."""
+def _as_it_is(text: str) -> str:
+    return text
 
-    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+
+class Screen:
+    """All output of one command. `advise` completes the commands in hints and sentences, so that they can be typed."""
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, advise: Callable[[str], str] = _as_it_is) -> None:
         self.json = json
         self.quiet = quiet
+        self.advise = advise
         self._live: LiveBoard | None = None
         self._began = time.monotonic()
         self._written_errors: set[str] = set()
@@ -51,6 +56,8 @@ class Screen:
 
     def show(self, event: Event) -> None:
         """Show one event. With --quiet this shows only the error of a failure."""
+        if error := getattr(event, "error", None):
+            error.hint = self.advise(error.hint)
         if self.json:
             self.data(event.as_json())
         elif self._live:
@@ -62,6 +69,8 @@ class Screen:
 
     def show_errors(self, errors: Mapping[str, PlabError]) -> None:
         """Show errors by key, but no error twice in a run; with --json the events and the summary have them."""
+        for error in errors.values():
+            error.hint = self.advise(error.hint)
         texts = [error.as_text(key) for key, error in errors.items()]
         for text in dict.fromkeys(texts) if not self.json else ():
             if text in self._written_errors:
@@ -70,25 +79,25 @@ class Screen:
             if self._live:
                 self._live.say(text, style="red")
             else:
-                self.warn(text)
+                print(text, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Print a sentence for a person: not with --quiet, and not with --json."""
         if self.json or self.quiet:
             return
         if self._live:
-            self._live.say(text)
+            self._live.say(self.advise(text))
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(self.advise(text), file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
         """Print a sentence for a person, also with --quiet; not with --json, where the summary has it."""
         if not self.json:
-            print(text, file=sys.stderr, flush=True)
+            print(self.advise(text), file=sys.stderr, flush=True)
 
     def out(self, text: str) -> None:
         """Print a part of the result to stdout."""
-        print(text, flush=True)
+        print(self.advise(text), flush=True)
 
     def data(self, data: dict[str, Any]) -> None:
         """Print one JSON object to stdout, on one line."""

@@ -52,7 +52,7 @@ def test_an_empty_table_has_its_heads() -> None:
 
 def outputs_of(capsys: pytest.CaptureFixture[str], **options: bool) -> tuple[str, str]:
     """What stdout and stderr get of a command that starts, says, warns and prints its data."""
-    screen = Screen(**options)
+    screen = Screen(json=options.get("json", False), quiet=options.get("quiet", False))
     screen.open_board([(STEP, KEY)])
     screen.show(Started(KEY, STEP, "create"))
     screen.say("a sentence")

@@ -1,0 +1,29 @@
+"""Advice as the user has to type it: the commands in a hint get the options of the command that prints it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from privatelink_lab.commands import Options
+
+_COMMAND = re.compile(
+    r"\bplab (up|down|status|verify|connections|accept|reject|iam-policy|local (?:start|stop|status|logs|shell|faults))"
+    r"\b( --local\b)?+(?! (?:-c|--config|--lab) )"
+)
+
+
+def as_typed(text: str, options: Options, *, local: bool) -> str:
+    """The text, whose commands of plab also have `-c FILE`, `--lab NAME`, and `--local` for `up`, where these apply.
+
+    `local` is whether the lab is on a local AWS. A command that names its file or its lab stays as it is.
+    """
+
+    def complete(match: re.Match[str]) -> str:
+        command = match[1]
+        here = " --local" if match[2] or (local and command == "up") else ""
+        file = f" -c {shlex.quote(str(options.config))}" if options.config else ""
+        lab = f" --lab {options.lab}" if options.lab and command in {"down", "status"} else ""
+        return f"plab {command}{here}{file}{lab}"
+
+    return _COMMAND.sub(complete, text)

@@ -1,0 +1,33 @@
+"""What plab advises can be typed as it is printed: with `-c FILE`, `--lab NAME` and `--local` where they are needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.advice import as_typed
+
+FILE = Options("up", Path("my lab.yaml"))
+PLAIN = Options("up")
+CASES = [  # options, whether the lab is local, what is said, what is printed
+    (PLAIN, False, "plab up --replace acme/endpoint", "plab up --replace acme/endpoint"),
+    (PLAIN, True, "plab up --replace acme/endpoint", "plab up --local --replace acme/endpoint"),
+    (PLAIN, True, "plab up --local", "plab up --local"),
+    (PLAIN, True, "plab down", "plab down"),
+    (FILE, False, "Next: plab verify | plab down", "Next: plab verify -c 'my lab.yaml' | plab down -c 'my lab.yaml'"),
+    (FILE, True, "plab up --local", "plab up --local -c 'my lab.yaml'"),
+    (FILE, True, "`plab local stop`", "`plab local stop -c 'my lab.yaml'`"),
+    (FILE, True, "plab down -c other.yaml", "plab down -c other.yaml"),
+    (FILE, False, "`plab init FILE` writes one", "`plab init FILE` writes one"),
+    (Options("down", lab="old"), False, "plab down, or plab status", "plab down --lab old, or plab status --lab old"),
+    (Options("down", lab="old"), False, "plab verify", "plab verify"),
+]
+
+
+@pytest.mark.parametrize(("options", "local", "said", "printed"), CASES)
+def test_a_command_has_the_options_that_it_needs(options: Options, said: str, printed: str, *, local: bool) -> None:
+    """A user copies the command and does not have to think about file, lab and local AWS."""
+    assert as_typed(said, options, local=local) == printed
+    assert as_typed(printed, options, local=local) == printed
