@@ -39,5 +39,5 @@ def hourly(prices: Iterable[float | None], region: str) -> float | None:
 def in_words(usd_per_hour: float | None) -> str:
     """A cost per hour as a person reads it."""
     if usd_per_hour is None:
-        return f"an unknown amount per hour (list prices are known for {REGION} only)"
+        return f"an unknown amount per hour (prices are known for {REGION} only, and for what AWS shows)"
     return f"about {usd_per_hour:.4f} USD/hour on AWS ({REGION} list price of {PRICES_OF})"

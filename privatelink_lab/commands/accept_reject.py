@@ -71,8 +71,8 @@ def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named:
 
 def _sentence(row: Connection) -> str:
     whose = f"consumer {row.consumer} of this lab" if row.consumer else "NOT a consumer of this lab"
-    since = row.since.strftime("%Y-%m-%d %H:%M UTC") if row.since else "an unknown time"
-    return f"{row.endpoint} of account {row.owner}: {row.state} since {since}, {whose}"
+    made = row.since.strftime("%Y-%m-%d %H:%M UTC") if row.since else "at an unknown time"
+    return f"{row.endpoint} of account {row.owner}: {row.state}, made {made}, {whose}"
 
 
 # Action.

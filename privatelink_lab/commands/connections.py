@@ -19,5 +19,6 @@ def connections(options: Options) -> int:
             execution.screen.say("There are no connections.")
         else:
             cells = ([str(row[column] or "-") for column in COLUMNS] for row in rows)
-            execution.screen.table([column.upper() for column in COLUMNS], cells)
+            heads = ["MADE" if column == "since" else column.upper() for column in COLUMNS]
+            execution.screen.table(heads, cells)
         return 0

@@ -24,7 +24,7 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
-        cost = json_report.cost(execution.lab, seen.resources, seen.found)
+        cost = json_report.cost_of(execution.lab, seen)
         if existing and not _consents(execution, seen, existing, force=force, ask=ask):
             execution.screen.say("Nothing was changed.")
             return execution.finish(json_report.removed(execution.lab, engine.Removed(), None), 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from privatelink_lab import prices
+from privatelink_lab import engine, prices
 from privatelink_lab.engine import Built, Removed, Survey
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
@@ -26,7 +28,7 @@ def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]
     if not has_config:
         rows = [_without_verdict(row) for row in rows if row["phase"] != MISSING]
     rows += [_row(what, "", None, "unknown", str(error)) for what, error in seen.unseen.items()]
-    usd_per_hour = cost(lab, seen.resources, seen.found)
+    usd_per_hour = cost_of(lab, seen)
     return {
         "lab": lab.config.lab,
         "place": place(lab),
@@ -69,8 +71,18 @@ def _row(key: str, step: str, id_: str | None, phase: str, detail: str) -> dict[
     return {"key": key, "step": step, "id": id_, "phase": phase, "detail": detail}
 
 
-def cost(lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]]) -> float | None:
-    """USD/hour of all that was found: its own cost where that is known, otherwise its resource's; None if unknown."""
+def cost_of(lab: Lab, seen: Survey) -> float | None:
+    """USD/hour of all that a survey shows; None if a price, or whether something exists, is unknown."""
+    return None if seen.unseen else _cost(lab, seen.resources, seen.found, seen.errors.keys())
+
+
+def _cost(
+    lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]], unread: Collection[str]
+) -> float | None:
+    """The cost of each resource that was found, or else of its kind. What may exist and was not shown is unknown."""
+    hidden = {*unread, *lab.state.create_pending} & resources.keys() - {key for key, things in found.items() if things}
+    if any(resources[key].usd_per_hour != 0 for key in hidden):
+        return None
     costs = [
         resources[key].usd_per_hour if thing.usd_per_hour is None else thing.usd_per_hour
         for key, things in found.items()
@@ -85,12 +97,13 @@ def _so_far(since: str, usd_per_hour: float | None) -> float | None:
 
 
 def age_hours(since: str) -> float | None:
-    """Hours since a time of the tag `plab:since`; None where it is no time."""
+    """Hours since a time of the tag `plab:since`; None where it is no time, or by this clock has not come yet."""
     try:
         made = datetime.fromisoformat(since).astimezone(UTC)
     except ValueError:
         return None
-    return (datetime.now(UTC) - made).total_seconds() / 3600
+    hours = (datetime.now(UTC) - made).total_seconds() / 3600
+    return hours if hours >= 0 else None
 
 
 def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
@@ -135,13 +148,20 @@ def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, s
 
 
 def built(lab: Lab, run: Built) -> dict[str, Any]:
-    """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands."""
+    """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands.
+
+    The cost has what the config no longer names and this lab has made: it exists until a `down`.
+    """
+    forgotten = engine.no_longer_planned(lab, STEPS)
+    existing = {key: (Found(lab.state.ids[key], Phase.READY),) for key in forgotten}
+    unread = run.failed.keys() & lab.state.ids.keys()
     return {
         "lab": lab.config.lab,
         "place": place(lab),
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
-        "usd_per_hour": cost(lab, run.resources, run.seen | run.done),
+        "usd_per_hour": _cost(lab, run.resources | forgotten, existing | run.seen | run.done, unread),
+        "not_in_config": sorted(key for key, resource in forgotten.items() if resource.usd_per_hour != 0),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,

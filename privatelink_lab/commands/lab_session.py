@@ -67,13 +67,13 @@ class Session:
 
         Raises UsageError when the lab lives elsewhere than the options say, NoLab when its local AWS is gone.
         """
-        was_local = bool(self.state.place and self.state.place.server)
+        was_local = bool(self.state.place and self.state.place.server) or self._was_on_this_server()
         if start and was_local and not self.options.local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
                 hint="Continue there: plab up --local. Or run plab down first.",
             )
-        if not (self.state.place or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
+        if not (self.state.place or was_local or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
             self._refuse_unclear_aws(start=start)
         if self.options.local and self.state.place and not was_local:
             raise UsageError(
@@ -82,6 +82,16 @@ class Session:
             )
         if self.options.local or was_local:
             self._use_local(start=start, writes=writes)
+
+    def _was_on_this_server(self) -> bool:
+        """Whether the last lab of this name was deleted from the local AWS that runs here now."""
+        last = None if self.state.place else state.last_place(self.folder, self.config.lab)
+        if not (last and last.server) or not _runs_locally(self.folder):
+            return False
+        from privatelink_lab.local import control_client
+
+        now = control_client.running(self.folder / FOLDER)
+        return bool(now and now.token == last.server)
 
     def _refuse_unclear_aws(self, *, start: bool) -> None:
         """Raise UsageError or NoLab where a lab without a known place may be on a local AWS, and not on AWS."""

@@ -9,7 +9,7 @@ loop writes the state; steps come in as data.
 from privatelink_lab.engine.down import dependents_of, down, remove_own
 from privatelink_lab.engine.outcome import Built, Removed
 from privatelink_lab.engine.ownership import claim_or_refuse
-from privatelink_lab.engine.survey import Survey, planned, survey, take_snapshot
+from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
 from privatelink_lab.engine.up import create_only, up
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "create_only",
     "dependents_of",
     "down",
+    "no_longer_planned",
     "planned",
     "remove_own",
     "survey",

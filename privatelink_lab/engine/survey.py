@@ -100,10 +100,14 @@ def _forgotten(
             else:
                 text = f"A {kind.name} of account {account.id} bears the lab's tag with a key that plab does not know."
                 unseen[key] = PlabError(text, hint="Use the plab that made it, or delete it yourself.")
-    for key in lab.state.ids.keys() - named.keys() - rebuilt.keys():  # made by this lab, and no row bears its tag
-        if resource := _rebuild(lab, steps, key):
-            rebuilt[key] = resource
-    return rebuilt, unseen
+    return no_longer_planned(lab, steps) | rebuilt, unseen  # also what has lost its tags
+
+
+def no_longer_planned(lab: Lab, steps: Sequence[Step]) -> dict[str, Resource]:
+    """By key: what this lab has made by its state, and the config no longer names."""
+    named = planned(lab, steps)
+    made = {key: _rebuild(lab, steps, key) for key in lab.state.ids if key not in named}
+    return {key: resource for key, resource in made.items() if resource}
 
 
 def _may_have(lab: Lab, account: Account, kind: Kind) -> bool:

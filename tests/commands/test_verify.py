@@ -310,7 +310,7 @@ def test_a_refused_describe_is_no_broken_hop(lab: Cloud, run: Run) -> None:
 
 
 def test_without_the_right_to_read_the_console_nothing_is_known(lab: Cloud, run: Run) -> None:
-    """`verify` names the right, calls nobody cut off, and removes the probe; `down` needs no console either."""
+    """`verify` names the right, calls no consumer cut off, and removes the probe; `down` needs no console either."""
     lab.fail("GetConsoleOutput", 403, "UnauthorizedOperation")
     ran = run("verify")
     assert ran.code == 1
