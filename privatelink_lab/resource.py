@@ -215,7 +215,8 @@ class Resource:
     """One AWS resource of a lab.
 
     `key`: its first part names the party whose account it lives in. `options`: what the config does not say (a probe's
-    task). `hop`: its place on a packet's way. `usd_per_hour` is None where no list price is known.
+    task). `hop`: its place on a packet's way. `is_goal`: what a lab is built for; once no goal can be reached, nothing
+    new is begun. `usd_per_hour` is None where no list price is known.
 
     In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
     `ready_after` must come before it can be READY, so that no run waits for it once one of them has failed; in a
@@ -230,6 +231,7 @@ class Resource:
     unblocks_while_deleting: tuple[str, ...] = ()
     options: Any = None
     hop: Hop | None = None
+    is_goal: bool = False
     usd_per_hour: float | None = 0.0
     step: str = ""
 

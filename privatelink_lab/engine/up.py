@@ -122,7 +122,15 @@ class _Up(Run[Built]):
         self.rechecking = set()
         for item in self.open():
             item.blocked = self.is_lost(item)
+        if self.is_pointless():
+            for item in self.open():
+                item.blocked = True
         return snapshot
+
+    def is_pointless(self) -> bool:
+        """Whether no goal of the lab can be reached any more: then more of it would only cost money."""
+        goals = [self.items[key] for key, resource in self.own.items() if resource.is_goal]
+        return bool(goals) and all(goal.error or goal.blocked for goal in goals)
 
     # What a snapshot means.
 

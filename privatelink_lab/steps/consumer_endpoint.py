@@ -101,6 +101,7 @@ def _endpoint(lab: Lab, consumer: str) -> Resource:
         ENDPOINT_TYPE,
         depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),
         unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (AWS facts 8)
+        is_goal=True,
         usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
     )
 

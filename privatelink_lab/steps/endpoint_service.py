@@ -159,8 +159,9 @@ SERVICE_TYPE = ResourceType(
 PERMISSION_TYPE = ResourceType("permission", find=_find_permissions, update=_update_permissions, goes_with_parent=True)
 
 
-def _resources(_: Lab) -> tuple[Resource, ...]:
-    service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), hop=Hop.SERVICE)
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    for_others = not lab.config.consumers or bool(lab.config.provider.service.allowed_principals)
+    service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), hop=Hop.SERVICE, is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
 
