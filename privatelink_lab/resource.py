@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from privatelink_lab import tags
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.retry_classes import ErrorClass, classify
@@ -145,10 +146,10 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
     if not rows and id_ and not lab.may_be_invisible(resource):
         row = snapshot.by_id(account, kind, lambda: _ids(lab, snapshot, kind, account)).get(id_)
         if row and not has_ended(row):
-            if not snapshot.owns(row):
+            if tags.of(row).get(tags.LAB) != lab.config.lab:
                 shows = read(lab, snapshot, resource, row).shows
                 return (Found(id_, Phase.UNTAGGED, "has lost the lab's tag", shows),)
-            rows = (row,)
+            rows = (row,) if snapshot.owns(row) else ()
 
     def found(row: Row) -> Found:
         try:
