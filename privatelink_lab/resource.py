@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -83,6 +83,20 @@ class Patience:
     creation_grace_period: float = 20.0
 
 
+@dataclass(frozen=True)
+class Holder:
+    """What keeps AWS from deleting a resource: its id, whose it is in words, and the command that ends it.
+
+    It `leaves` by itself when it is the lab's own, or made by AWS for something of the lab that is being deleted; None
+    where AWS does not show it.
+    """
+
+    id: str
+    text: str
+    command: str
+    leaves: bool | None
+
+
 SLOW_GRACE_PERIOD = 90.0  # seconds; on a slow day AWS may take 30 (AWS facts 11)
 # What takes AWS minutes, and costs money or blocks others when it is made twice. The interfaces of a balancer or an
 # endpoint, for example, stay for minutes after it, and hold its subnets (AWS facts 8).
@@ -117,6 +131,7 @@ Read = Callable[["Lab", "Snapshot", "Resource", "Row"], Found]
 Create = Callable[["Lab", "Snapshot", "Resource", Token], Found]
 Update = Callable[["Lab", "Snapshot", "Resource", Found], None]
 Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
+Holders = Callable[["Lab", "Account", str, Collection[str]], tuple[Holder, ...]]
 
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -177,8 +192,8 @@ class ResourceType:
 
     What can be done: `read`, which says what one row of its kind means, or a `find` of its own where it has no rows;
     `create`, which returns what AWS's answer says of the new resource; `update`, which changes what drifted; `delete`,
-    which starts the deletion of several ids in one account and returns the refusals by id. Permissions have no
-    `create`: they exist as soon as their service does.
+    which starts the deletion of several ids in one account and returns the refusals by id; `holders`, which asks what
+    keeps AWS from deleting one. Permissions have no `create`: they exist as soon as their service does.
 
     Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
     what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
@@ -195,6 +210,7 @@ class ResourceType:
     create: Create | None = None
     update: Update | None = None
     delete: Delete | None = None
+    holders: Holders | None = None
     made_by_plab: bool = True
     goes_with_parent: bool = False
     called_by: str = ""
@@ -204,7 +220,7 @@ class ResourceType:
     @property
     def actions(self) -> set[str]:
         """The IAM actions of its functions and of its kind, and the right to tag what is created."""
-        functions = (self.find, self.read, self.create, self.update, self.delete)
+        functions = (self.find, self.read, self.create, self.update, self.delete, self.holders)
         actions = {action for function in functions for action in _ACTIONS.get(function, ())}
         if self.kind:
             actions |= self.kind.reads | ({self.kind.tags} if self.create else set())

@@ -15,6 +15,9 @@ from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Snapshot
 
+ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what holds the resource
+ASK_AGAIN = 60.0  # seconds until it asks again
+
 
 def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None) -> Removed:
     """Delete everything that `seen` found, or only the keys in `only`; returns the receipt.
@@ -238,10 +241,36 @@ class _Down(Run[Removed]):
             self.pace.poll_now([item.key])
         elif isinstance(error, AwsError) and classify(error) in TRANSIENT | {ErrorClass.IN_USE}:
             self.postpone(item)
-            self.wait(item, item.existing[0], error.code)
+            if classify(error) is not ErrorClass.IN_USE or not self.is_held_by_others(item, error):
+                self.wait(item, item.existing[0], f"{error.code}: {item.held}" if item.held else error.code)
         else:
             self.fail(item, error)
         return error is None
+
+    def is_held_by_others(self, item: Item, error: AwsError) -> bool:
+        """Whether only other people's things keep AWS from deleting it; then it is left, and they are named.
+
+        What leaves by itself is waited for. AWS is asked once it has refused for a while, and then once a minute.
+        """
+        since = self.now if item.refused_since is None else item.refused_since
+        if item.type.holders is None or self.now - since < ASK_AFTER or self.now < item.ask_at:
+            return False
+        item.ask_at = self.now + ASK_AGAIN
+        account, id_ = self.lab.account(item.resource.party), item.existing[0]
+        ours = {*self.lab.state.ids.values(), *(i for ids in self.deleted.values() for i in ids)}
+        holders = item.type.holders(
+            self.lab, account, id_, ours | {i for other in self.items.values() for i in other.ids}
+        )
+        item.held = ", ".join(dict.fromkeys(holder.text for holder in holders))
+        others = [holder for holder in holders if holder.leaves is False]
+        if not others or any(holder.leaves for holder in holders):
+            return False
+        commands = " && ".join(dict.fromkeys(holder.command for holder in others))
+        text = f"{item.key} ({id_}) is held by {item.held}: {error.message}"
+        hint = f"plab did not make that. If nobody needs it: {commands}. Then plab down"
+        failure = AwsError(text, code=error.code, operation=error.operation, request_id=error.request_id, hint=hint)
+        self.fail(item, failure)
+        return True
 
     def conclude(self) -> Removed | None:
         """The receipt, once a new survey has shown nothing new: describes may have been late at the first."""

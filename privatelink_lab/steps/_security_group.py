@@ -17,6 +17,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token, calls
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
+from privatelink_lab.steps import _holders
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
 KIND = Kind("security-group", "describe_security_groups", "SecurityGroups", "GroupId")
@@ -73,7 +74,13 @@ def _delete_groups(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError
 
 
 GROUP_TYPE = ResourceType(
-    "security group", KIND, read=_read_group, create=_create_group, delete=_delete_groups, patience=LONG_PATIENCE
+    "security group",
+    KIND,
+    read=_read_group,
+    create=_create_group,
+    delete=_delete_groups,
+    holders=_holders.of_group,
+    patience=LONG_PATIENCE,
 )
 
 

@@ -15,7 +15,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
-from privatelink_lab.steps import _security_group
+from privatelink_lab.steps import _holders, _security_group
 from privatelink_lab.steps._vpc import (
     check_reused,
     provider_zones,
@@ -59,7 +59,9 @@ def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_vpc(VpcId=id_))
 
 
-VPC_TYPE = ResourceType("VPC", VPC, read=_read_vpc, create=_create_vpc, delete=_delete_vpcs, patience=LONG_PATIENCE)
+VPC_TYPE = ResourceType(
+    "VPC", VPC, read=_read_vpc, create=_create_vpc, delete=_delete_vpcs, holders=_holders.of_vpc, patience=LONG_PATIENCE
+)
 
 
 # Subnets.
@@ -108,7 +110,13 @@ def _delete_subnets(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 
 
 SUBNET_TYPE = ResourceType(
-    "subnet", SUBNET, read=_read_subnet, create=_create_subnet, delete=_delete_subnets, patience=LONG_PATIENCE
+    "subnet",
+    SUBNET,
+    read=_read_subnet,
+    create=_create_subnet,
+    delete=_delete_subnets,
+    holders=_holders.of_subnet,
+    patience=LONG_PATIENCE,
 )
 
 PROVIDER_SUBNET_TYPE = replace(SUBNET_TYPE, create=_create_provider_subnet)
