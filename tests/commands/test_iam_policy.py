@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,21 @@ def change_by_hand(cloud: Cloud, lab: Lab, built: engine.Built) -> None:
     connect_stranger(cloud, built)
 
 
+def put_guests(cloud: Cloud, lab: Lab) -> Callable[[], None]:
+    """Another person's security group in both VPCs, which hold them; returns what removes them."""
+    guests = []
+    for key, role in (("provider/vpc", None), ("acme/vpc", ACME["role_arn"])):
+        ec2 = cloud.account(role).ec2
+        made = ec2.create_security_group(GroupName="guest", Description="guest", VpcId=lab.state.ids[key])
+        guests.append((ec2, made["GroupId"]))
+
+    def leave() -> None:
+        for ec2, id_ in guests:
+            ec2.delete_security_group(GroupId=id_)
+
+    return leave
+
+
 def whole_life(cloud: Cloud) -> Calls:
     """Build a lab across two accounts, repair it, change it, probe it and delete it; returns the actions by side."""
     stand_in(cloud.aws).writes = lambda _: f"{LINE_PREFIX} {json.dumps({'end': True, 'tries': 1})}\n".encode()
@@ -80,6 +96,9 @@ def whole_life(cloud: Cloud) -> Calls:
     verified = recorded(cloud, changed.config, calls, changed)
     probed = probe(verified, "acme", ProbeTask(requests=1, seconds=60, run="one"))
     assert engine.create_only(verified, {probed.key: probed}, engine.survey(verified, STEPS)).exit_code == 0
+    leave = put_guests(cloud, verified)
+    assert cloud.down(verified).exit_code == 3
+    leave()
     assert cloud.down(verified).exit_code == 0
     return calls
 
