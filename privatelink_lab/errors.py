@@ -7,6 +7,7 @@ PlabError                1   something failed
 |   +-- LostAnswer       1   the call was sent and no answer came: its effect is unknown
 +-- AccountError         1   no usable credentials or region for an account
 +-- StateError           1   the state file cannot be used
+|   +-- Unwritable       1   the disk refuses the state or lock file; `down` goes on without it
 +-- NotOurs              1   something without this lab's tag is in the way
 |   +-- ConcurrentMaker  1   another maker of the same lab began earlier
 +-- Interrupted        130   Ctrl-C or SIGTERM; the state is saved
@@ -90,6 +91,10 @@ class AccountError(PlabError):
 
 class StateError(PlabError):
     """The state file is locked, damaged, newer than this plab, or of another account or region."""
+
+
+class Unwritable(StateError):
+    """The disk is full, or the folder cannot be written: there is no lock or no state on disk."""
 
 
 class NotOurs(PlabError):

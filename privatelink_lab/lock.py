@@ -10,11 +10,11 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
-from privatelink_lab.errors import StateError
+from privatelink_lab.errors import StateError, Unwritable
 from privatelink_lab.state import Place, path_of
 
 SHARED = Path("/tmp")  # noqa: S108  # the same folder for every terminal, whatever its TMPDIR; O_NOFOLLOW refuses links
@@ -50,13 +50,17 @@ def _held(path: Path, where: str, hint: str) -> Iterator[None]:
         file.close()
         file = _locked(path, hint)
     with file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}{where}\n")
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}{where}\n")
+            file.flush()
+        except OSError as error:
+            raise _unusable(path, "written", error, hint="Make room on the disk.") from None
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _locked(path: Path, hint: str) -> IO[str]:
@@ -78,8 +82,8 @@ def _locked(path: Path, hint: str) -> IO[str]:
     return file
 
 
-def _unusable(path: Path, participle: str, error: OSError, hint: str = "Make its folder writable.") -> StateError:
-    return StateError(f"The lock file {path} cannot be {participle}: {error.strerror}.", hint=hint)
+def _unusable(path: Path, participle: str, error: OSError, hint: str = "Make its folder writable.") -> Unwritable:
+    return Unwritable(f"The lock file {path} cannot be {participle}: {error.strerror}.", hint=hint)
 
 
 def _is_file_of(path: Path, file: IO[str]) -> bool:

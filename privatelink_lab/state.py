@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.errors import StateError
+from privatelink_lab.errors import StateError, Unwritable
 from privatelink_lab.timeline import Timeline
 
 SCHEMA = 2
@@ -63,6 +65,7 @@ class State:
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
+    warn: Callable[[str], None] | None = None  # told once when the disk refuses; without it that is an error
 
     def record_created(self, key: str, id_: str, now: float) -> None:
         """Note the answer to a create."""
@@ -90,25 +93,41 @@ class State:
             self.path.unlink(missing_ok=True)
 
     def save(self) -> None:
-        """Write the file; raises StateError when the disk refuses. Without a path (tests) nothing is written."""
+        """Write the file; raises Unwritable when the disk refuses. Without a path (tests) nothing is written.
+
+        A `down` sets `warn`: it goes on deleting without a file.
+        """
         if self.path is None:
             return
-        data = asdict(self)
-        del data["path"]
-        _write(self.path, data)
+        data = self._as_dict()
+        del data["path"], data["warn"]
+        try:
+            _write(self.path, data)
+        except Unwritable as error:
+            if self.warn is None:
+                raise
+            self.warn(f"{error} plab goes on without it.")
+            self.path = None
+
+    def _as_dict(self) -> dict[str, Any]:
+        return asdict(replace(self, warn=None))
 
     def without_file(self) -> State:
         """A copy that is never written to disk."""
         return replace(self, path=None)
 
     def archive(self) -> None:
-        """Remove the file of a lab that is gone; where it was and its timeline stay as `<lab>.last.json`."""
+        """Remove the file of a lab that is gone; where it was and its timeline stay as `<lab>.last.json`.
+
+        A disk that refuses this keeps an old file: the next run finds nothing of it in AWS.
+        """
         if self.path is None:
             return
-        if self.timeline:  # else what an earlier run has left stays
-            kept = asdict(self)
-            _write(_last_path_of(self.path), {name: kept[name] for name in ("lab", "since", "place", "timeline")})
-        self.path.unlink(missing_ok=True)
+        kept = self._as_dict()
+        with suppress(Unwritable, OSError):
+            if self.timeline:  # else what an earlier run has left stays
+                _write(_last_path_of(self.path), {name: kept[name] for name in ("lab", "since", "place", "timeline")})
+            self.path.unlink(missing_ok=True)
 
 
 def path_of(folder: Path, lab: str) -> Path:
@@ -194,7 +213,7 @@ def _write(path: Path, data: dict[str, Any]) -> None:
     except OSError as error:
         if temp:
             Path(temp).unlink(missing_ok=True)
-        raise StateError(
+        raise Unwritable(
             f"The state file {path} cannot be written: {error.strerror}.",
             hint="Make the folder writable; what exists in AWS is tagged, so the next run finds it.",
         ) from None

@@ -20,7 +20,7 @@ from privatelink_lab.ui.output import Screen
 
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     """Delete the lab; see `plab down --help`."""
-    with Execution(options, writes=True) as execution:
+    with Execution(options, deletes=True) as execution:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol, Self
 
 from privatelink_lab import engine, lock, state
@@ -14,7 +14,7 @@ from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.advice import as_typed
 from privatelink_lab.commands.lab_session import LOCAL_STEP, NoLab, Session, is_local, open_session
-from privatelink_lab.errors import PlabError
+from privatelink_lab.errors import PlabError, Unwritable
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
@@ -88,21 +88,32 @@ def _no_lab(options: Options, lab: str) -> int:
 class Execution:
     """One command's session, screen, lock and lab, from its start to its end.
 
-    With `starts` it may start a local AWS. With `writes`, or with `locks` alone, it holds the lab's lock.
+    With `starts` it may start a local AWS. With `writes` or `deletes`, or with `locks` alone, it holds the lab's lock. A
+    disk that refuses the lock or the state does not stop what `deletes`.
     """
 
-    def __init__(self, options: Options, *, writes: bool = False, starts: bool = False, locks: bool = False) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        writes: bool = False,
+        deletes: bool = False,
+        starts: bool = False,
+        locks: bool = False,
+    ) -> None:
         self.screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
         self.session: Session = open_session(options, self.screen)
-        self._writes, self._starts, self._locks = writes, starts, writes or locks
+        self._writes, self._deletes, self._starts = writes or deletes, deletes, starts
+        self._locks = self._writes or locks
         self.lab: Lab
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # closes what it holds if a line in here fails
             stack.callback(self.screen.close_board)
             if self._locks:
-                stack.enter_context(lock.in_folder(self.session.folder, self.session.config.lab))
+                self._enter(stack, lambda: lock.in_folder(self.session.folder, self.session.config.lab))
                 self.session.state = state.load(self.session.folder, self.session.config.lab)
+                self.session.state.warn = self.screen.warn if self._deletes else None
             self.lab = self.session.lab()
             if self._starts:
                 planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.type.made_by_plab]
@@ -112,9 +123,17 @@ class Execution:
             place = self.session.resolve_place(self.lab)
             if self._locks:
                 here = self.session
-                stack.enter_context(lock.on_machine(place, here.url, here.config.lab, here.folder))
+                self._enter(stack, lambda: lock.on_machine(place, here.url, here.config.lab, here.folder))
             self._stack = stack.pop_all()
         return self
+
+    def _enter(self, stack: ExitStack, lock_of: Callable[[], AbstractContextManager[None]]) -> None:
+        try:
+            stack.enter_context(lock_of())
+        except Unwritable as error:
+            if not self._deletes:
+                raise
+            self.screen.warn(f"{error} plab goes on without it.")
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
