@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from privatelink_lab.printable import shortened
+
 
 class PlabError(Exception):
     """A failure with a next step in `hint`; the process ends with `exit_code`."""
@@ -36,8 +38,8 @@ class PlabError(Exception):
 
     def as_text(self, key: str = "") -> str:
         """What a person reads: the resource's key, the sentence with AWS's code and request id, the next command."""
-        sentence = str(self) if not key or str(self).startswith(key) else f"{key}: {self}"
-        return f"Error: {sentence}" + (f"\nHint: {self.hint}" if self.hint else "")
+        sentence = shortened(str(self) if not key or str(self).startswith(key) else f"{key}: {self}")
+        return f"Error: {sentence}" + (f"\nHint: {shortened(self.hint)}" if self.hint else "")
 
 
 class UsageError(PlabError):

@@ -301,6 +301,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
         "events",
         "memo",
         "missing_extra",
+        "printable",
         "prices",
         "resource_key",
         "retry_classes",

@@ -88,7 +88,7 @@ def _no_lab(options: Options, lab: str) -> int:
 class Execution:
     """One command's session, screen, lock and lab, from its start to its end.
 
-    With `starts` it may start a local AWS. With `writes` or `deletes`, or with `locks` alone, it holds the lab's lock. A
+    With `starts` it may start a local AWS. With `writes`, `deletes` or `locks` it holds the lock of the lab. A
     disk that refuses the lock or the state does not stop what `deletes`.
     """
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Event, Failed
+from privatelink_lab.printable import printable
 from privatelink_lab.ui.plain_lines import plain_text
 from privatelink_lab.ui.timeline_bars import fitted
 
@@ -86,18 +87,18 @@ class Screen:
         if self.json or self.quiet:
             return
         if self._live:
-            self._live.say(self.advise(text))
+            self._live.say(printable(self.advise(text)))
         else:
-            print(self.advise(text), file=sys.stderr, flush=True)
+            print(printable(self.advise(text)), file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
         """Print a sentence for a person, also with --quiet; not with --json, where the summary has it."""
         if not self.json:
-            print(self.advise(text), file=sys.stderr, flush=True)
+            print(printable(self.advise(text)), file=sys.stderr, flush=True)
 
     def out(self, text: str) -> None:
         """Print a part of the result to stdout."""
-        print(self.advise(text), flush=True)
+        print(printable(self.advise(text)), flush=True)
 
     def data(self, data: dict[str, Any]) -> None:
         """Print one JSON object to stdout, on one line."""
@@ -114,6 +115,6 @@ class Screen:
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
         so_far = "" if timeline["over"] else " so far: the run was stopped, or has not ended yet"
-        print(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.", flush=True)
+        self.out(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.")
         self.table(*fitted(timeline, unicode=unicode, columns=columns))
-        print(f"The chain that decides it: {' -> '.join(timeline['chain'])}", flush=True)
+        self.out(f"The chain that decides it: {' -> '.join(timeline['chain'])}")

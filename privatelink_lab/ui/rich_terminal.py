@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from privatelink_lab.events import Event
+from privatelink_lab.printable import on_one_line
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
 
 MARKS = {  # in Unicode and in ASCII, and the style
@@ -64,7 +65,7 @@ class LiveBoard:
             sign, ascii_sign, style = MARKS[row.mark]
             mark = Text(sign if unicode else ascii_sign, style=style)
             seconds = "" if row.seconds is None else f"{row.seconds:.0f}s"
-            words = Text(row.waits_for or row.words, no_wrap=True, overflow="ellipsis")
+            words = Text(on_one_line(row.waits_for or row.words), no_wrap=True, overflow="ellipsis")
             table.add_row(mark, Text(row.step), Text(seconds, style="dim"), words)
         return Group(table)
 
@@ -78,7 +79,7 @@ def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(on_one_line(cell)) for cell in row))
     with console.capture() as capture:
         console.print(table)
     print("\n".join(line.rstrip() for line in capture.get().splitlines()), file=stream)
