@@ -11,8 +11,6 @@ import pytest
 from support.cloud import Cloud
 from support.command_line import Run, write_config
 
-from privatelink_lab import lock, state
-
 
 def no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """No lock file can be opened."""
@@ -20,7 +18,7 @@ def no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, *_: Any) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(lock.os, "open", refuse)
+    monkeypatch.setattr("privatelink_lab.lock.os.open", refuse)
 
 
 def no_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +27,7 @@ def no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(state.os, "fsync", refuse)
+    monkeypatch.setattr("privatelink_lab.state.os.fsync", refuse)
 
 
 TROUBLES = {"no lock file": no_lock, "no room for the state": no_state}
