@@ -83,7 +83,7 @@ class Account:
     def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
         """All rows under `result` of a describe, over all pages."""
         client = self.client(service, once=False)
-        with translated(service, operation):
+        with translated(service, operation, self.region):
             pages: Iterable[dict[str, Any]] = client.get_paginator(operation).paginate(**request)
             return [row for page in pages for row in page.get(result) or ()]
 
@@ -96,7 +96,7 @@ class Account:
 
     def _make_client(self, service: str, retries: Any) -> Any:
         try:
-            with translated(service, "create_client"):
+            with translated(service, "create_client", self.region):
                 return self._session.client(
                     cast("Any", service),
                     region_name=self.region,
@@ -126,7 +126,7 @@ class _TranslatingClient:
         method = getattr(self._account.client(self._service, once=operation in SENT_ONCE), operation)
 
         def call(**request: Any) -> Any:
-            with translated(self._service, operation):
+            with translated(self._service, operation, self._account.region):
                 return method(**request)
 
         return call

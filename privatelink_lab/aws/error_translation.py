@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import botocore.exceptions
 import botocore.parsers
 
+from privatelink_lab.aws import hints
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
 
 RUN_AGAIN = "Run the command again: it reads AWS first."
@@ -21,23 +21,24 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 )
-IAM_PREFIXES = {"elbv2": "elasticloadbalancing"}
-DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def translated(service: str, operation: str) -> Iterator[None]:
+def translated(service: str, operation: str, region: str = "") -> Iterator[None]:
     """Raise what botocore raises inside as AwsError, LostAnswer or AccountError; log the call's time in ms."""
     began = time.monotonic()
     try:
         yield
         log.debug("%s %s %.0f ms", service, _api_name(operation), 1000 * (time.monotonic() - began))
     except botocore.exceptions.ClientError as error:
-        raise _refused(service, error) from None
+        raise _refused(service, region, error) from None
     except botocore.exceptions.BotoCoreError as error:
         raise client_side_error(_api_name(operation), error) from None
+    except EOFError:  # botocore asks for a code of MFA, and nobody answers
+        hint = "Run plab on a terminal, or use credentials that need no code, such as those of `aws sso login`."
+        raise AccountError("The credentials need an MFA code, and there is no terminal to ask on.", hint=hint) from None
     except (botocore.parsers.ResponseParserError, KeyError):  # botocore's parser for ELBv2 raises KeyError
         text = "The answer cannot be read: it is cut short, or not from AWS"
         raise LostAnswer(text, code="ResponseParserError", operation=_api_name(operation), hint=RUN_AGAIN) from None
@@ -57,32 +58,32 @@ def _api_name(operation: str) -> str:
     return "".join(part.capitalize() for part in operation.split("_"))
 
 
-def _refused(service: str, error: botocore.exceptions.ClientError) -> AwsError | AccountError:
+def _refused(service: str, region: str, error: botocore.exceptions.ClientError) -> AwsError | AccountError:
     answer, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
     code, operation = answer.get("Code") or "Unknown", error.operation_name
-    message = re.sub(r"\s*Encoded authorization failure message:.*", "", answer.get("Message", ""), flags=re.DOTALL)
+    message, _, encoded = answer.get("Message", "").partition("Encoded authorization failure message:")
+    message = message.strip()
+    if encoded:
+        log.debug("aws sts decode-authorization-message --encoded-message %s", encoded.strip())
     if not answer.get("Code"):  # a proxy's page
         text = f"The answer is not from AWS (HTTP {meta.get('HTTPStatusCode')})"
         return LostAnswer(text, code=code, operation=operation, hint=RUN_AGAIN)
     if meta.get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR and not _had_no_effect(code, meta):
         return LostAnswer(message.rstrip(".") or code, code=code, operation=operation, hint=RUN_AGAIN)
+    if wrong := hints.clock_error(code, message, meta.get("HTTPHeaders", {})):
+        text = f"{wrong}, so AWS refuses its signatures ({code})."
+        return AccountError(text, hint="Set the clock (`sudo timedatectl set-ntp true`) and run the command again.")
     if code in EXPIRED:
         return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
     if code in UNKNOWN_KEYS:
-        return AccountError(
-            f"AWS does not know these credentials ({code}).", hint="Check `aws sts get-caller-identity`."
-        )
-    hint = ""
-    if code in DENIED:
-        prefix = "sts" if operation == "AssumeRole" else IAM_PREFIXES.get(service, service)  # any call may assume first
-        hint = f"Allow the action {prefix}:{operation} to this caller. plab iam-policy prints all actions."
+        return AccountError(f"AWS does not know these credentials ({code}).", hint=hints.keys_hint(region))
     return AwsError(
         message.rstrip(".") or code,
         code=code,
         operation=operation,
         request_id=meta.get("RequestId"),
         status=meta.get("HTTPStatusCode", 0),
-        hint=hint,
+        hint=hints.next_step(code, message, service=service, operation=operation),
     )
 
 
@@ -118,6 +119,11 @@ def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) 
         )
         return AccountError(f"There are no usable AWS credentials: {text}.", hint=hint)
     kind = type(error).__name__
+    if isinstance(error, botocore.exceptions.SSLError):
+        hint = "If a proxy of your network opens TLS, set AWS_CA_BUNDLE to a file with its certificate."
+        return AwsError(text, code=kind, operation=operation, hint=hint)
+    if isinstance(error, botocore.exceptions.ProxyConnectionError):
+        return AwsError(text, code=kind, operation=operation, hint="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
     if isinstance(error, NOT_SENT):
         return AwsError(text, code=kind, operation=operation, hint="Check the network and AWS_ENDPOINT_URL.")
     if isinstance(error, botocore.exceptions.HTTPClientError):

@@ -1,0 +1,140 @@
+"""What helps against a refusal of AWS: one table of its codes, of what its sentence says, and of the next step.
+
+AWS's own sentence is never replaced. Where no row fits there is no hint: a wrong one is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+_CLOCK = frozenset({"SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "AuthFailure"})
+_SKEW = 240  # seconds: AWS accepts five minutes
+_MINUTE, _HOUR = 60, 3600
+_IAM_PREFIXES = {"elbv2": "elasticloadbalancing"}
+# Regions that every account has; the others have to be enabled (AWS's page on Regions).
+_ALWAYS_ENABLED = re.compile(
+    r"(us-(east|west)-[12]|ca-central-1|sa-east-1|eu-(central-1|north-1|west-[123])|ap-south-1"
+    r"|ap-(northeast-[123]|southeast-[12])|cn-.*|us-gov-.*)"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Codes of AWS, what its sentence must say (a pattern), and the step, which may use the pattern's named groups."""
+
+    codes: frozenset[str]
+    says: str
+    step: str
+
+
+def _row(codes: str, step: str, says: str = "") -> Row:
+    return Row(frozenset(codes.split()), says, step)
+
+
+ROWS = (
+    _row(
+        " ".join(DENIED),
+        "An organization's policy (SCP) forbids {action}. A right of this caller does not help; whoever manages the "
+        "organization can allow it.",
+        r"perform: (?P<action>[\w-]+:\w+).* explicit deny in a service control policy",
+    ),
+    _row(
+        " ".join(DENIED),
+        "A permissions boundary of this caller forbids {action}; whoever set it can allow it.",
+        r"perform: (?P<action>[\w-]+:\w+).*permissions boundary",
+    ),
+    _row(
+        " ".join(DENIED),
+        "A session policy forbids {action}: the session was opened with less than its role allows.",
+        r"perform: (?P<action>[\w-]+:\w+).*session policy",
+    ),
+    _row(
+        "AccessDenied",
+        "Two policies must allow it: one of the caller allows sts:AssumeRole for that role, and the trust policy of "
+        "the role names the caller.",
+        r"perform: sts:AssumeRole",
+    ),
+    _row(
+        " ".join(DENIED),
+        "Allow the action {action} to this caller. plab iam-policy prints all actions.",
+        r"perform: (?P<action>[\w-]+:\w+)",
+    ),
+    _row(
+        "VpcLimitExceeded",
+        "Delete a VPC, reuse one (`vpc: {{id: ...}}` in the config), or ask for more: aws service-quotas "
+        "request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 10",
+    ),
+    _row("VcpuLimitExceeded", "Choose a smaller `instance_type`, or ask AWS for a higher quota of vCPUs."),
+    _row(
+        "TooManyLoadBalancers VpcEndpointLimitExceeded",
+        "Delete one that is no longer needed, or ask AWS for a higher quota.",
+    ),
+    _row("InsufficientInstanceCapacity", "Try again later, or choose another `instance_type` or another region."),
+    _row(
+        "Unsupported",
+        "Choose another `instance_type` in the config, or another region.",
+        r"instance type .* not supported",
+    ),
+    _row(
+        "PendingVerification OptInRequired",
+        "AWS has to verify this account first; that takes minutes to hours. Its mail says what to do.",
+        r"(?i)verif",
+    ),
+    _row(
+        "OperationNotPermitted",
+        "aws elbv2 modify-load-balancer-attributes --load-balancer-arn {arn} "
+        "--attributes Key=deletion_protection.enabled,Value=false",
+        r"(?P<arn>arn:\S+:loadbalancer/[\w/-]+).*deletion protection",
+    ),
+    _row(
+        "OperationNotPermitted",
+        "aws ec2 modify-instance-attribute --instance-id {id} --no-disable-api-termination",
+        r"(?P<id>i-[0-9a-f]+).*disableApiTermination",
+    ),
+    _row(
+        "RegionDisabledException",
+        "STS is switched off for that region in the role's account: its administrator can switch it on.",
+    ),
+)
+
+
+def next_step(code: str, message: str, *, service: str, operation: str) -> str:
+    """The step of the first row that fits; '' where none does. A denied action that AWS does not name is the call's."""
+    for row in ROWS:
+        found = re.search(row.says, message, re.DOTALL)
+        if code in row.codes and found:
+            return row.step.format(**found.groupdict())
+    if code in DENIED:
+        prefix = "sts" if operation == "AssumeRole" else _IAM_PREFIXES.get(service, service)
+        return f"Allow the action {prefix}:{operation} to this caller. plab iam-policy prints all actions."
+    return ""
+
+
+def clock_error(code: str, message: str, headers: Mapping[str, str]) -> str:
+    """How wrong this machine's clock is, by the Date of AWS's answer; '' where code and clock say nothing of it."""
+    if code not in _CLOCK:
+        return ""
+    try:
+        ahead = time.time() - parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (TypeError, ValueError):
+        ahead = 0.0
+    if abs(ahead) > _SKEW:
+        hours, minutes = divmod(round(abs(ahead) / _MINUTE), _HOUR // _MINUTE)
+        amount = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+        return f"This machine's clock is {amount} {'ahead' if ahead > 0 else 'behind'}"
+    return "This machine's clock is wrong" if re.match(r"Signature (expired|not yet current)", message) else ""
+
+
+def keys_hint(region: str) -> str:
+    """What to check where AWS does not know the keys: also the region, since one that is not enabled knows none."""
+    if not region or _ALWAYS_ENABLED.fullmatch(region):
+        return "Check `aws sts get-caller-identity`."
+    return (
+        f"If `aws sts get-caller-identity --region us-east-1` works, {region} is not enabled for the account: "
+        f"aws account enable-region --region-name {region}"
+    )
