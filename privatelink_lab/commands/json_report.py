@@ -154,7 +154,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
     """
     forgotten = engine.no_longer_planned(lab, STEPS)
     existing = {key: (Found(lab.state.ids[key], Phase.READY),) for key in forgotten}
-    unread = run.failed.keys() & lab.state.ids.keys()
+    unread = run.unread | (run.failed.keys() & lab.state.ids.keys())
     return {
         "lab": lab.config.lab,
         "place": place(lab),

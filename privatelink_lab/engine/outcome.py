@@ -17,6 +17,7 @@ class Built:
     seen: dict[str, tuple[Found, ...]] = field(default_factory=dict)  # what was last seen under each key
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)  # of which AWS has shown nothing, not even that it is absent
     seconds: float = 0.0
 
     @property

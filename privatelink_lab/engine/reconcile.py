@@ -45,7 +45,7 @@ class Item:
     blocked: bool = False
     held: str = ""  # what keeps AWS from deleting it, in words
     ask_at: float = 0.0  # when that is asked next
-    unread: bool = False  # AWS does not let us read it, so it holds nothing up: AWS itself refuses what it must
+    unread: bool = False  # AWS did not let us read it. It holds no deletion up: AWS itself refuses what it must
     ids: set[str] = field(default_factory=set)  # all that were ever seen
     creates: int = 0  # those of this run that made something, or may have
     ended: str = ""  # AWS's word for the end of the last one

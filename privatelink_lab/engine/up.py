@@ -136,6 +136,7 @@ class _Up(Run[Built]):
 
     def judge(self, item: Item, answer: Answer, snapshot: Snapshot) -> None:
         """Mark it ready, wait for it, miss it, or give it up."""
+        item.unread = isinstance(answer, PlabError)
         unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long()
         if not isinstance(answer, PlabError) and answer:
             item.found = answer
@@ -352,5 +353,6 @@ class _Up(Run[Built]):
             seen={key: item.found for key, item in items.items() if item.found},
             failed={key: item.error for key, item in items.items() if item.error},
             blocked=[key for key, item in items.items() if item.blocked],
+            unread={key for key, item in items.items() if item.unread and not item.found},
             seconds=self.timeline.seconds,
         )

@@ -36,6 +36,15 @@ def test_a_cost_is_unknown_where_aws_shows_nothing(at_cloud: Cloud, run: Run, tm
     assert "0.0000 USD" not in shown.out + shown.err
 
 
+def test_up_that_read_nothing_knows_no_cost(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """AWS refuses every describe: `up` made nothing, and what may exist already costs an unknown amount."""
+    write_config(tmp_path)
+    at_cloud.fail("Describe*", 403, "UnauthorizedOperation")
+    ran = run("up")
+    assert ran.code == 1
+    assert "cost       an unknown amount per hour" in ran.out
+
+
 def test_what_costs_nothing_does_not_hide_the_cost(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     """A listener costs nothing: the cost is known also where AWS does not show it."""
     write_config(tmp_path)
