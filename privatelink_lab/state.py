@@ -16,12 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from privatelink_lab.errors import StateError, Unwritable
+from privatelink_lab.text_file import read_text
 from privatelink_lab.timeline import Timeline
 
 SCHEMA = 2
 FOLDER = ".plab"
 UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
-JOURNALS = ("ids", "created_at", "create_pending", "attempts")  # the mappings of a state file
+JOURNALS: dict[str, type | tuple[type, ...]] = {
+    "ids": str,
+    "created_at": (int, float),
+    "create_pending": (int, float),
+    "attempts": int,
+}
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ def load(folder: Path, lab: str) -> State:
     """
     path = path_of(folder, lab)
     try:
-        state = _state_of(json.loads(path.read_text(encoding="utf-8")), path)
+        state = _state_of(json.loads(read_text(path)), path)
     except FileNotFoundError:
         return State(lab=lab, path=path)
     except OSError as error:
@@ -188,8 +194,9 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
             f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
         )
     place, timeline = data.pop("place"), data.pop("timeline")
-    for journal in JOURNALS:
-        data[journal].items()
+    for journal, type_ in JOURNALS.items():
+        if not all(isinstance(value, type_) for value in data[journal].values()):
+            raise TypeError(journal)
     return State(
         path=path,
         place=Place(**place) if place else None,

@@ -306,6 +306,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
         "resource_key",
         "retry_classes",
         "tags",
+        "text_file",
         "timeline",
     ),
 )

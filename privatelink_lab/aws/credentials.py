@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -68,9 +70,20 @@ def connect(
     if not region:
         hint = "Put `region:` into the config, or set AWS_REGION."
         raise UsageError("There is no AWS region.", hint=hint)
+    if not address and "AWS_ENDPOINT_URL" not in os.environ:
+        _refuse_unknown(region)
     if role_arn:
         _assume(session, role_arn, region, address)
     return Account(boto3.Session(botocore_session=session), region, address, role_arn)
+
+
+def _refuse_unknown(region: str) -> None:
+    """Raise UsageError for a name that no region has, such as that of a zone, before anything is called."""
+    known = known_regions()
+    if region not in known:
+        close = difflib.get_close_matches(region, known, n=1)
+        text = f"{region!r} is not an AWS region" + (f"; did you mean {close[0]}?" if close else ".")
+        raise UsageError(text, hint="It comes from `region:`, AWS_REGION or the profile.")
 
 
 def _session(profile: str | None, address: Address | None) -> botocore.session.Session:

@@ -11,11 +11,13 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
-from privatelink_lab.errors import PlabError
+from privatelink_lab.errors import AccountError, PlabError
 from privatelink_lab.resource import Found
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
 from privatelink_lab.ui.output import Screen
+
+LEFT = "What is left may still cost money. Next:"
 
 
 def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
@@ -67,6 +69,7 @@ def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, An
     screen.out(f"Deleted: {json_report.counted(result['deleted'])}.")
     screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
-        screen.out("What is left may still cost money. Next: plab down (again), or plab status")
+        steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
+        screen.out(" ".join([LEFT, *steps, "Then plab down"]) if steps else f"{LEFT} plab down (again), or plab status")
     elif result["stopped_usd_per_hour"]:
         screen.out(f"This no longer costs {prices.in_words(result['stopped_usd_per_hour'])}.")

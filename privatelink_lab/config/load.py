@@ -12,6 +12,7 @@ from privatelink_lab.config.models import Config, Consumer
 from privatelink_lab.config.wording import KeyPath, key_text, mistake_sentence
 from privatelink_lab.config.yaml_lines import Source
 from privatelink_lab.errors import ConfigError, UsageError
+from privatelink_lab.text_file import read_text
 
 DEFAULT_FILE = "plab.yaml"
 
@@ -22,10 +23,12 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     Raises ConfigError with all mistakes, one `FILE:LINE: KEY: MISTAKE` each; UsageError when there is no such file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise UsageError(f"There is no config file {path}.", hint="Write one with `plab init`.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"The config file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
         raise UsageError(f"The config file {path} cannot be read: {error}.") from None
     source = Source(path, text)
     if not isinstance(source.data, dict):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from privatelink_lab.errors import PlabError
+from privatelink_lab.errors import AccountError, PlabError
 from privatelink_lab.events import Event, Failed
 from privatelink_lab.printable import printable
 from privatelink_lab.ui.plain_lines import plain_text
@@ -72,7 +72,8 @@ class Screen:
         """Show errors by key, but no error twice in a run; with --json the events and the summary have them."""
         for error in errors.values():
             error.hint = self.advise(error.hint)
-        texts = [error.as_text(key) for key, error in errors.items()]
+        # What is wrong with the credentials is no matter of one resource, and is said once.
+        texts = [error.as_text("" if isinstance(error, AccountError) else key) for key, error in errors.items()]
         for text in dict.fromkeys(texts) if not self.json else ():
             if text in self._written_errors:
                 continue

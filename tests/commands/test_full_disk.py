@@ -14,9 +14,12 @@ from support.command_line import Run, write_config
 
 def no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """No lock file can be opened."""
+    plain = os.open
 
-    def refuse(path: Path, *_: Any) -> int:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+    def refuse(path: str | Path, *rest: Any, **more: Any) -> int:
+        if str(path).endswith(".lock"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return plain(path, *rest, **more)
 
     monkeypatch.setattr("privatelink_lab.lock.os.open", refuse)
 
