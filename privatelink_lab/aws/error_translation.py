@@ -19,7 +19,7 @@ RUN_AGAIN = "Run the command again: it reads AWS first."
 # What AWS says of credentials (AWS facts 10).
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
-    {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+    {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch", "OptInRequired"}
 )
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,14 @@ def _refused(service: str, region: str, error: botocore.exceptions.ClientError) 
     if meta.get("HTTPStatusCode", 0) >= HTTPStatus.INTERNAL_SERVER_ERROR and not _had_no_effect(code, meta):
         return LostAnswer(message.rstrip(".") or code, code=code, operation=operation, hint=RUN_AGAIN)
     if wrong := hints.clock_error(code, message, meta.get("HTTPHeaders", {})):
-        text = f"{wrong}, so AWS refuses its signatures ({code})."
+        text = f"{wrong}, so AWS refuses its signatures{_said(message)} ({code})."
         return AccountError(text, hint="Set the clock (`sudo timedatectl set-ntp true`) and run the command again.")
     if code in EXPIRED:
-        return AccountError(f"The AWS credentials have expired ({code}).", hint="Renew them, e.g. `aws sso login`.")
+        text = f"The AWS credentials have expired{_said(message)} ({code})."
+        return AccountError(text, hint="Renew them, e.g. `aws sso login`.")
     if code in UNKNOWN_KEYS:
-        return AccountError(f"AWS does not know these credentials ({code}).", hint=hints.keys_hint(region))
+        text = f"AWS does not know these credentials{_said(message)} ({code})."
+        return AccountError(text, hint=hints.keys_hint(region))
     return AwsError(
         message.rstrip(".") or code,
         code=code,
@@ -85,6 +87,10 @@ def _refused(service: str, region: str, error: botocore.exceptions.ClientError) 
         status=meta.get("HTTPStatusCode", 0),
         hint=hints.next_step(code, message, service=service, operation=operation),
     )
+
+
+def _said(message: str) -> str:
+    return f": {message.strip().rstrip('.')}" if message.strip() else ""
 
 
 def _had_no_effect(code: str, meta: Mapping[str, Any]) -> bool:

@@ -39,6 +39,11 @@ def _row(codes: str, step: str, says: str = "") -> Row:
 ROWS = (
     _row(
         " ".join(DENIED),
+        "Another account shares this VPC with yours, and may do that in it. Use a VPC that your account owns.",
+        r"\bshared\b.* not owned by you",
+    ),
+    _row(
+        " ".join(DENIED),
         "An organization's policy (SCP) forbids {action}. A right of this caller does not help; whoever manages the "
         "organization can allow it.",
         r"perform: (?P<action>[\w-]+:\w+).* explicit deny in a service control policy",

@@ -181,7 +181,8 @@ def test_expired_credentials(cloud: Cloud, code: str) -> None:
     cloud.fail("DescribeVpcs", 403, code)
     with pytest.raises(AccountError) as caught:
         cloud.account().ec2.describe_vpcs()
-    assert sentence(caught.value) == f"The AWS credentials have expired ({code})."
+    said = "A fault that was asked for: DescribeVpcs"
+    assert sentence(caught.value) == f"The AWS credentials have expired: {said} ({code})."
     assert "aws sso login" in caught.value.hint
     assert caught.value.exit_code == 1
 
@@ -190,7 +191,7 @@ def test_expired_credentials(cloud: Cloud, code: str) -> None:
 def test_credentials_that_aws_does_not_know(cloud: Cloud, code: str) -> None:
     """The error for deleted or mistyped keys says that AWS does not know them."""
     cloud.fail("DescribeVpcs", 401, code)
-    with pytest.raises(AccountError, match=f"does not know these credentials \\({code}\\)"):
+    with pytest.raises(AccountError, match=rf"does not know these credentials: A fault .* \({code}\)"):
         cloud.account().ec2.describe_vpcs()
 
 

@@ -34,6 +34,12 @@ STEPS = [  # code, AWS's sentence, service and operation of the call, words of t
     ("AccessDenied", f"{ME} ec2:CreateVpc: explicit deny in a permissions boundary", "ec2 CreateVpc", "boundary"),
     ("AccessDenied", f"{ME} ec2:CreateVpc because no session policy allows it", "ec2 CreateVpc", "session policy"),
     ("AccessDenied", f"{ME} sts:AssumeRole on resource: x", "sts AssumeRole", "trust policy of the role"),
+    (
+        "UnauthorizedOperation",
+        "You are not authorized. A subnet in this vpc is shared but the provided object is not owned by you",
+        "ec2 CreateVpcEndpoint",
+        "a VPC that your account owns",
+    ),
     ("UnauthorizedOperation", "You are not authorized.", "ec2 DeleteVpc", "Allow the action ec2:DeleteVpc"),
     ("AccessDenied", "No.", "elbv2 AddTags", "elasticloadbalancing:AddTags"),
     ("VpcLimitExceeded", "The maximum number of VPCs has been reached.", "ec2 CreateVpc", "L-F678F1CE"),

@@ -188,7 +188,7 @@ def test_expired_credentials_are_one_sentence(at_cloud: Cloud, run: Run) -> None
     ran = run("up")
     assert ran.code == 1
     assert ran.err.splitlines() == [
-        "Error: The AWS credentials have expired (ExpiredToken).",
+        "Error: The AWS credentials have expired: A fault that was asked for: GetCallerIdentity (ExpiredToken).",
         "Hint: Renew them, e.g. `aws sso login`.",
     ]
 

@@ -109,7 +109,8 @@ def test_credentials_expire_during_up(fast_cloud: Cloud) -> None:
 
     fast_cloud.clock.before_sleep = expire
     built = fast_cloud.up(lab)
-    assert {str(error) for error in built.failed.values()} == {"The AWS credentials have expired (ExpiredToken)."}
+    assert all("The AWS credentials have expired: " in str(error) for error in built.failed.values())
+    assert built.failed
     fast_cloud.heal()
     assert fast_cloud.up(fast_cloud.lab(two_consumers(), lab.state)).exit_code == 0
     assert duplicates(fast_cloud) == []
