@@ -15,9 +15,9 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from privatelink_lab import tags
+from privatelink_lab import iam_actions, tags
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.retry_classes import ErrorClass, classify
@@ -134,20 +134,6 @@ Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
 Holders = Callable[["Lab", "Account", str, Collection[str]], tuple[Holder, ...]]
 
 
-Function = TypeVar("Function", bound=Callable[..., object])
-_ACTIONS: dict[object, tuple[str, ...]] = {}
-
-
-def calls(*actions: str) -> Callable[[Function], Function]:
-    """Name the IAM actions that a function of a ResourceType takes; `plab iam-policy` is made of them."""
-
-    def register(function: Function) -> Function:
-        _ACTIONS[function] = actions
-        return function
-
-    return register
-
-
 def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key.
 
@@ -221,7 +207,7 @@ class ResourceType:
     def actions(self) -> set[str]:
         """The IAM actions of its functions and of its kind, and the right to tag what is created."""
         functions = (self.find, self.read, self.create, self.update, self.delete, self.holders)
-        actions = {action for function in functions for action in _ACTIONS.get(function, ())}
+        actions = {action for function in functions for action in iam_actions.of(function)}
         if self.kind:
             actions |= self.kind.reads | ({self.kind.tags} if self.create else set())
         return actions

@@ -299,6 +299,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
         "clock",
         "errors",
         "events",
+        "iam_actions",
         "memo",
         "missing_extra",
         "printable",

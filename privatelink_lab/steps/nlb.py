@@ -13,19 +13,9 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
+from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import (
-    LONG_PATIENCE,
-    Found,
-    Hop,
-    Patience,
-    Phase,
-    Resource,
-    ResourceType,
-    Step,
-    Token,
-    calls,
-)
+from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP

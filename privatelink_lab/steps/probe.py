@@ -13,8 +13,9 @@ from typing import Any
 
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
+from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token, calls
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate

@@ -9,6 +9,7 @@ import base64
 
 from privatelink_lab import prices, tags
 from privatelink_lab.config import PROVIDER
+from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     SLOW_GRACE_PERIOD,
@@ -20,7 +21,6 @@ from privatelink_lab.resource import (
     ResourceType,
     Step,
     Token,
-    calls,
     spec_of,
 )
 from privatelink_lab.snapshot import Row, Snapshot

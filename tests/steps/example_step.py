@@ -5,6 +5,7 @@ from __future__ import annotations
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
+from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key
@@ -21,6 +22,7 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     return Found(row["RouteTableId"], Phase.READY, "in place")  # `row` bears the lab's tag and the resource's key
 
 
+@calls("ec2:CreateRouteTable")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     created = lab.provider.ec2.create_route_table(  # ONE mutating call, tagged
         VpcId=vpc_id(lab, snapshot, PROVIDER), TagSpecifications=lab.tag_specifications("route-table", resource.key)
@@ -28,6 +30,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     return Found(created["RouteTable"]["RouteTableId"], Phase.PENDING, "created")
 
 
+@calls("ec2:DeleteRouteTable")
 def _delete(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda id_: account.ec2.delete_route_table(RouteTableId=id_))
 
