@@ -28,7 +28,9 @@ NOT_FOUND_YET = frozenset(
     }
 )
 # What a create meets when another call was faster, or its own first attempt: a snapshot may show that it is already so.
-ALREADY = frozenset({"InvalidState", "InvalidPermission.Duplicate", "InvalidGroup.Duplicate", "DuplicateListener"})
+ALREADY = frozenset(
+    {"InvalidState", "InvalidPermission.Duplicate", "InvalidGroup.Duplicate", "DuplicateListener", "DuplicateName"}
+)
 PROPAGATION_TIMEOUT = 300.0  # seconds after which a new id is known everywhere (AWS facts 1)
 # What a delete meets while something in the resource, or something that uses it, is not gone yet.
 IN_USE = frozenset(

@@ -166,8 +166,10 @@ class Snapshot:
 
     def owns(self, row: Row) -> bool:
         """Whether a row bears this lab's tag, and its maker's where one was named; a name alone proves nothing."""
-        found = tags.of(row)
-        return found.get(tags.LAB) == self._lab and self._only_since in {None, found.get(tags.SINCE)}
+        return self._bears_tag(row) and self._only_since in {None, tags.of(row).get(tags.SINCE)}
+
+    def _bears_tag(self, row: Row) -> bool:
+        return tags.of(row).get(tags.LAB) == self._lab
 
     def refuse_namesake(self, account: Account, resource: Resource) -> None:
         """Raise NotOurs when something of the resource's kind has the lab's name and not its tag.
@@ -175,7 +177,11 @@ class Snapshot:
         ELBv2's creates return what exists under a name, also when another person made it (AWS facts 4).
         """
         assert resource.type.kind is not None  # noqa: S101 (only kinds with names can have namesakes)
-        if any(not self.owns(row) for row in self.rows(account, resource.type.kind)):
+        rows = self.rows(account, resource.type.kind)
+        if any(self._bears_tag(row) and not self.owns(row) for row in rows):  # the other one of two makers removes it
+            text = f"Another maker of this lab has a {resource.type.noun} named {self._name}"
+            raise AwsError(text, code="DuplicateName", operation="Create")
+        if any(not self.owns(row) for row in rows):
             raise NotOurs(
                 f"A {resource.type.noun} named {self._name} exists and bears no tag of this lab.",
                 hint=f"Choose another `lab:` name, or delete that {resource.type.noun} yourself.",
@@ -225,7 +231,7 @@ class Snapshot:
             (tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "an unknown time"))
             for rows in self._memo.answers("rows")
             for row in rows
-            if self.owns(row) and not has_ended(row)
+            if self._bears_tag(row) and not has_ended(row)
         }
 
 

@@ -25,6 +25,8 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     with Execution(options, deletes=True) as execution:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
+        if execution.lab.only_since:
+            seen = engine.survey(execution.lab, STEPS, to_delete=True)  # only what is this maker's own
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
         cost = json_report.cost_of(execution.lab, seen)
         if existing and not _consents(execution, seen, existing, force=force, ask=ask):

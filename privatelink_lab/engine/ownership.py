@@ -27,10 +27,14 @@ def untagged(lab: Lab, resource: Resource, id_: str) -> PlabError:
 def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
     """Make this run the lab's maker, and take over when the lab began from what the snapshot shows.
 
-    Raises NotOurs when another maker began it and this machine's state is not of that lab, unless `adopt`.
+    Raises NotOurs when another maker began it and this machine's state is not of that lab, unless `adopt`. Where two
+    makers began at the same moment, this run uses only what is its own: the other one removes what it has made.
     """
     makers = sorted(snapshot.makers(), key=lambda pair: pair[1])
     others = [(maker, since) for maker, since in makers if maker != lab.maker and since != lab.state.since]
+    if others and not adopt and lab.state.since in {since for _, since in makers}:
+        lab.only_since = lab.state.since
+        return
     if others and not adopt:
         maker, since = others[0]
         raise NotOurs(
@@ -39,6 +43,8 @@ def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
         )
     if makers:
         lab.state.since, lab.is_new = makers[0][1], False
+    else:
+        lab.only_since = lab.state.since
 
 
 def refuse_if_later(lab: Lab, snapshot: Snapshot) -> None:

@@ -128,8 +128,12 @@ class Run(ABC, Generic[Outcome]):
     def recheck(self) -> None:
         """Read again what seems done, since others may be at work too."""
 
-    def refuse_others(self, snapshot: Snapshot) -> None:
-        """Raise NotOurs when the snapshot shows that the lab is another maker's."""
+    def refuse_others(self, snapshot: Snapshot) -> bool:
+        """Raise NotOurs when the snapshot shows that the lab is another maker's.
+
+        Returns whether less than it shows counts as the lab's own, so that it has to be read again.
+        """
+        return False
 
     @property
     def now(self) -> float:
@@ -174,7 +178,9 @@ class Run(ABC, Generic[Outcome]):
             self.pace.polled(keys)
             answers = in_parallel(keys, snapshot.found)
             self.outage.note(answers)
-            self.refuse_others(snapshot)
+            if self.refuse_others(snapshot):
+                snapshot = take_snapshot(self.lab, resources, done)
+                answers = in_parallel(keys, snapshot.found)
             for item, answer in zip(items, answers, strict=True):
                 self.judge(item, answer, snapshot)
         return snapshot

@@ -108,13 +108,14 @@ class _Up(Run[Built]):
         """Read what is ready as well: another person may delete what this run has built."""
         self.rechecking = {item.key for item in self.watched() if item.phase is Phase.READY}
 
-    def refuse_others(self, snapshot: Snapshot) -> None:
+    def refuse_others(self, snapshot: Snapshot) -> bool:
         """The first snapshot says whose lab it is; each later one, whether another maker began it earlier."""
         if self.knows_maker:
             refuse_if_later(self.lab, snapshot)
-        else:
-            claim_or_refuse(self.lab, snapshot, adopt=self.adopt)
-            self.knows_maker = True
+            return False
+        claim_or_refuse(self.lab, snapshot, adopt=self.adopt)
+        self.knows_maker = True
+        return bool(self.lab.only_since and snapshot.makers())
 
     def observe(self) -> Snapshot:
         """Read a snapshot; what depends on a failure is then no longer waited for."""
