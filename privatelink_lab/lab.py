@@ -188,5 +188,5 @@ class Lab:
         if self.interrupted.is_set():
             raise Interrupted(
                 "Stopped; what exists is tagged and in the state file.",
-                hint="The same command goes on; plab down removes it all.",
+                hint="Run the same command again to continue. To remove everything: plab down",
             )

@@ -131,7 +131,9 @@ def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) 
     if isinstance(error, botocore.exceptions.ProxyConnectionError):
         return AwsError(text, code=kind, operation=operation, hint="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
     if isinstance(error, NOT_SENT):
-        return AwsError(text, code=kind, operation=operation, hint="Check the network and AWS_ENDPOINT_URL.")
+        stopped = "AWS_ENDPOINT_URL names a local AWS that has stopped: unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID"
+        hint = stopped if "http://127.0.0.1:" in text else "Check the network and AWS_ENDPOINT_URL."
+        return AwsError(text, code=kind, operation=operation, hint=hint)
     if isinstance(error, botocore.exceptions.HTTPClientError):
         return LostAnswer(text, code=kind, operation=operation, hint=RUN_AGAIN)
     return AwsError(text, code=kind, operation=operation)

@@ -18,4 +18,6 @@ def init(file: Path, *, force: bool) -> None:
 
     command.write_example(file, force=force)
     option = "" if file == Path("plab.yaml") else f" -c {file}"
-    click.echo(f"Wrote {file}. Next: plab up --dry-run{option}", err=True)
+    click.echo(
+        f"Wrote {file}. Next: plab up --local{option} (no account), or plab up --dry-run{option} (AWS)", err=True
+    )

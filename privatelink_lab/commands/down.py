@@ -73,7 +73,7 @@ def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, An
     if receipt.left:
         steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
         helps = any(error.hint and not error.hint.startswith("plab ") for error in receipt.left.values())
-        otherwise = "what the hints above say, then plab down" if helps else "plab down (again), or plab status"
+        otherwise = "what the hints above say, then plab down" if helps else "plab down | plab status"
         screen.out(" ".join([LEFT, *(steps or [otherwise]), *(["Then plab down"] if steps else [])]))
     elif result["stopped_usd_per_hour"]:
         screen.out(f"This no longer costs {prices.in_words(result['stopped_usd_per_hour'])}.")

@@ -6,6 +6,7 @@ Local is an address, not a mode: only this file and the `plab local` commands kn
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,9 +99,10 @@ class Session:
         if _runs_locally(self.folder):
             raise UsageError(
                 f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
-                hint="Use --local for a lab on it. For a lab on AWS, run plab local stop first.",
+                hint=f"For a lab on it: plab {self.options.command} --local. For a lab on AWS: plab local stop",
             )
-        if not self.has_config:
+        last = state.last_place(self.folder, self.config.lab)
+        if not self.has_config or (last and last.server and not start):
             raise _no_config() if start else NoLab(self.config.lab)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
@@ -197,7 +199,13 @@ def _no_config() -> UsageError:
 
 def is_local(options: Options) -> bool:
     """Whether what the options point at is on a local AWS: they say so, or one runs beside the config."""
-    return options.local or _runs_locally(_file(options).parent)
+    folder = _file(options).parent
+    if options.local or _runs_locally(folder):
+        return True
+    with suppress(PlabError):
+        last = state.last_place(folder, lab_name(options))
+        return bool(last and last.server) and not state.load(folder, lab_name(options)).place
+    return False
 
 
 def lab_name(options: Options) -> str:

@@ -66,9 +66,9 @@ def _advise(options: Options) -> Callable[[str], str]:
 def _no_lab(options: Options, lab: str) -> int:
     """Report that the local AWS of the lab is gone: nothing is left. Only `verify` and `shell` fail without a lab."""
     command = options.command
-    code = 1 if command in {"verify", "shell"} else 0
+    code = 1 if command in {"verify", "shell", "reject"} else 0
     screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
-    screen.warn("The local AWS is not running, so everything that was in it is gone. Next: plab up --local")
+    screen.warn("The lab is not there: it was on the local AWS, which is not running. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
     if options.json and command == "status":
         screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "resources": []})

@@ -99,7 +99,9 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: 
         screen.out(f"  {endpoint['consumer']:<10} {state}{endpoint['dns_name'] or ''}".rstrip())
     screen.out(f"  cost       {prices.in_words(result['usd_per_hour'])}")
     if result["not_in_config"]:
-        screen.out(f"Not in the config any more, and it still costs money: {', '.join(result['not_in_config'])}.")
+        keys = result["not_in_config"]
+        screen.out(f"Not in the config any more, and it still costs money: {', '.join(keys)}.")
+        screen.out(f"Remove it: plab up {' '.join(f'--replace {key}' for key in keys)}")
     for endpoint in result["endpoints"]:
         if endpoint["state"].lower() == "pendingacceptance":
             screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for `plab accept`.")

@@ -88,7 +88,7 @@ def _probe(execution: Execution, consumers: list[str], seen: Survey) -> list[Ver
         return [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
         execution.resume()
-        raise Interrupted("Stopped; the probes are removed.", hint="plab verify starts again.") from None
+        raise Interrupted("Stopped; the probes are removed.", hint="Run it again: plab verify") from None
     finally:
         _remove(execution, probes)
 

@@ -265,9 +265,9 @@ class _Down(Run[Removed]):
         others = [holder for holder in holders if holder.leaves is False]
         if not others or any(holder.leaves for holder in holders):
             return False
-        commands = " && ".join(dict.fromkeys(holder.command for holder in others))
+        commands = " && ".join(dict.fromkeys(f"{holder.command} --region {account.region}" for holder in others))
         text = f"{item.key} ({id_}) is held by {item.held}: {error.message}"
-        hint = f"plab did not make that. If nobody needs it: {commands}. Then plab down"
+        hint = f"plab did not make that. If nobody needs it: {commands} && plab down"
         failure = AwsError(text, code=error.code, operation=error.operation, request_id=error.request_id, hint=hint)
         self.fail(item, failure)
         return True

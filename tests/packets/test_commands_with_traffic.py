@@ -193,7 +193,7 @@ def test_the_local_aws_ends_with_its_agent(user: User) -> None:
     assert "the network has ended" in control_client.log_path(user.folder / ".plab").read_text()
     status = user.start("status")
     assert status.communicate(timeout=PATIENCE)[1].endswith(
-        "everything that was in it is gone. Next: plab up --local\n"
+        "it was on the local AWS, which is not running. Next: plab up --local\n"
     )
 
 
