@@ -93,6 +93,9 @@ def carry_out(execution: Execution, rows: list[Connection], act: Act, participle
     code = execution.finish({participle: done}, 1 if errors else 0, errors)
     if done and not execution.screen.json:
         execution.screen.out(f"{participle.capitalize()}: {', '.join(done)}")
+        again = [f"plab up --replace {row.consumer}/endpoint" for row in rows if row.consumer]
+        follows = ["plab verify"] if participle == "accepted" else again
+        execution.screen.say(f"Next: {' | '.join([*follows, 'plab connections'])}")
     return code
 
 

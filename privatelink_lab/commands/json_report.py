@@ -60,7 +60,15 @@ def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
         return [_row(key, resource.step, None, "unknown", str(seen.errors[key]))]
     if not seen.found[key] and resource.type.made_by_plab:
         return [_row(key, resource.step, None, MISSING, "")]
-    return [_row(key, resource.step, found.id, found.phase.value, found.detail) for found in seen.found[key]]
+    return [
+        _row(key, resource.step, found.id, found.phase.value, found.detail) | {"shows": _names(found)}
+        for found in seen.found[key]
+    ]
+
+
+def _names(found: Found) -> dict[str, str]:
+    """What a user needs again: the name of the service, the DNS name of an endpoint."""
+    return {name: found.shows[name] for name in ("service_name", "dns_name") if found.shows.get(name)}
 
 
 def _without_verdict(row: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def _without_verdict(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(key: str, step: str, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
-    return {"key": key, "step": step, "id": id_, "phase": phase, "detail": detail}
+    return {"key": key, "step": step, "id": id_, "phase": phase, "detail": detail, "shows": {}}
 
 
 def cost_of(lab: Lab, seen: Survey) -> float | None:

@@ -45,6 +45,9 @@ def _print_status(screen: Screen, data: dict[str, Any]) -> None:
         return
     cells = ((row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2]) for row in rows)
     screen.table(("KEY", "STATE", "DETAIL", "ID"), cells)  # without the prefix of ARNs: a line fits into a window
+    for row in rows:
+        for name in row["shows"].values():
+            screen.out(f"{row['key']}: {name}")
     screen.out(f"Cost: {prices.in_words(data['usd_per_hour'])}.")
     hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:

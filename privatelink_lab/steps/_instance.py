@@ -106,3 +106,21 @@ def _image(lab: Lab, account: Account, instance_type: str) -> str:
             ) from None
 
     return lab.run_cache.get(("image", account.region, name), fetch)
+
+
+def zones_with_type(lab: Lab) -> list[str]:
+    """The ids of the zones of the region that offer the config's instance type, sorted; asked once a run."""
+    kind = lab.config.provider.web_server.instance_type
+
+    def fetch() -> list[str]:
+        rows = lab.provider.pages(
+            "ec2",
+            "describe_instance_type_offerings",
+            "InstanceTypeOfferings",
+            LocationType="availability-zone-id",
+            Filters=[{"Name": "instance-type", "Values": [kind]}],
+        )
+        # Local Zones and Wavelength Zones (use1-atl1-az1) take no NLB, and sort first.
+        return sorted(row["Location"] for row in rows if re.fullmatch(r"[a-z]+[0-9]+-az[0-9]+", row["Location"]))
+
+    return lab.run_cache.get(("zones", kind), fetch)

@@ -17,6 +17,7 @@ from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Reso
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps import _holders, _security_group
+from privatelink_lab.steps._instance import zones_with_type
 from privatelink_lab.steps._vpc import (
     check_reused,
     provider_zones,
@@ -138,7 +139,7 @@ def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:
     """The zone for one missing subnet: the first by id that offers the instance type and has no subnet of ours yet."""
     taken = provider_zones(lab, snapshot).values()
     wanted = reused_consumer_zones(lab)  # an endpoint can only be in zones that the service has
-    offered = sorted(_offered_zones(lab), key=lambda zone: (zone not in wanted, zone))
+    offered = sorted(zones_with_type(lab), key=lambda zone: (zone not in wanted, zone))
     free = [zone for zone in offered if zone not in taken]
     missing = [key for key in subnet_keys(lab, PROVIDER) if not snapshot.id(key)]
     rank = missing.index(make_key(PROVIDER, f"subnet-{number}"))
@@ -150,23 +151,6 @@ def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:
             hint="Lower `zones`, or choose another instance_type.",
         )
     return free[rank]
-
-
-def _offered_zones(lab: Lab) -> list[str]:
-    kind = lab.config.provider.web_server.instance_type
-
-    def fetch() -> list[str]:
-        rows = lab.provider.pages(
-            "ec2",
-            "describe_instance_type_offerings",
-            "InstanceTypeOfferings",
-            LocationType="availability-zone-id",
-            Filters=[{"Name": "instance-type", "Values": [kind]}],
-        )
-        # Local Zones and Wavelength Zones (use1-atl1-az1) take no NLB, and sort first.
-        return sorted(row["Location"] for row in rows if re.fullmatch(r"[a-z]+[0-9]+-az[0-9]+", row["Location"]))
-
-    return lab.run_cache.get(("zones", kind), fetch)
 
 
 # The step.

@@ -9,6 +9,7 @@ import base64
 
 from privatelink_lab import prices, tags
 from privatelink_lab.config import PROVIDER
+from privatelink_lab.errors import PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
@@ -24,7 +25,7 @@ from privatelink_lab.resource import (
     spec_of,
 )
 from privatelink_lab.snapshot import Row, Snapshot
-from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate
+from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate, zones_with_type
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 
@@ -85,11 +86,15 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     )
 
 
-@calls("ec2:StartInstances", "ec2:TerminateInstances")
+@calls("ec2:DescribeInstanceTypeOfferings", "ec2:StartInstances", "ec2:TerminateInstances")
 def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     """Start a stopped instance; terminate one that the config no longer describes (the loop makes a new one)."""
     if found.detail == STOPPED:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
+    elif not zones_with_type(lab):  # a mistyped type must not end the server that runs
+        type_ = lab.config.provider.web_server.instance_type
+        text = f"{lab.provider.region} has no instance type {type_}; {found.id} runs on."
+        raise PlabError(text, hint="Correct `instance_type` in the config, then: plab up")
     else:
         lab.provider.ec2.terminate_instances(InstanceIds=[found.id])
 

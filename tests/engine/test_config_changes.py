@@ -21,6 +21,13 @@ def test_a_new_message_replaces_the_instance(cloud: Cloud, lab: Lab, built: Buil
     assert cloud.changes() == ["TerminateInstances", "RunInstances", "RegisterTargets"]
 
 
+def test_a_mistyped_instance_type_ends_no_server(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The region has no such type: `up` says so, and the server that runs goes on."""
+    after = cloud.up_again(lab, config_of(provider={"web_server": {"instance_type": "t3.mikro"}}))
+    assert "us-east-1 has no instance type t3.mikro" in str(after.failed["provider/web-server"])
+    assert cloud.changes() == []
+
+
 def test_a_new_cidr_is_refused_with_old_and_new(cloud: Cloud, lab: Lab, built: Built) -> None:
     """`up` does not replace a VPC by itself: the error has the old and new CIDR, and the command for it."""
     after = cloud.up_again(lab, config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}}))
