@@ -59,8 +59,16 @@ def _fail(options: Options, error: PlabError) -> int:
 
 
 def _advise(options: Options) -> Callable[[str], str]:
-    """What completes the commands in hints."""
-    return lambda text: as_typed(text, options, local=is_local(options))
+    """What completes the commands in hints; where the lab is, is asked once, and only if a text has a command."""
+    where: list[bool] = []
+
+    def advise(text: str) -> str:
+        if "plab " not in text:
+            return text
+        where[:] = where or [is_local(options)]
+        return as_typed(text, options, local=where[0])
+
+    return advise
 
 
 def _no_lab(options: Options, lab: str) -> int:
