@@ -50,6 +50,7 @@ class Lab:
     interrupted: threading.Event = field(default_factory=threading.Event)
     is_new: bool = False  # it began with this run, as far as AWS shows
     only_since: str | None = None  # leave out what another maker of the same lab has made
+    deleting: set[str] = field(default_factory=set)  # keys whose deletion AWS has accepted in this run
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
     _found_in: dict[str, aws.Account] = field(default_factory=dict)
     _parties_before: dict[str, Party] = field(default_factory=dict)

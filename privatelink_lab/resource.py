@@ -138,13 +138,13 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
     """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key.
 
     Where no row does, AWS is asked for the id that the state has: one describe is no proof of absence (AWS facts 1).
-    What has lost its tags is UNTAGGED.
+    What has lost its tags is UNTAGGED. Of what this run deletes, the survey at the end is the second proof.
     """
     read, kind, account = resource.type.read, resource.type.kind, lab.account(resource.party)
     assert read is not None and kind is not None  # noqa: S101, PT018 (a type has both, or a `find` of its own)
     rows = snapshot.keyed(account, kind, resource.key)
     id_ = lab.state.ids.get(resource.key)
-    if not rows and id_ and not lab.may_be_invisible(resource):
+    if not rows and id_ and resource.key not in lab.deleting and not lab.may_be_invisible(resource):
         row = snapshot.by_id(account, kind, lambda: _ids(lab, snapshot, kind, account)).get(id_)
         if row and not has_ended(row):
             if tags.of(row).get(tags.LAB) != lab.config.lab:

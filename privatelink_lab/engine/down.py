@@ -237,6 +237,7 @@ class _Down(Run[Removed]):
         error = next((e for e in errors if classify(e) is not ErrorClass.GONE), None)
         if error is None:
             item.accepted, item.refused_since, item.not_before = True, None, self.now + RESEND
+            self.lab.deleting.add(item.key)
             self.recheck_after = RESEND
             self.pace.poll_now([item.key])
         elif isinstance(error, AwsError) and classify(error) in TRANSIENT | {ErrorClass.IN_USE}:

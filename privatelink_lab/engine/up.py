@@ -323,6 +323,7 @@ class _Up(Run[Built]):
         item.not_before = 0.0 if created else self.now + RESEND
         self.pace.poll_now([item.key, *self.neighbours[item.key]])
         if created:
+            self.lab.deleting.discard(item.key)
             self.lab.state.record_created(item.key, created.id, self.now)
             item.found = (created,)
             self.judge_one(item, created)
