@@ -101,8 +101,7 @@ class Session:
                 f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
                 hint=f"For a lab on it: plab {self.options.command} --local. For a lab on AWS: plab local stop",
             )
-        last = state.last_place(self.folder, self.config.lab)
-        if not self.has_config or (last and last.server and not start):
+        if not self.has_config:
             raise _no_config() if start else NoLab(self.config.lab)
 
     def _use_local(self, *, start: bool, writes: bool) -> None:
