@@ -18,7 +18,14 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "privatelink_lab" / "config.schema.json"
 PAGE = ROOT / "docs" / "config.md"
 MARKS = ("<!-- from the models: make docs -->\n", "<!-- to here -->\n")
-TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "array": "list"}
+TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "mapping",
+}
 
 Json = dict[str, Any]
 
@@ -78,15 +85,16 @@ def _section_of(made: Json, field: Json) -> Json | None:
 
 
 def _default_text(value: Any) -> str:
-    if value in (None, []):
+    if value in (None, [], {}):
         return "none"
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _row(key: str, field: Json, default: str) -> str:
     value = next(choice for choice in field.get("anyOf", [field]) if choice["type"] != "null")
-    limits = _limits(value.get("items") or value)
-    return f"| `{key}` | {TYPES[value['type']]} | {default} | {field['description']} | {limits} |"
+    limits = _limits(value if "minimum" in value else value.get("items") or value)
+    kinds = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    return f"| `{key}` | {' or '.join(TYPES[kind] for kind in kinds)} | {default} | {field['description']} | {limits} |"
 
 
 def _limits(value: Json) -> str:

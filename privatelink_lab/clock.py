@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result
 
+from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.retry_classes import is_unsent
+
+if TYPE_CHECKING:
+    from privatelink_lab.aws.account import Silence
 
 Answer = TypeVar("Answer")
 
 OUTAGE = 60.0  # seconds without any connection after which waiting on is no use
+TOLD_AFTER = 45.0  # seconds without a usable answer of one service after which its URL is told
+SILENCE = 300.0  # the same, after which what it should have said is given up
 
 
 class Clock(Protocol):
@@ -67,22 +73,49 @@ def until(step: Callable[[], Answer | None], *, clock: Clock, pause: Callable[[]
 
 
 class Outage:
-    """How long there has been no connection at all: a run outlives a short outage and gives up after a long one."""
+    """How long AWS has given no usable answer: a run outlives a short outage and gives up after a long one.
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._since: float | None = None
+    `silent` says by service and URL since when (`time.monotonic`) none has come from there, and the last error.
+    """
+
+    def __init__(self, clock: Clock, silent: Callable[[], Mapping[str, Silence]]) -> None:
+        self._clock, self._silent = clock, silent
+        self._since: float | None = None  # no connection at all
+        self._silent_since: dict[str, float] = {}
+        self._told: set[str] = set()
 
     def note(self, answers: Iterable[object]) -> None:
         """Take in the answers of one snapshot: an outage goes on while no call of it was sent."""
-        seen = list(answers)
+        now, seen, silent = self._clock.now(), list(answers), self._silent()
+        began = {source: now - (time.monotonic() - silence.since) for source, silence in silent.items()}
+        self._silent_since = {source: self._silent_since.get(source, since) for source, since in began.items()}
+        self._told &= silent.keys()
         if not seen:  # a snapshot that asked nothing says nothing
             return
         if not all(is_unsent(answer) for answer in seen):
             self._since = None
         elif self._since is None:
-            self._since = self._clock.now()
+            self._since = now
 
-    def is_too_long(self) -> bool:
-        """Whether it is time to give up."""
-        return self._since is not None and self._clock.now() - self._since > OUTAGE
+    def news(self) -> dict[str, AwsError]:
+        """By service and URL: what has been silent for almost a minute, and the last error there; each is told once."""
+        now, silent = self._clock.now(), self._silent()
+        long = {source for source, since in self._silent_since.items() if now - since >= TOLD_AFTER}
+        new = (long & silent.keys()) - self._told
+        self._told |= new
+        return {source: silent[source].error for source in new}
+
+    def is_too_long(self, answer: object) -> bool:
+        """Whether it is time to give up what has this answer."""
+        now, source = self._clock.now(), answer.source if isinstance(answer, AwsError) else ""
+        if self._since is not None and now - self._since > OUTAGE:
+            return True
+        return now - self._silent_since.get(source, now) > SILENCE
+
+    def explained(self, error: PlabError) -> PlabError:
+        """The error, which says from where no usable answer has come, if that is why it is given up."""
+        if not isinstance(error, AwsError) or error.source not in self._silent_since:
+            return error
+        minutes = (self._clock.now() - self._silent_since[error.source]) / 60
+        text = f"{error.source} has given no usable answer for {minutes:.0f} minutes: {error.message}"
+        return AwsError(text, code=error.code, operation=error.operation, hint=error.hint, source=error.source)

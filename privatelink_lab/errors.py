@@ -55,7 +55,8 @@ class ConfigError(UsageError):
 class AwsError(PlabError):
     """AWS refused or failed one call.
 
-    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's.
+    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's. `source` is
+    the service and URL that the call went to, if no usable answer came from there.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class AwsError(PlabError):
         request_id: str | None = None,
         status: int = 0,
         hint: str = "",
+        source: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
+        self.source = source
         self.code = code
         self.operation = operation
         self.request_id = request_id

@@ -90,6 +90,15 @@ class Rejected(Decided):
 
 
 @dataclass(frozen=True)
+class Unanswered(Event):
+    """No usable answer has come from a service of AWS for a minute; `error` is the last thing that went wrong there."""
+
+    event: ClassVar[str] = "unanswered"
+    source: str
+    error: PlabError
+
+
+@dataclass(frozen=True)
 class Verified(Event):
     """What came back to a consumer from its endpoint; `hop` names the broken hop, and is None where none is broken.
 

@@ -21,6 +21,7 @@ from privatelink_lab.resource_key import split_key
 from privatelink_lab.state import Party, Place, State
 
 if TYPE_CHECKING:
+    from privatelink_lab.aws.account import Silence
     from privatelink_lab.clock import Clock
 
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
@@ -51,6 +52,9 @@ class Lab:
     is_new: bool = False  # it began with this run, as far as AWS shows
     only_since: str | None = None  # leave out what another maker of the same lab has made
     deleting: set[str] = field(default_factory=set)  # keys whose deletion AWS has accepted in this run
+    suspects: set[str] = field(default_factory=set)  # ids that bear the lab's tag and are not its own
+    adopted: set[str] = field(default_factory=set)  # ids whose tags this run has put back
+    had_state: bool = field(init=False)  # a lab without one knows nothing of what it has made
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
     _found_in: dict[str, aws.Account] = field(default_factory=dict)
     _parties_before: dict[str, Party] = field(default_factory=dict)
@@ -58,6 +62,7 @@ class Lab:
 
     def __post_init__(self) -> None:
         self._parties_before = dict(self.state.parties)
+        self.had_state = bool(self.state.ids or self.state.create_pending or self.state.made)
         for name in (PROVIDER, *(consumer.name for consumer in self.config.consumers)):
             self.state.parties[name] = self._party(name)
 
@@ -110,6 +115,14 @@ class Lab:
                 errors[name] = error
         return list(reached.values()), errors
 
+    def silent(self) -> dict[str, Silence]:
+        """By service and URL: from where no usable answer comes."""
+        return {
+            source: silence
+            for account in list(self._accounts.values())
+            for source, silence in [*account.silent.items()]
+        }
+
     def is_in(self, party: str, account: aws.Account) -> bool:
         """Whether the party's resources are in this account; False for a party that cannot be reached."""
         try:
@@ -139,22 +152,34 @@ class Lab:
         """
         return f"plab-{self.config.lab}"
 
-    def tags(self, key: str, spec: str = "") -> list[Any]:
-        """The tags of a new resource; `spec` is the hash of what cannot be changed in place."""
-        values = {
-            "Name": f"{self.config.lab}-{key.replace('/', '-')}",
+    def tags(self, resource: Resource, *, spec: str = "", **attributes: Any) -> list[Any]:
+        """The tags of a new resource, also those of the config.
+
+        `attributes` are those that its kind calls `fixed`; `spec` is the hash of what a describe cannot show.
+        """
+        key, account, kind = resource.key, self.account(resource.party), resource.type.kind
+        fixed = {name: attributes[name] for name in (kind.fixed if kind else ())}
+        values = self.config.tags | {
+            "Name": self.resource_name(key),
             tags.LAB: self.config.lab,
             tags.KEY: key,
             tags.MAKER: self.maker,
             tags.SINCE: self.state.since,
+            tags.IDENTITY: tags.identity(self.config.lab, key, account=account.id, region=account.region, fixed=fixed),
         }
         if spec:
             values[tags.SPEC] = spec
         return [{"Key": name, "Value": value} for name, value in values.items()]
 
-    def tag_specifications(self, kind: str, key: str, spec: str = "") -> list[Any]:
-        """The same tags as EC2 takes them at creation."""
-        return [{"ResourceType": kind, "Tags": self.tags(key, spec)}]
+    def tag_specifications(self, resource: Resource, *more: str, **attributes: Any) -> list[Any]:
+        """The same tags as EC2 takes them at creation: for the resource, and for `more` kinds that come with it."""
+        assert resource.type.kind is not None  # noqa: S101 (what has no kind has no tags)
+        pairs = self.tags(resource, **attributes)
+        return [{"ResourceType": kind, "Tags": pairs} for kind in (resource.type.kind.name, *more)]
+
+    def resource_name(self, key: str) -> str:
+        """The `Name` tag of a resource."""
+        return f"{self.config.lab}-{key.replace('/', '-')}"
 
     # Time and interruption.
 
@@ -183,6 +208,17 @@ class Lab:
             if self.config.creation_grace_period is None
             else self.config.creation_grace_period
         )
+
+    def knows(self, key: str, id_: str) -> bool | None:
+        """Whether this lab has made the id under the key, by its state; None where nothing speaks for it.
+
+        Without a state everything is known. False is a suspect of an earlier run.
+        """
+        state = self.state
+        if id_ in state.suspects:
+            return False
+        lost = key in state.create_pending or key in state.lost_creates
+        return True if not self.had_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
 
     def check_interrupted(self) -> None:
         """Raise Interrupted once the user asked to stop."""

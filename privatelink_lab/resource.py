@@ -10,14 +10,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab import iam_actions, tags
+from privatelink_lab.digest import digest
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.retry_classes import ErrorClass, classify
@@ -38,7 +37,7 @@ class Phase(StrEnum):
     DRIFTED = "drifted"  # it exists, but not as asked; `update` changes it
     DELETING = "deleting"
     FAILED = "failed"  # waiting will not help; detail says why
-    UNTAGGED = "untagged"  # the state knows it as ours, and it has lost the lab's tag: plab neither uses nor deletes it
+    UNTAGGED = "untagged"  # the state knows it as ours, and it has lost its tags: plab neither uses nor deletes it
 
 
 SATISFIED = frozenset({Phase.READY, Phase.HELD})
@@ -60,7 +59,8 @@ class Hop(StrEnum):
 class Found:
     """One thing in AWS; `shows` holds what a user wants to read of it (a DNS name, a service name).
 
-    `usd_per_hour` is what this one costs where that differs from its Resource's plan (more zones, say).
+    `usd_per_hour` is what this one costs where that differs from its Resource's plan (more zones, say). `tags` are
+    plab's own, as AWS shows them; of what has lost them, as the state has them, if they are its own.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Found:
     detail: str = ""
     shows: Mapping[str, str] = field(default_factory=dict)
     usd_per_hour: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,7 @@ class Token:
         A new attempt gets a new token, because EC2 refuses the token of an ended instance
         (AWS facts 1).
         """
-        return spec_of(lab=self.lab, key=self.key, attempt=self.attempt, request=request)
-
-
-def spec_of(**values: Any) -> str:
-    """A hash of 64 hex characters over plain values."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+        return digest(lab=self.lab, key=self.key, attempt=self.attempt, request=request)
 
 
 Find = Callable[["Lab", "Snapshot", "Resource"], tuple[Found, ...]]
@@ -135,32 +131,52 @@ Holders = Callable[["Lab", "Account", str, Collection[str]], tuple[Holder, ...]]
 
 
 def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    """What `read` says of each row of the resource's kind that bears the lab's tag and the resource's key.
+    """What `read` says of each row of the resource's kind that is the lab's own and bears the resource's key.
 
-    Where no row does, AWS is asked for the id that the state has: one describe is no proof of absence (AWS facts 1).
-    What has lost its tags is UNTAGGED. Of what this run deletes, the survey at the end is the second proof.
+    Where no row has the id that is in the state, AWS is asked for it: one describe is no proof of absence
+    (AWS facts 1), and what has lost its tags is UNTAGGED. Of what this run deletes, the survey at the end is the
+    second proof.
     """
     read, kind, account = resource.type.read, resource.type.kind, lab.account(resource.party)
     assert read is not None and kind is not None  # noqa: S101, PT018 (a type has both, or a `find` of its own)
     rows = snapshot.keyed(account, kind, resource.key)
     id_ = lab.state.ids.get(resource.key)
-    if not rows and id_ and resource.key not in lab.deleting and not lab.may_be_invisible(resource):
+    hidden = id_ and all(row[kind.id] != id_ for row in rows)
+    if id_ and hidden and resource.key not in lab.deleting and not lab.may_be_invisible(resource):
         row = snapshot.by_id(account, kind, lambda: _ids(lab, snapshot, kind, account)).get(id_)
         if row and not has_ended(row):
-            if tags.of(row).get(tags.LAB) != lab.config.lab:
-                shows = read(lab, snapshot, resource, row).shows
-                return (Found(id_, Phase.UNTAGGED, "has lost the lab's tag", shows),)
-            rows = (row,) if snapshot.owns(row) else ()
+            if id_ in lab.adopted:
+                row |= {"Tags": [{"Key": name, "Value": value} for name, value in lab.state.made[id_].items()]}
+            if snapshot.owns(account, kind, row) and tags.of(row)[tags.KEY] == resource.key:
+                rows = (row,)
+            elif not snapshot.owns_of_another_maker(account, kind, row):
+                return (_untagged(lab, snapshot, resource, row),)
 
     def found(row: Row) -> Found:
         try:
-            return read(lab, snapshot, resource, row)
+            return replace(read(lab, snapshot, resource, row), tags=_own(tags.of(row)))
         except AwsError as error:  # for a deletion it is enough that it exists
             if not snapshot.to_delete or classify(error) is not ErrorClass.FINAL:
                 raise
             return Found(row[kind.id], Phase.READY, f"exists ({error.code})")
 
     return tuple(found(row) for row in rows)
+
+
+def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    """What the state knows and the tags no longer say; its tags are those that it had, if they were its own."""
+    read, kind, account = resource.type.read, resource.type.kind, lab.account(resource.party)
+    assert read is not None and kind is not None  # noqa: S101, PT018
+    before = lab.state.made.get(row[kind.id], {})
+    rows = [{"Key": name, "Value": value} for name, value in before.items()]
+    agrees = snapshot.owns(account, kind, row | {"Tags": rows})
+    shows = read(lab, snapshot, resource, row).shows
+    return Found(row[kind.id], Phase.UNTAGGED, "has lost the lab's tags", shows, tags=before if agrees else {})
+
+
+def _own(named: Mapping[str, str]) -> dict[str, str]:
+    """The tags that plab itself has given."""
+    return {name: value for name, value in named.items() if name.startswith(tags.PREFIX)}
 
 
 def _ids(lab: Lab, snapshot: Snapshot, kind: Kind, account: Account) -> list[str]:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from privatelink_lab.errors import AwsError, LostAnswer
 
 UNSENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})  # botocore's: no connection was made
+READS = ("Describe", "Get", "List")  # they change nothing, whatever became of the answer
 THROTTLES = frozenset(
     {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
@@ -63,7 +64,7 @@ def classify(error: object, retryable: frozenset[str] = frozenset()) -> ErrorCla
     if error.code in THROTTLES or error.status == HTTPStatus.SERVICE_UNAVAILABLE or is_unsent(error):
         return ErrorClass.NO_EFFECT
     if isinstance(error, LostAnswer):
-        return ErrorClass.UNKNOWN_EFFECT
+        return ErrorClass.NO_EFFECT if error.operation.startswith(READS) else ErrorClass.UNKNOWN_EFFECT
     if error.code in retryable:
         return ErrorClass.NOT_YET
     if error.code in IN_USE:

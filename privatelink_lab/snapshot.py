@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from privatelink_lab import tags
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Rows = tuple[Row, ...]
 Answer = TypeVar("Answer")
+ENDING = {"shutting-down", "terminated", "deleting", "deleted"}
 MOST_VALUES = 200  # of one filter (DescribeVpcs and its like)
 
 
@@ -33,7 +35,9 @@ class Kind:
     `name` is EC2's own word, as in TagSpecifications. `operation` is the describe call, `rows` where its answer has
     the rows, `nested` where each of these has the real ones, and `id` where these have their id. A kind with an ARN is
     ELBv2's, which has no tag filter: its rows are found by the lab's name. A consumer's account has nothing of a kind
-    that is `provider_only`.
+    that is `provider_only`. `fixed` are the names in a row that AWS never changes, as far as a create knows them;
+    `created` is where a row has the time of its creation. `delete` are the words of the AWS CLI that delete one, up to
+    its id.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Kind:
     id: str
     nested: str = ""
     provider_only: bool = False
+    fixed: tuple[str, ...] = ()
+    created: str = ""
+    delete: str = ""
 
     @property
     def service(self) -> str:
@@ -61,12 +68,56 @@ class Kind:
         """The IAM action that a create with tags also takes; it is no call."""
         return "ec2:CreateTags" if self.service == "ec2" else "elasticloadbalancing:AddTags"
 
+    def identity(self, lab: str, account: Account, row: Row) -> str:
+        """What `plab:identity` says on a row that this lab has made under the key that the row's own tag names."""
+        fixed = {name: row.get(name) for name in self.fixed}
+        key = tags.of(row).get(tags.KEY, "")
+        return tags.identity(lab, key, account=account.id, region=account.region, fixed=fixed)
+
+
+class Doubt(Enum):
+    """Why a row that bears the lab's tag is not the lab's own."""
+
+    INCOMPLETE = "bears the lab's tag without a key or an identity"
+    COPIED = "bears tags that were made for another resource"
+    DUPLICATE = "bears a key that exists twice, and the state does not know it"
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A row that bears the lab's tag and is not the lab's own: plab neither uses nor deletes it."""
+
+    account: Account
+    kind: Kind
+    row: Row
+    doubt: Doubt
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.row[self.kind.id])
+
+    @property
+    def key(self) -> str:
+        """What its tag says; '' where it says nothing."""
+        return tags.of(self.row).get(tags.KEY, "")
+
+
+@dataclass
+class _Sorted:
+    """The rows of one kind in one account."""
+
+    by_key: dict[str, list[Row]] = field(default_factory=dict)  # the lab's own, also what has ended
+    doubtful: list[Doubtful] = field(default_factory=list)
+    makers: set[tuple[str, str]] = field(default_factory=set)  # of what exists
+
 
 class Snapshot:
     """What AWS says in one tick about one lab. Keys in `done` are taken as found earlier in this run.
 
-    With `only_since`, only what the maker made who began at that moment is the lab's own. `to_delete`: what exists is
-    enough to know.
+    With `only_since`, only what the maker made who began at that moment is the lab's own. `knows` says of a key and an
+    id whether this lab has made it: True, None (nothing speaks for it), or False (a suspect of an earlier run).
+    `to_delete`: what exists is enough to know.
     """
 
     def __init__(
@@ -79,6 +130,7 @@ class Snapshot:
         done: Mapping[str, tuple[Found, ...]] | None = None,
         memo: Memo | None = None,
         only_since: str | None = None,
+        knows: Callable[[str, str], bool | None] = lambda _, __: True,
         to_delete: bool = False,
     ) -> None:
         self._lab = lab
@@ -88,6 +140,7 @@ class Snapshot:
         self._done = done or {}
         self._memo = memo or Memo()
         self._only_since = only_since
+        self._knows = knows
         self.to_delete = to_delete
 
     def with_resources(self, resources: Mapping[str, Resource]) -> Snapshot:
@@ -100,6 +153,7 @@ class Snapshot:
             done=self._done,
             memo=self._memo,
             only_since=self._only_since,
+            knows=self._knows,
             to_delete=self.to_delete,
         )
 
@@ -129,8 +183,8 @@ class Snapshot:
         return tuple(row for row in self._all_rows(account, kind) if not has_ended(row))
 
     def keyed(self, account: Account, kind: Kind, key: str) -> Rows:
-        """The rows of a kind that bear the lab's tag and this key; what has ended is left out."""
-        return tuple(row for row in self._by_key(account, kind).get(key, ()) if not has_ended(row))
+        """The rows of a kind that are the lab's own under this key; what has ended is left out."""
+        return tuple(row for row in self._sorted(account, kind).by_key.get(key, ()) if not has_ended(row))
 
     def by_id(self, account: Account, kind: Kind, ids: Callable[[], list[str]]) -> dict[str, Row]:
         """By id: the rows of these ids, also without tags. It is a question of its own, so it confirms an absence."""
@@ -139,22 +193,40 @@ class Snapshot:
 
     def why_ended(self, account: Account, kind: Kind, key: str, id_: str) -> str | None:
         """AWS's word and reason for what it shows as ended under this key and id; None where it shows no such thing."""
-        rows = (row for row in self._by_key(account, kind).get(key, ()) if row[kind.id] == id_ and has_ended(row))
+        rows = (
+            row for row in self._sorted(account, kind).by_key.get(key, ()) if row[kind.id] == id_ and has_ended(row)
+        )
         return next((": ".join(filter(None, (_state(row), reason(row)))) for row in rows), None)
 
     def _all_rows(self, account: Account, kind: Kind) -> Rows:
         fetch = self._tagged if kind.service == "ec2" else self._named
         return self._memo.get(("rows", kind.name, account.id, account.region), lambda: fetch(account, kind))
 
-    def _by_key(self, account: Account, kind: Kind) -> dict[str, list[Row]]:
-        def group() -> dict[str, list[Row]]:
-            groups: dict[str, list[Row]] = {}
-            for row in self._all_rows(account, kind):
-                if self.owns(row):
-                    groups.setdefault(tags.of(row).get(tags.KEY, ""), []).append(row)
-            return groups
+    def _sorted(self, account: Account, kind: Kind) -> _Sorted:
+        return self._memo.get(
+            ("sorted", kind.name, account.id, account.region),
+            lambda: self._sort(account, kind, self._all_rows(account, kind)),
+        )
 
-        return self._memo.get(("by key", kind.name, account.id, account.region), group)
+    def _sort(self, account: Account, kind: Kind, rows: Rows) -> _Sorted:
+        by = _Sorted()
+        for row in rows:
+            if not self._bears_tag(row):
+                continue
+            if doubt := self._doubt(account, kind, row):
+                if not has_ended(row):
+                    by.doubtful.append(Doubtful(account, kind, row, doubt))
+                continue
+            if not has_ended(row):
+                by.makers.add((tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "")))
+            if self.owns(account, kind, row):
+                by.by_key.setdefault(tags.of(row)[tags.KEY], []).append(row)
+        for key, of_key in by.by_key.items():
+            existing = [row for row in of_key if not has_ended(row)]
+            if len(existing) > 1 and (unknown := [row for row in existing if not self._knows(key, row[kind.id])]):
+                by.doubtful += [Doubtful(account, kind, row, Doubt.DUPLICATE) for row in unknown]
+                by.by_key[key] = [row for row in of_key if row not in unknown]
+        return by
 
     def _of_ids(self, account: Account, kind: Kind, ids: list[str]) -> Rows:
         if kind.service == "ec2":
@@ -164,9 +236,23 @@ class Snapshot:
             return tuple(row for asked in filters for row in self._describe(account, kind, Filters=asked))
         return self._with_tags(account, kind, **{f"{kind.id}s": ids}) if ids else ()
 
-    def owns(self, row: Row) -> bool:
-        """Whether a row bears this lab's tag, and its maker's where one was named; a name alone proves nothing."""
-        return self._bears_tag(row) and self._only_since in {None, tags.of(row).get(tags.SINCE)}
+    def owns(self, account: Account, kind: Kind, row: Row) -> bool:
+        """Whether a row bears this lab's tags, made for this very resource, and its maker's where one was named.
+
+        A name alone proves nothing, and neither does a tag that was copied from another resource.
+        """
+        of_maker = self._only_since in {None, tags.of(row).get(tags.SINCE)}
+        return self._bears_tag(row) and of_maker and self._doubt(account, kind, row) is None
+
+    def _doubt(self, account: Account, kind: Kind, row: Row) -> Doubt | None:
+        """What speaks against a row that bears the lab's tag. What ends is not judged: AWS no longer shows it whole."""
+        named = tags.of(row)
+        if not (named.get(tags.KEY) and named.get(tags.IDENTITY)):
+            return Doubt.INCOMPLETE
+        if self._knows(named[tags.KEY], row[kind.id]) is False:
+            return Doubt.DUPLICATE
+        ends = _state(row).lower() in ENDING
+        return None if ends or named[tags.IDENTITY] == kind.identity(self._lab, account, row) else Doubt.COPIED
 
     def _bears_tag(self, row: Row) -> bool:
         return tags.of(row).get(tags.LAB) == self._lab
@@ -178,14 +264,20 @@ class Snapshot:
         """
         assert resource.type.kind is not None  # noqa: S101 (only kinds with names can have namesakes)
         rows = self.rows(account, resource.type.kind)
-        if any(self._bears_tag(row) and not self.owns(row) for row in rows):  # the other one of two makers removes it
+        kind = resource.type.kind
+        if any(self.owns_of_another_maker(account, kind, row) for row in rows):  # who removes it
             text = f"Another maker of this lab has a {resource.type.noun} named {self._name}"
             raise AwsError(text, code="DuplicateName", operation="Create")
-        if any(not self.owns(row) for row in rows):
+        if any(not self.owns(account, kind, row) for row in rows):
             raise NotOurs(
                 f"A {resource.type.noun} named {self._name} exists and bears no tag of this lab.",
                 hint=f"Choose another `lab:` name, or delete that {resource.type.noun} yourself.",
             )
+
+    def owns_of_another_maker(self, account: Account, kind: Kind, row: Row) -> bool:
+        """Whether a row is the lab's own, but not this maker's; False where no maker was named."""
+        in_order = self._bears_tag(row) and self._doubt(account, kind, row) is None
+        return in_order and not self.owns(account, kind, row)
 
     def _tagged(self, account: Account, kind: Kind) -> Rows:
         filters = [{"Name": f"tag:{tags.LAB}", "Values": [self._lab]}]
@@ -223,16 +315,16 @@ class Snapshot:
 
     def keys(self, account: Account, kind: Kind) -> set[str]:
         """Every key that the lab's tag names among the rows of a kind."""
-        return {key for row in self.rows(account, kind) if self.owns(row) and (key := tags.of(row).get(tags.KEY))}
+        by_key = self._sorted(account, kind).by_key
+        return {key for key, rows in by_key.items() if not all(has_ended(row) for row in rows)}
 
     def makers(self) -> set[tuple[str, str]]:
         """Who made what this snapshot shows: pairs of `plab:maker` and `plab:since`."""
-        return {
-            (tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "an unknown time"))
-            for rows in self._memo.answers("rows")
-            for row in rows
-            if self._bears_tag(row) and not has_ended(row)
-        }
+        return {maker for by in self._memo.answers("sorted") for maker in by.makers}
+
+    def doubtful(self) -> list[Doubtful]:
+        """What bears the lab's tag and is not the lab's own, as far as this snapshot has read."""
+        return [row for by in self._memo.answers("sorted") for row in by.doubtful]
 
 
 def has_ended(row: Row) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from privatelink_lab.errors import StateError, Unwritable
 from privatelink_lab.text_file import read_text
 from privatelink_lab.timeline import Timeline
 
-SCHEMA = 2
+SCHEMA = 3
 FOLDER = ".plab"
 UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
 JOURNALS: dict[str, type | tuple[type, ...]] = {
@@ -27,7 +27,9 @@ JOURNALS: dict[str, type | tuple[type, ...]] = {
     "created_at": (int, float),
     "create_pending": (int, float),
     "attempts": int,
+    "made": dict,
 }
+LISTS = ("lost_creates", "suspects")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class State:
     created_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; no snapshot has shown it yet
     create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
+    lost_creates: list[str] = field(default_factory=list)  # keys of creates without an answer and without an effect yet
+    made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab, as soon as they were seen
+    suspects: list[str] = field(default_factory=list)  # ids that agree with their tags, and that this lab did not make
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
     warn: Callable[[str], None] | None = None  # told once when the disk refuses; without it that is an error
@@ -77,12 +82,27 @@ class State:
         """Note the answer to a create."""
         self.create_pending.pop(key, None)
         self.ids[key], self.created_at[key] = id_, now
+        self.made.setdefault(id_, {})
 
     def record_seen(self, key: str, id_: str) -> None:
         """Note that a snapshot has shown the id under a key: from now on its absence means that it is gone."""
         self.create_pending.pop(key, None)
         self.created_at.pop(key, None)
         self.ids.setdefault(key, id_)
+
+    def record_tags(self, id_: str, tags: Mapping[str, str]) -> None:
+        """Note the tags of what a snapshot has shown as this lab's own."""
+        if tags:
+            self.made[id_] = dict(tags)
+
+    def record_lost(self, key: str) -> None:
+        """Note that a create had no answer and has shown no effect: what appears later is ours all the same."""
+        if self.create_pending.pop(key, None) is not None and key not in self.lost_creates:
+            self.lost_creates.append(key)
+
+    def record_suspects(self, ids: Iterable[str]) -> None:
+        """Note what bears the tags of this lab and was not made by it."""
+        self.suspects = sorted({*self.suspects, *ids})
 
     def record_gone(self, key: str) -> None:
         """Note that what a create made is gone: the next create gets a new token."""
@@ -197,6 +217,8 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
     for journal, type_ in JOURNALS.items():
         if not all(isinstance(value, type_) for value in data[journal].values()):
             raise TypeError(journal)
+    if not all(isinstance(data[name], list) and all(isinstance(id_, str) for id_ in data[name]) for name in LISTS):
+        raise TypeError(LISTS)
     return State(
         path=path,
         place=Place(**place) if place else None,

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from privatelink_lab.digest import digest
+
+PREFIX = "plab:"
 LAB = "plab:lab"  # the config's name of the lab
 KEY = "plab:key"  # the resource's key in it
 MAKER = "plab:maker"  # who ran `plab up`: user@host
 SINCE = "plab:since"  # when the lab began, UTC
 SPEC = "plab:spec"  # a hash of what cannot be read back: an instance's user data
+IDENTITY = "plab:identity"  # a hash of what can be read back and never changes: a copied tag does not agree with it
 
 
 def of(row: Mapping[str, Any]) -> dict[str, str]:
     """The tags of a row as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()}
+
+
+def identity(lab: str, key: str, *, account: str, region: str, fixed: Mapping[str, Any]) -> str:
+    """The value of `plab:identity`. `fixed` are those attributes of the resource that AWS never changes."""
+    return digest(lab=lab, key=key, account=account, region=region, fixed=dict(fixed))

@@ -47,6 +47,14 @@ def ready(*ids: str) -> tuple[Found, ...]:
     return tuple(Found(id_, Phase.READY) for id_ in ids)
 
 
+def tagged(changes: dict[str, str]) -> dict[str, object]:
+    """A VPC of the lab `test` with the tags that plab gives, and these changes to them."""
+    fixed = {"CidrBlock": "10.0.0.0/16"}
+    identity = tags.identity("test", "a/vpc", account="123456789012", region="us-east-1", fixed=fixed)
+    values = {"plab:lab": "test", "plab:key": "a/vpc", "plab:maker": "me@here", "plab:identity": identity} | changes
+    return fixed | {"Tags": [{"Key": name, "Value": value} for name, value in values.items()]}
+
+
 def test_a_key_is_found_once_a_tick() -> None:
     """Many resources read the same VPC; AWS is asked once."""
     find = Finder({"a/vpc": ready("vpc-1")})
@@ -83,17 +91,22 @@ def test_other_resources_share_the_snapshot() -> None:
 @pytest.mark.parametrize(
     ("row", "ours"),
     [
-        ({"Tags": [{"Key": "plab:lab", "Value": "test"}]}, True),
-        ({"Tags": [{"Key": "plab:lab", "Value": "other"}]}, False),
+        (tagged({}), True),
+        (tagged({"plab:lab": "other"}), False),
+        (tagged({"plab:key": "a/other"}), False),
+        (tagged({"plab:key": ""}), False),
+        (tagged({"plab:identity": ""}), False),
+        (tagged({}) | {"CidrBlock": "10.9.0.0/16"}, False),
         ({"Tags": [{"Key": "Name", "Value": "test"}, {"Key": "lab", "Value": "test"}]}, False),
         ({"LoadBalancerName": "plab-test", "Tags": []}, False),
         ({"Tags": None}, False),
         ({}, False),
     ],
 )
-def test_only_a_tag_makes_it_ours(row: dict[str, object], *, ours: bool) -> None:
-    """A name proves nothing: a resource without the lab's tag is not the lab's."""
-    assert snapshot_with(Finder()).owns(row) == ours
+def test_only_its_own_tags_make_it_ours(cloud: Cloud, row: dict[str, object], *, ours: bool) -> None:
+    """A name proves nothing, nor does the lab's tag alone, nor tags that were copied from another resource."""
+    row = {"VpcId": "vpc-1"} | row
+    assert snapshot_with(Finder()).owns(cloud.account(), VPC, row) == ours
 
 
 def test_tags_are_a_mapping() -> None:
@@ -115,7 +128,7 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
         [row] = snapshot.keyed(account, VPC, f"{name}/vpc")
         assert row["VpcId"] == id_
     assert snapshot.keys(account, VPC) == {"a/vpc", "b/vpc", "c/vpc"}
-    assert snapshot.makers() == {("me@here", "an unknown time")}
+    assert snapshot.makers() == {("me@here", "")}
     account.ec2.delete_vpc(VpcId=ids["a"])
     assert snapshot.keyed(account, VPC, "a/vpc")
     assert not snapshot_with(Finder()).keyed(account, VPC, "a/vpc")
@@ -124,10 +137,8 @@ def test_each_describe_goes_out_once_a_tick(cloud: Cloud) -> None:
 
 def make_vpc(cloud: Cloud, key: str) -> str:
     """A VPC with the tags of the lab `test`; its id."""
-    values = {"plab:lab": "test", "plab:key": key, "plab:maker": "me@here"}
-    rows = [{"Key": name, "Value": value} for name, value in values.items()]
-    specifications = [{"ResourceType": "vpc", "Tags": rows}]
-    made = cloud.account().ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=specifications)  # type: ignore[arg-type]
+    specifications = cloud.lab(maker="me@here").tag_specifications(thing(key, kind=VPC), CidrBlock="10.0.0.0/16")
+    made = cloud.account().ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=specifications)
     return made["Vpc"]["VpcId"]
 
 
@@ -146,9 +157,9 @@ def test_a_target_group_is_found_by_name_and_owned_by_tag(cloud: Cloud) -> None:
     cloud.let_new_ids_propagate()
     arn = made["TargetGroups"][0]["TargetGroupArn"]
     [foreign] = snapshot().rows(account, TARGET_GROUP)
-    assert not snapshot().owns(foreign)
-    rows = [{"Key": "plab:lab", "Value": "test"}, {"Key": "plab:key", "Value": "provider/target-group"}]
-    account.elbv2.add_tags(ResourceArns=[arn], Tags=rows)  # type: ignore[arg-type]
+    assert not snapshot().owns(account, TARGET_GROUP, foreign)
+    mine = thing("provider/target-group", kind=TARGET_GROUP)
+    account.elbv2.add_tags(ResourceArns=[arn], Tags=cloud.lab().tags(mine, **foreign))
     [ours] = snapshot().keyed(account, TARGET_GROUP, "provider/target-group")
     assert ours["TargetGroupArn"] == arn
 

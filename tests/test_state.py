@@ -26,6 +26,9 @@ def saved(folder: Path) -> State:
         created_at={"provider/vpc": 1.5},
         create_pending={"provider/subnet-1": 2.5},
         attempts={"provider/nlb": 2},
+        lost_creates=["acme/vpc"],
+        made={"vpc-1": {"plab:lab": "test"}},
+        suspects=["vpc-2"],
         parties={"provider": Party(), "acme": Party("p", "arn:aws:iam::123456789012:role/r")},
         timeline=Timeline(
             "up",
@@ -92,7 +95,7 @@ def test_a_file_cut_short_anywhere_is_damaged(tmp_path: Path) -> None:
         assert "finds the lab by its tags" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["null", "5", '"test"', "[]", "{}", "[" * 100_000, "\0", '{"schema": 2}'])
+@pytest.mark.parametrize("text", ["null", "5", '"test"', "[]", "{}", "[" * 100_000, "\0", '{"schema": 3}'])
 def test_json_that_is_no_state_is_damaged(tmp_path: Path, text: str) -> None:
     """JSON of another program is a damaged state, not a traceback."""
     saved(tmp_path)
@@ -101,7 +104,21 @@ def test_json_that_is_no_state_is_damaged(tmp_path: Path, text: str) -> None:
         state.load(tmp_path, "test")
 
 
-@pytest.mark.parametrize("name", ["place", "ids", "created_at", "create_pending", "attempts", "parties", "timeline"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "place",
+        "ids",
+        "created_at",
+        "create_pending",
+        "attempts",
+        "lost_creates",
+        "made",
+        "suspects",
+        "parties",
+        "timeline",
+    ],
+)
 @pytest.mark.parametrize("value", [[], 5, "x", {"x": {"nonsense": 1}, "nonsense": 1}])
 def test_a_field_of_another_shape_is_damaged(tmp_path: Path, name: str, value: object) -> None:
     """A file that was edited by hand is damaged, unless its shape still fits."""
@@ -110,8 +127,8 @@ def test_a_field_of_another_shape_is_damaged(tmp_path: Path, name: str, value: o
     path_in(tmp_path).write_text(json.dumps(data), encoding="utf-8")
     if name == "timeline" and value != 5:
         assert state.load(tmp_path, "test").timeline is None
-    elif value == [] and name == "place":
-        assert state.load(tmp_path, "test").place is None
+    elif value == [] and name in {"place", "lost_creates", "suspects"}:
+        assert not getattr(state.load(tmp_path, "test"), name)
     else:
         with pytest.raises(StateError, match="is damaged"):
             state.load(tmp_path, "test")
@@ -128,8 +145,8 @@ def test_not_utf_8_is_damaged(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """An older plab does not overwrite what a newer one wrote; the user is sent to the newer one."""
     saved(tmp_path)
-    path_in(tmp_path).write_text(json.dumps({"schema": 3, "lab": "test", "new": []}), encoding="utf-8")
-    with pytest.raises(StateError, match=r"has schema 3; this plab writes 2\.") as caught:
+    path_in(tmp_path).write_text(json.dumps({"schema": 4, "lab": "test", "new": []}), encoding="utf-8")
+    with pytest.raises(StateError, match=r"has schema 4; this plab writes 3\.") as caught:
         state.load(tmp_path, "test")
     assert caught.value.hint == "Use the plab that wrote it."
 
@@ -177,7 +194,7 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
     last = path_in(tmp_path).with_suffix(".last.json")
     assert list(last.parent.iterdir()) == [last]
     assert json.loads(last.read_text(encoding="utf-8")) == {
-        "schema": 2,
+        "schema": 3,
         "lab": "test",
         "since": "2026-08-01T10:00:00Z",
         "place": asdict(full.place),

@@ -297,6 +297,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
     ("aws", "config", "lock", "state"),
     (
         "clock",
+        "digest",
         "errors",
         "events",
         "iam_actions",

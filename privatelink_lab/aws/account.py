@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +13,8 @@ import boto3
 import botocore.config
 
 from privatelink_lab.aws.error_translation import refuse_stranger, translated
-from privatelink_lab.errors import UsageError
+from privatelink_lab.errors import AwsError, LostAnswer, UsageError
+from privatelink_lab.retry_classes import is_unsent
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -36,6 +39,14 @@ class Address:
     secret_access_key: str
 
 
+@dataclass(frozen=True)
+class Silence:
+    """Since when (`time.monotonic`) a service has given no usable answer, and the last error there."""
+
+    since: float
+    error: AwsError
+
+
 class Account:
     """One AWS account in one region, as one caller: its clients, made when first used.
 
@@ -50,6 +61,7 @@ class Account:
         self._role_arn = role_arn
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, bool], Any] = {}
+        self.silent: dict[str, Silence] = {}  # by service and URL
         self._identity: tuple[str, str] | None = None
         self.ec2 = cast("EC2Client", _TranslatingClient(self, "ec2"))
         self.elbv2 = cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
@@ -83,9 +95,26 @@ class Account:
     def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
         """All rows under `result` of a describe, over all pages."""
         client = self.client(service, once=False)
-        with translated(service, operation, self.region):
+        with self.heard(client, service, operation):
             pages: Iterable[dict[str, Any]] = client.get_paginator(operation).paginate(**request)
             return [row for page in pages for row in page.get(result) or ()]
+
+    @contextmanager
+    def heard(self, client: Any, service: str, operation: str) -> Iterator[None]:
+        """As `translated`; `silent` then has its service and URL if no usable answer came from there."""
+        source, began = f"{service} at {client.meta.endpoint_url}", time.monotonic()
+        try:
+            with translated(service, operation, self.region):
+                yield
+        except AwsError as error:
+            if isinstance(error, LostAnswer) or is_unsent(error):
+                error.source = source
+                since = self.silent[source].since if source in self.silent else began
+                self.silent[source] = Silence(since, error)
+            else:
+                self.silent.pop(source, None)
+            raise
+        self.silent.pop(source, None)
 
     def client(self, service: str, *, once: bool) -> Any:
         """The botocore client of `service`; with `once`, one that never sends a request twice."""
@@ -108,10 +137,19 @@ class Account:
 
 
 def client_config(address: Address | None, retries: Any) -> botocore.config.Config:
-    """How every client talks: timeouts in seconds, explicit retries, no proxy to a local address."""
+    """How every client talks: timeouts in seconds, explicit retries, no proxy to a local address.
+
+    A service that hangs is an error within a minute. A call that must not be sent twice has one longer attempt.
+    """
+    timeout = 30 if retries is ONCE else 12
     proxies: Any = {"proxies": {}} if address else {}
     return botocore.config.Config(
-        retries=retries, connect_timeout=5, read_timeout=30, max_pool_connections=16, user_agent_extra="plab", **proxies
+        retries=retries,
+        connect_timeout=5,
+        read_timeout=timeout,
+        max_pool_connections=16,
+        user_agent_extra="plab",
+        **proxies,
     )
 
 
@@ -123,10 +161,11 @@ class _TranslatingClient:
         self._service = service
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        method = getattr(self._account.client(self._service, once=operation in SENT_ONCE), operation)
+        client = self._account.client(self._service, once=operation in SENT_ONCE)
+        method = getattr(client, operation)
 
         def call(**request: Any) -> Any:
-            with translated(self._service, operation, self._account.region):
+            with self._account.heard(client, self._service, operation):
                 return method(**request)
 
         return call

@@ -79,7 +79,11 @@ ROWS = (
         "TooManyLoadBalancers VpcEndpointLimitExceeded",
         "Delete one that is no longer needed, or ask AWS for a higher quota.",
     ),
-    _row("InsufficientInstanceCapacity", "Try again later, or choose another `instance_type` or another region."),
+    _row(
+        "InsufficientInstanceCapacity",
+        "Try again later. Or choose another `instance_type`, or other zones (`zones: [ZONE_ID]`), in the config; "
+        "if the subnets are there already, then: plab up --replace provider/subnet-1",
+    ),
     _row(
         "Unsupported",
         "Choose another `instance_type` in the config, or another region.",

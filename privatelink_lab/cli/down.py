@@ -9,7 +9,12 @@ from privatelink_lab.commands import Options
 
 @click.command("down")
 @click.option("--force", is_flag=True, help="Also reject connections of other accounts to the service.")
-@click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Delete a lab that another maker's plab made.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    envvar="PLAB_ADOPT",
+    help="Delete a lab that another maker's plab made, and what has lost its tags.",
+)
 @LAB
 @lab_options("down", asks=True)
 def down(options: Options, *, force: bool, adopt: bool) -> int:

@@ -14,7 +14,12 @@ from privatelink_lab.commands import Options
     help="Show what would be made and what it would cost; make nothing.",
 )
 @click.option("--replace", metavar="KEY", multiple=True, help="Delete KEY and what stands on it, then build.")
-@click.option("--adopt", is_flag=True, envvar="PLAB_ADOPT", help="Take over a lab that another maker's plab made.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    envvar="PLAB_ADOPT",
+    help="Take over a lab that another maker's plab made, and put lost tags back.",
+)
 @lab_options("up")
 def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool) -> int:
     """Build, continue or repair the lab.

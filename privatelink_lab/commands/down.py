@@ -25,7 +25,9 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
     with Execution(options, deletes=True) as execution:
         seen = engine.survey(execution.lab, STEPS, to_delete=True)
         engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
-        if execution.lab.only_since:
+        if adopt:
+            engine.put_tags_back(execution.lab, seen)
+        if execution.lab.only_since or execution.lab.adopted:
             seen = engine.survey(execution.lab, STEPS, to_delete=True)  # only what is this maker's own
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
         cost = json_report.cost_of(execution.lab, seen)
@@ -37,6 +39,8 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
             receipt = engine.down(execution.lab, STEPS, seen)
         result = json_report.removed(execution.lab, receipt, cost)
         code = execution.finish(result, receipt.exit_code, receipt.left)
+        for text in receipt.incomplete.values():
+            execution.screen.warn(text)
         if not execution.screen.json:
             _print_receipt(execution.screen, receipt, result)
         if not receipt.left:

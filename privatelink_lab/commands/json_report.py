@@ -17,6 +17,7 @@ from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
 
 MISSING, THERE = "missing", "there"
+SUSPECT, INCOMPLETE = "suspect", "incomplete"  # what bears the lab's tag and is not its own
 
 
 def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]
     if not has_config:
         rows = [_without_verdict(row) for row in rows if row["phase"] != MISSING]
     rows += [_row(what, "", None, "unknown", str(error)) for what, error in seen.unseen.items()]
+    rows += [_row(what, "", None, SUSPECT, str(error)) for what, error in engine.suspects(lab, seen.snapshot).items()]
+    rows += [_row("", "", id_, INCOMPLETE, text) for id_, text in engine.incomplete(lab, seen.snapshot).items()]
     usd_per_hour = cost_of(lab, seen)
     return {
         "lab": lab.config.lab,
@@ -173,6 +176,8 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
+        "suspect": {what: str(error) for what, error in run.suspects.items()},
+        "incomplete": run.incomplete,
         "next": _next(lab, run),
     }
 
@@ -205,6 +210,7 @@ def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, 
         "place": place(lab),
         "deleted": {noun: len(ids) for noun, ids in receipt.deleted.items()},
         "left": left,
+        "incomplete": receipt.incomplete,
         "stopped_usd_per_hour": None if left else cost_before,
     }
 

@@ -23,6 +23,8 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         if dry_run:
             return _dry_run(execution, replace)
         with interruptible(execution.lab):
+            if adopt:
+                engine.put_tags_back(execution.lab, engine.survey(execution.lab, STEPS))
             left = _replace(execution, replace, adopt=adopt) if replace else {}
             if left:
                 code = execution.finish({}, next(iter(left.values())).exit_code, left)
@@ -35,6 +37,10 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         result = json_report.built(execution.lab, built)
         result["next"] = [execution.screen.advise(command) for command in result["next"]]
         code = execution.finish(result, built.exit_code, built.failed)
+        for what, error in built.suspects.items():
+            execution.screen.warn(f"{what}: {error}\nHint: {error.hint}")
+        for text in built.incomplete.values():
+            execution.screen.warn(text)
         if not execution.screen.json:
             _print_built(execution.screen, execution.session.config, result, ok=code == 0)
         return code
@@ -51,6 +57,7 @@ def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
 
 
 def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
+    engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
     plan = json_report.plan(execution.lab, seen, _replaced(seen, replace))
     execution.session.stop_server_if_idle()

@@ -40,7 +40,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": []})
     except ValidationError as error:
-        items = [(item["loc"], mistake_sentence(item, _keys_at)) for item in error.errors()]
+        items = [(_without_mark(item["loc"]), mistake_sentence(item, _keys_at)) for item in error.errors()]
         mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
     if mistakes:
         mistakes.sort(key=itemgetter(0))
@@ -56,6 +56,11 @@ def of_name(lab: str) -> Config:
     except ValidationError as error:
         text = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise UsageError(f"{lab!r} cannot be the name of a lab: {text}.", hint="plab status --lab NAME") from None
+
+
+def _without_mark(where: KeyPath) -> KeyPath:
+    """A path as the file has it: pydantic marks the key of a mapping."""
+    return tuple(part for part in where if part != "[key]")
 
 
 def _keys_at(where: KeyPath) -> list[str]:

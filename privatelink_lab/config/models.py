@@ -31,6 +31,10 @@ ACCOUNT_ID = re.compile(r"[0-9]{12}")
 NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)"
 ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
+TAG_TEXT = r"[\w .:/=+@-]{{{}}}"  # what EC2 and ELBv2 both take (AWS's pages on tags)
+ZONE_ID = r"[a-z]+[0-9]+-az[0-9]+"  # without Local and Wavelength Zones, which take no NLB
+MOST_ZONES = 6
+MOST_TAGS = 40  # of 50 per resource; plab has seven of its own
 PROVIDER = "provider"
 LOCAL = "local"
 
@@ -74,6 +78,39 @@ def _role(value: str) -> str:
     return value
 
 
+def _zones(value: Any) -> int | tuple[str, ...]:
+    """A number of zones, or zone IDs; YAML gives a list."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= MOST_ZONES:
+            raise ValueError(f"should be 1 to {MOST_ZONES}, or a list of zone IDs")
+        return value
+    if not isinstance(value, (list, tuple)) or not value or len(value) > MOST_ZONES:
+        raise ValueError(f"should be a number or a list of 1 to {MOST_ZONES} zone IDs, not {value_text(value)}")
+    for zone in value:
+        if not (isinstance(zone, str) and re.fullmatch(ZONE_ID, zone)):
+            raise ValueError(
+                f"{value_text(zone)} is not a zone ID such as use1-az1; the ID is the same in all accounts, and "
+                "`aws ec2 describe-availability-zones` shows it"
+            )
+    if len(set(value)) < len(value):
+        raise ValueError("names the same zone twice")
+    return tuple(value)
+
+
+def _tag_key(value: str) -> str:
+    if not re.fullmatch(TAG_TEXT.format("1,128"), value):
+        raise ValueError(f"{value_text(value)} is not a tag key: 1 to 128 letters, digits, spaces and _.:/=+-@")
+    if value == "Name" or value.lower().startswith(("aws:", "plab:")):
+        raise ValueError(f"{value_text(value)} is a tag that AWS or plab sets; choose another key")
+    return value
+
+
+def _tag_value(value: str) -> str:
+    if not re.fullmatch(TAG_TEXT.format("0,256"), value):
+        raise ValueError(f"{value_text(value)} is not a tag value: up to 256 letters, digits, spaces and _.:/=+-@")
+    return value
+
+
 def _in_schema(pattern: str, limits: str, **more: Any) -> WithJsonSchema:
     """The JSON schema of a text; `limits` is what an editor says of any other text, and what docs/config.md says."""
     return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "patternErrorMessage": limits} | more)
@@ -113,6 +150,35 @@ RoleArn = Annotated[
 VpcId = Annotated[str, *_like(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")]
 SubnetId = Annotated[str, *_like(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
 InstanceType = Annotated[str, *_like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "t3.micro")]
+
+
+TagKey = Annotated[str, AfterValidator(_tag_key)]
+TagValue = Annotated[str, AfterValidator(_tag_value)]
+Zones = Annotated[
+    int | tuple[str, ...],
+    WithJsonSchema(
+        {
+            "type": ["integer", "array"],
+            "minimum": 1,
+            "maximum": MOST_ZONES,
+            "items": {"type": "string", "pattern": f"^{ZONE_ID}$"},
+            "minItems": 1,
+            "maxItems": MOST_ZONES,
+        }
+    ),
+]
+Tags = Annotated[
+    dict[TagKey, TagValue],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MOST_TAGS,
+            "propertyNames": {"maxLength": 128},
+            "additionalProperties": {"type": "string", "maxLength": 256},
+            "patternErrorMessage": f"at most {MOST_TAGS}, no key `Name` or of `aws:` or `plab:`",
+        }
+    ),
+]
 
 
 class Section(BaseModel):
@@ -231,33 +297,39 @@ class Provider(PartySection):
     """The provider: the side that runs the service."""
 
     vpc: Vpc = Vpc(cidr="10.0.0.0/16")
-    zones: int = Field(
+    zones: Zones = Field(
         default=1,
-        ge=1,
-        le=6,
-        description="The number of availability zones. plab makes a private subnet in every zone, for every party.",
+        description="The number of availability zones, or a list of zone IDs (`[use1-az1, use1-az4]`). "
+        "plab makes a private subnet in every zone, for every party.",
     )
     web_server: WebServer = WebServer()
     service: Service = Service()
 
-    @field_validator("zones")
+    @field_validator("zones", mode="before")
     @classmethod
-    def _zones_fit(cls, value: int, info: ValidationInfo) -> int:
-        vpc = info.data.get("vpc")
-        if vpc and vpc.too_small_for(value):
-            raise ValueError(f"vpc {vpc.cidr} is too small for {value} zones: a subnet must be at least a /28")
-        return value
+    def _zones_fit(cls, value: Any, info: ValidationInfo) -> int | tuple[str, ...]:
+        zones, vpc = _zones(value), info.data.get("vpc")
+        count = zones if isinstance(zones, int) else len(zones)
+        if vpc and vpc.too_small_for(count):
+            raise ValueError(f"vpc {vpc.cidr} is too small for {count} zones: a subnet must be at least a /28")
+        return zones
 
     @model_validator(mode="after")
     def _zones_are_the_subnets(self) -> Self:
         if self.vpc.reused and "zones" in self.model_fields_set and self.zones != len(self.vpc.subnet_ids):
-            raise ValueError(f"has zones: {self.zones}, but {len(self.vpc.subnet_ids)} subnet_ids; remove zones")
+            zones = self.zones if isinstance(self.zones, int) else ", ".join(self.zones)
+            raise ValueError(f"has zones: {zones}, but {len(self.vpc.subnet_ids)} subnet_ids; remove zones")
         return self
 
     @property
     def zone_count(self) -> int:
         """The number of zones in which the service runs."""
-        return len(self.vpc.subnet_ids) or self.zones
+        return len(self.vpc.subnet_ids) or (self.zones if isinstance(self.zones, int) else len(self.zones))
+
+    @property
+    def zone_ids(self) -> tuple[str, ...]:
+        """The zone IDs that the config names, in order; () where it only has their number."""
+        return () if isinstance(self.zones, int) else self.zones
 
 
 class Consumer(PartySection):
@@ -290,6 +362,11 @@ class Config(Section):
     lab: Name = Field(default=DEFAULT_LAB, description="The lab's name. It is part of every name and tag in AWS.")
     region: str | None = Field(
         default=None, description="The AWS region. Without it, AWS_REGION or the profile's region counts."
+    )
+    tags: Tags = Field(
+        default={},
+        max_length=MOST_TAGS,
+        description="Tags of your own on everything that plab creates, for an organization that demands them.",
     )
     creation_grace_period: float | None = Field(
         default=None,

@@ -6,7 +6,11 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-IN_YAML = {"model_type": "should be a mapping", "tuple_type": "should be a list"}  # pydantic names Python's types
+IN_YAML = {  # pydantic names Python's types
+    "model_type": "should be a mapping",
+    "dict_type": "should be a mapping",
+    "tuple_type": "should be a list",
+}
 LONGEST_VALUE = 60  # characters of a value that a message repeats
 
 KeyPath = tuple[str | int, ...]  # the way to a value: ("consumers", 0, "name")
@@ -41,6 +45,8 @@ def mistake_sentence(item: Any, keys_at: Callable[[KeyPath], Iterable[str]]) -> 
         return f"is not a known key{did_you_mean(str(item['loc'][-1]), keys_at(item['loc'][:-1]))}"
     if item["type"] == "missing":
         return "is missing"
+    if item["type"] == "too_long":
+        return f"has more than {item['ctx']['max_length']} entries"
     text = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     text = IN_YAML.get(item["type"], text)
     if item["type"].endswith("_type") or item["type"] == "literal_error":

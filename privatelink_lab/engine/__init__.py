@@ -8,22 +8,26 @@ loop writes the state; steps come in as data.
 
 from privatelink_lab.engine.down import dependents_of, down, remove_own
 from privatelink_lab.engine.outcome import Built, Removed
-from privatelink_lab.engine.ownership import claim_or_refuse
+from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, put_tags_back, suspects
 from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
-from privatelink_lab.engine.up import create_only, up
+from privatelink_lab.engine.up import check, create_only, up
 
 __all__ = [
     "Built",
     "Removed",
     "Survey",
+    "check",
     "claim_or_refuse",
     "create_only",
     "dependents_of",
     "down",
+    "incomplete",
     "no_longer_planned",
     "planned",
+    "put_tags_back",
     "remove_own",
     "survey",
+    "suspects",
     "take_snapshot",
     "up",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Removed
-from privatelink_lab.engine.ownership import untagged
+from privatelink_lab.engine.ownership import incomplete, suspects, untagged
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, survey
 from privatelink_lab.errors import AwsError, PlabError
@@ -13,7 +13,7 @@ from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
-from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.snapshot import Doubt, Snapshot
 
 ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what holds the resource
 ASK_AGAIN = 60.0  # seconds until it asks again
@@ -52,13 +52,17 @@ class _Down(Run[Removed]):
         self.consented = {key: {row.id for row in found} for key, found in seen.found.items()}
         self.deleted: dict[str, list[str]] = {}
         self.unseen: dict[str, PlabError] = {}
+        self.incomplete: dict[str, str] = {}
         self.left_behind: dict[str, list[str]] = {}  # by key: what to search for once the key is gone
         self.resources: dict[str, Resource] = {}  # also what this run does not delete: something may depend on it
         self.take(seen)
 
     def take(self, seen: Survey) -> None:
         """Go on with what a survey shows, and with what we made so recently that it may not show it yet."""
-        self.unseen = {} if self.only else seen.unseen
+        self.unseen = {} if self.only else seen.unseen | suspects(self.lab, seen.snapshot)
+        self.incomplete = incomplete(self.lab, seen.snapshot)
+        self.lab.suspects = {row.id for row in seen.snapshot.doubtful()}
+        self.lab.state.record_suspects(row.id for row in seen.snapshot.doubtful() if row.doubt is Doubt.DUPLICATE)
         self.resources |= seen.resources
         self.dependents = dependents_by_key(self.resources)
         self.left_behind = {}
@@ -125,7 +129,7 @@ class _Down(Run[Removed]):
     def judge(self, item: Item, answer: Answer, snapshot: Snapshot) -> None:
         """It exists, or is gone; no answer is no failure for a while."""
         meaning = classify(answer)
-        if isinstance(answer, AwsError) and meaning in TRANSIENT and not self.outage.is_too_long():
+        if isinstance(answer, AwsError) and meaning in TRANSIENT and not self.outage.is_too_long(answer):
             self.expect_later(item)
             self.wait(item, "", answer.code)
         elif meaning is ErrorClass.GONE:
@@ -133,7 +137,7 @@ class _Down(Run[Removed]):
         elif isinstance(answer, PlabError):
             item.unread = True
             if not item.error:
-                self.fail(item, answer)
+                self.fail(item, self.outage.explained(answer))
         elif answer:
             self.record_seen(item, answer)
         elif item.found or not self.lab.may_be_invisible(item.resource):
@@ -147,14 +151,16 @@ class _Down(Run[Removed]):
         """A snapshot has shown it."""
         item.phase, item.found, item.unread = found[0].phase, found, False
         item.ids.update(row.id for row in found)
+        for row in found:
+            self.lab.state.record_tags(row.id, row.tags)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:
             text = f"{', '.join(sorted(unasked))} appeared during this `down`; you have not agreed to cut it."
             self.fail(item, PlabError(text, hint="plab down shows it and asks."))
-        elif lost := next((row.id for row in found if row.phase is Phase.UNTAGGED), None):
+        elif lost := next((row for row in found if row.phase is Phase.UNTAGGED), None):
             if not item.error:
-                self.fail(item, untagged(self.lab, item.resource, lost))
+                self.fail(item, untagged(item.resource, lost))
         elif not item.existing or (item.accepted and item.refused_since is None):
             item.refused_since = None
             self.timeline.begin(item.key, self.now, self.before(item))
@@ -240,6 +246,8 @@ class _Down(Run[Removed]):
             self.lab.deleting.add(item.key)
             self.recheck_after = RESEND
             self.pace.poll_now([item.key])
+        elif self.outage.is_too_long(error):
+            self.fail(item, self.outage.explained(error))
         elif isinstance(error, AwsError) and classify(error) in TRANSIENT | {ErrorClass.IN_USE}:
             self.postpone(item)
             if classify(error) is not ErrorClass.IN_USE or not self.is_held_by_others(item, error):
@@ -281,4 +289,4 @@ class _Down(Run[Removed]):
         self.timeline.note(self.now, over=True)
         errors = [(key, item.error) for key, item in self.items.items() if item.error]
         errors.sort(key=lambda pair: not isinstance(pair[1], AwsError))  # AWS's refusals before what stays for them
-        return Removed(self.deleted, self.unseen | dict(errors))
+        return Removed(self.deleted, self.unseen | dict(errors), self.incomplete)

@@ -18,6 +18,8 @@ class Built:
     failed: dict[str, PlabError] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)  # of which AWS has shown nothing, not even that it is absent
+    suspects: dict[str, PlabError] = field(default_factory=dict)  # it bears the lab's tags and is not its own
+    incomplete: dict[str, str] = field(default_factory=dict)  # by id: it bears the lab's tag alone
     seconds: float = 0.0
 
     @property
@@ -37,6 +39,7 @@ class Removed:
 
     deleted: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, PlabError] = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)  # by id: it bears the lab's tag alone, and is not left
 
     @property
     def exit_code(self) -> int:

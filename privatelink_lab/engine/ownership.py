@@ -1,27 +1,84 @@
-"""Whose lab it is: the oldest maker's, by the tags of what was seen."""
+"""Whose lab it is, and what is the lab's own, by the tags of what was seen and by the state."""
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
+from privatelink_lab import tags
+from privatelink_lab.engine.survey import Survey
 from privatelink_lab.errors import ConcurrentMaker, NotOurs, PlabError
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Resource
-from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.snapshot import Doubt, Doubtful, Snapshot
+
+HOURS_PER_DAY = 24
 
 
-def untagged(lab: Lab, resource: Resource, id_: str) -> PlabError:
-    """What to say of a resource that the state knows as the lab's, and that has lost the lab's tag."""
-    pairs = lab.tags(resource.key)
+def untagged(resource: Resource, found: Found) -> PlabError:
+    """What to say of a resource that the state knows as the lab's, and that has lost the lab's tags."""
+    text = f"{resource.key} ({found.id}) exists and has lost the lab's tags; plab neither uses nor deletes it."
+    if not found.tags:
+        return PlabError(f"{text} The state does not say how it was made.", hint="Delete it yourself, if it is yours.")
+    hint = "If it is still the lab's, plab puts the tags back: plab up --adopt, or plab down --adopt."
+    return PlabError(text, hint=hint)
+
+
+def put_tags_back(lab: Lab, seen: Survey) -> None:
+    """Give what is UNTAGGED the tags that the state has of it. Raises AwsError."""
+    for key, found in seen.existing().items():
+        for lost in found:
+            if lost.phase is Phase.UNTAGGED and lost.tags:
+                _tag(lab, seen.resources[key], lost)
+                lab.adopted.add(lost.id)
+
+
+def _tag(lab: Lab, resource: Resource, lost: Found) -> None:
+    account, named = lab.account(resource.party), {"Name": lab.resource_name(resource.key), **lost.tags}
+    pairs: list[Any] = [{"Key": name, "Value": value} for name, value in named.items()]
     if resource.type.kind and resource.type.kind.service == "elbv2":
-        command = ["aws", "elbv2", "add-tags", "--resource-arns", id_]
+        account.elbv2.add_tags(ResourceArns=[lost.id], Tags=pairs)
     else:
-        command = ["aws", "ec2", "create-tags", "--resources", id_]
-    put_back = shlex.join([*command, "--tags", *(f"Key={pair['Key']},Value={pair['Value']}" for pair in pairs)])
-    return PlabError(
-        f"{resource.key} ({id_}) exists and has lost the lab's tag; plab neither uses nor deletes it.",
-        hint=f"If it is still the lab's, put the tags back: {put_back}",
+        account.ec2.create_tags(Resources=[lost.id], Tags=pairs)
+
+
+def suspects(lab: Lab, snapshot: Snapshot) -> dict[str, PlabError]:
+    """What bears the lab's tags and is not its own, by key and id, with the two commands that end the doubt."""
+    return {f"{row.key} ({row.id})": _error(row) for row in _unknown(lab, snapshot, incomplete=False)}
+
+
+def incomplete(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
+    """By id: a sentence on what bears the lab's tag alone, which plab leaves out."""
+    rows = _unknown(lab, snapshot, incomplete=True)
+    return {row.id: f"{_name(row)} {row.doubt.value}; plab leaves it out." for row in rows}
+
+
+def _unknown(lab: Lab, snapshot: Snapshot, *, incomplete: bool) -> Iterator[Doubtful]:
+    ours = set(lab.state.ids.values())  # these are UNTAGGED
+    rows = (row for row in snapshot.doubtful() if row.id not in ours)
+    return (row for row in rows if (row.doubt is Doubt.INCOMPLETE) == incomplete)
+
+
+def _name(row: Doubtful) -> str:
+    name, made = tags.of(row.row).get("Name", ""), row.row.get(row.kind.created)
+    hours = (datetime.now(UTC) - made).total_seconds() / 3600 if isinstance(made, datetime) else None
+    age = "AWS does not show its age" if hours is None else f"{hours / HOURS_PER_DAY:.1f} days old"
+    return f"The {row.kind.name} {row.id} (Name {name!r}, {age})"
+
+
+def _error(row: Doubtful) -> PlabError:
+    names = [name for name in tags.of(row.row) if name.startswith(tags.PREFIX)]
+    region = f"--region {row.account.region}"
+    if row.kind.service == "elbv2":
+        service, untag = "elbv2", f"remove-tags --resource-arns {row.id} --tag-keys {' '.join(names)}"
+    else:
+        service, untag = "ec2", f"delete-tags --resources {row.id} --tags {' '.join(f'Key={name}' for name in names)}"
+    hint = (
+        f"If it is not the lab's, take the tags off: aws {service} {untag} {region}. "
+        f"If nobody needs it, delete it: aws {service} {row.kind.delete} {row.id} {region}"
     )
+    return PlabError(f"{_name(row)} {row.doubt.value}; plab neither uses nor deletes it.", hint=hint)
 
 
 def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
@@ -38,7 +95,8 @@ def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
     if others and not adopt:
         maker, since = others[0]
         raise NotOurs(
-            f"The lab {lab.config.lab!r} belongs to {maker}, since {since}, and there is no state of it here.",
+            f"The lab {lab.config.lab!r} belongs to {maker}, since {since or 'an unknown time'}, "
+            "and there is no state of it here.",
             hint="Choose another `lab:` name, or take it over: plab up --adopt, plab down --adopt.",
         )
     if makers:

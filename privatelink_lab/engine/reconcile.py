@@ -15,7 +15,7 @@ from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import Interrupted, PlabError
-from privatelink_lab.events import Failed, Waiting
+from privatelink_lab.events import Failed, Unanswered, Waiting
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
@@ -87,7 +87,7 @@ class Run(ABC, Generic[Outcome]):
         self.items: dict[str, Item] = {}
         self.dependents: dict[str, list[str]] = {}
         self.pace = Pace(lab.clock)
-        self.outage = Outage(lab.clock)
+        self.outage = Outage(lab.clock, lab.silent)
         self.timeline = Timeline(self.command, lab.clock.now())
         self.rechecked = lab.clock.now()
         self.read: set[str] = set()  # keys that the last snapshot was asked about
@@ -178,6 +178,8 @@ class Run(ABC, Generic[Outcome]):
             self.pace.polled(keys)
             answers = in_parallel(keys, snapshot.found)
             self.outage.note(answers)
+            for source, error in self.outage.news().items():
+                self.lab.emit(Unanswered(source, error))
             if self.refuse_others(snapshot):
                 snapshot = take_snapshot(self.lab, resources, done)
                 answers = in_parallel(keys, snapshot.found)

@@ -53,6 +53,7 @@ def take_snapshot(
         lambda resource, snapshot: resource.type.find(lab, snapshot, resource),
         done=done,
         only_since=lab.only_since,
+        knows=lab.knows,
         to_delete=to_delete,
     )
 

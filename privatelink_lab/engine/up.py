@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Built
-from privatelink_lab.engine.ownership import claim_or_refuse, refuse_if_later, untagged
+from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, refuse_if_later, suspects, untagged
 from privatelink_lab.engine.polling import FLOOR
 from privatelink_lab.engine.reconcile import MOST_CREATES, RESEND, Answer, Item, Run, dependents_by_key
 from privatelink_lab.engine.survey import Survey, planned
-from privatelink_lab.errors import AwsError, LostAnswer, PlabError
+from privatelink_lab.engine.thread_pool import in_parallel
+from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
-from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.snapshot import Doubt, Snapshot
 
 WAIT_ON = "Run plab up again to wait on, or plab down to give up."
 SEEN_LATER = TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
@@ -27,9 +28,18 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     earlier, Interrupted, StateError.
     """
     lab.begin()
-    for step in steps:
-        step.check(lab)
+    check(lab, steps)
     return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.type.made_by_plab}, adopt=adopt).run()
+
+
+def check(lab: Lab, steps: Sequence[Step]) -> None:
+    """Raise the first error of a step whose part of the config is impossible, as far as AWS's describes show it.
+
+    A describe without an answer shows nothing: the loop asks again.
+    """
+    for error in in_parallel(list(steps), lambda step: step.check(lab)):
+        if error and classify(error) not in TRANSIENT:
+            raise error
 
 
 def create_only(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
@@ -64,6 +74,8 @@ class _Up(Run[Built]):
                 self.neighbours[other].append(key)
         self.rechecking: set[str] = set()  # ready keys that this tick reads again
         self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
+        self.suspects: dict[str, PlabError] = {}
+        self.incomplete: dict[str, str] = {}
 
     def watched(self) -> list[Item]:
         """What is neither failed nor blocked."""
@@ -121,6 +133,8 @@ class _Up(Run[Built]):
         """Read a snapshot; what depends on a failure is then no longer waited for."""
         snapshot = super().observe()
         self.rechecking = set()
+        self.suspects |= suspects(self.lab, snapshot)
+        self.incomplete |= incomplete(self.lab, snapshot)
         for item in self.open():
             item.blocked = self.is_lost(item)
         if self.is_pointless():
@@ -138,10 +152,12 @@ class _Up(Run[Built]):
     def judge(self, item: Item, answer: Answer, snapshot: Snapshot) -> None:
         """Mark it ready, wait for it, miss it, or give it up."""
         item.unread = isinstance(answer, PlabError)
-        unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long()
+        unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long(answer)
         if not isinstance(answer, PlabError) and answer:
             item.found = answer
             item.ids.update(found.id for found in answer)
+            for found in answer:
+                self.lab.state.record_tags(found.id, found.tags)
         if self.is_lost(item):  # what it depends on comes first in the order, and has said why it fails
             item.blocked = item.phase is not Phase.READY
         elif item.was_ready and ((unanswered and item.phase is Phase.READY) or not self.can_be_made(item)):
@@ -149,7 +165,7 @@ class _Up(Run[Built]):
         elif isinstance(answer, AwsError) and unanswered:
             self.wait_in(Phase.PENDING, item, "", answer.code)
         elif isinstance(answer, PlabError):
-            self.fail(item, answer)
+            self.fail(item, self.outage.explained(answer))
         elif len(existing := item.existing if answer else []) > 1:
             self.judge_several(item, existing, snapshot)
         elif existing:
@@ -179,7 +195,7 @@ class _Up(Run[Built]):
             case Phase.READY:  # what it depends on may still be replaced under it
                 self.wait_in(Phase.PENDING, item, found.id, found.detail, bounded=False)
             case Phase.UNTAGGED:
-                self.fail(item, untagged(self.lab, item.resource, found.id))
+                self.fail(item, untagged(item.resource, found))
             case Phase.FAILED:
                 self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
             case Phase.DRIFTED if item.type.update is None:
@@ -231,9 +247,19 @@ class _Up(Run[Built]):
                 self.wait(item, state.ids[key], ended, bounded=False)
             item.phase, item.found, item.not_before = None, (), 0.0
             item.ids.clear()
-            state.create_pending.pop(key, None)
+            state.record_lost(key)
             if key in state.ids:
                 state.record_gone(key)
+            self.refuse_twins(item, snapshot)
+
+    def refuse_twins(self, item: Item, snapshot: Snapshot) -> None:
+        """Make none where some agree with the key's own tags, and this lab does not know that it made them."""
+        twins = [row.id for row in snapshot.doubtful() if row.doubt is Doubt.DUPLICATE and row.key == item.key]
+        if twins:
+            ids = ", ".join(twins)
+            self.lab.state.record_suspects(twins)
+            text = f"{item.key} exists ({ids}), and the state of this lab does not know it."
+            self.fail(item, PlabError(text, hint="plab status"))
 
     def why_ended(self, item: Item, snapshot: Snapshot) -> str | None:
         """AWS's word and reason for what this lab made under the key, where it shows that as ended."""
@@ -295,10 +321,11 @@ class _Up(Run[Built]):
         [item] = items
         state, key = self.lab.state, item.key
         code = answer.code if isinstance(answer, AwsError) else ""
-        if item.phase is None and (not code or isinstance(answer, LostAnswer) or code.startswith("Idempotent")):
+        lost = classify(answer) is ErrorClass.UNKNOWN_EFFECT
+        if item.phase is None and (not isinstance(answer, PlabError) or lost or code.startswith("Idempotent")):
             item.creates += 1
-        if isinstance(answer, LostAnswer):  # the create stays pending: only a snapshot can tell
-            self.wait_in(Phase.PENDING, item, "", answer.code)
+        if lost:  # the create stays pending: only a snapshot can tell
+            self.wait_in(Phase.PENDING, item, "", code)
             return False
         if not isinstance(answer, PlabError):
             self.succeeded(item, answer if isinstance(answer, Found) else None)
@@ -335,7 +362,9 @@ class _Up(Run[Built]):
         meaning = classify(error, NOT_FOUND_YET | ALREADY | item.type.retryable)
         if meaning is ErrorClass.NOT_YET:
             timeout = min(timeout, PROPAGATION_TIMEOUT)
-        if meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:
+        if self.outage.is_too_long(error):
+            self.fail(item, self.outage.explained(error))
+        elif meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:
             self.fail(item, error)
         else:
             self.postpone(item)
@@ -356,5 +385,7 @@ class _Up(Run[Built]):
             failed={key: item.error for key, item in items.items() if item.error},
             blocked=[key for key, item in items.items() if item.blocked],
             unread={key for key, item in items.items() if item.unread and not item.found},
+            suspects=self.suspects,
+            incomplete=self.incomplete,
             seconds=self.timeline.seconds,
         )

@@ -43,6 +43,8 @@ class _Question:
 
     def is_ours(self, row: Row, *names: str) -> bool:
         """Whether a row bears the lab's tag, or names something that this `down` deletes: it goes by itself."""
+        if self._lab.suspects.intersection(names):
+            return False
         bears = tags.of({"Tags": row.get("Tags") or row.get("TagSet") or ()}).get(tags.LAB) == self._lab.config.lab
         return bears or any(name in self._ours for name in names)
 

@@ -17,7 +17,16 @@ from privatelink_lab.resource import Found, Phase, Resource, Token
 from privatelink_lab.snapshot import Kind
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
-KIND = Kind("instance", "describe_instances", "Reservations", id="InstanceId", nested="Instances")
+KIND = Kind(
+    "instance",
+    "describe_instances",
+    "Reservations",
+    id="InstanceId",
+    nested="Instances",
+    fixed=("SubnetId", "ClientToken"),
+    created="LaunchTime",
+    delete="terminate-instances --instance-ids",
+)
 STOPPED = "stopped"
 STATES = {
     "pending": Phase.PENDING,
@@ -45,9 +54,11 @@ def launch(
     """
     account = lab.account(resource.party)
     request = more | _request(lab, account, subnet, group) | {"UserData": user_data}
-    kinds = ("instance", "volume", "network-interface")
-    specifications = [s for kind in kinds for s in lab.tag_specifications(kind, resource.key, spec)]
-    started = account.ec2.run_instances(**request, ClientToken=token.of(**request), TagSpecifications=specifications)
+    client_token = token.of(**request)
+    specifications = lab.tag_specifications(
+        resource, "volume", "network-interface", spec=spec, SubnetId=subnet, ClientToken=client_token
+    )
+    started = account.ec2.run_instances(**request, ClientToken=client_token, TagSpecifications=specifications)
     return Found(started["Instances"][0]["InstanceId"], Phase.PENDING, "pending")
 
 
@@ -67,7 +78,7 @@ def _request(lab: Lab, account: Account, subnet: str, group: str | None) -> dict
         "DeleteOnTermination": True,
     }
     return {
-        "ImageId": _image(lab, account, type_),
+        "ImageId": image(lab, account),
         "InstanceType": type_,
         "MinCount": 1,
         "MaxCount": 1,
@@ -92,8 +103,9 @@ def architecture(instance_type: str) -> str:
     return "arm64" if re.match(r"(a1|[a-z]+\d+g[a-z]*)\.", instance_type) else "x86_64"
 
 
-def _image(lab: Lab, account: Account, instance_type: str) -> str:
-    name = IMAGE.format(architecture=architecture(instance_type))
+def image(lab: Lab, account: Account) -> str:
+    """The id of the newest Amazon Linux image for the config's instance type; asked once a run. Raises PlabError."""
+    name = IMAGE.format(architecture=architecture(lab.config.provider.web_server.instance_type))
 
     def fetch() -> str:
         try:

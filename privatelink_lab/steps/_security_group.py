@@ -21,7 +21,14 @@ from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
 from privatelink_lab.steps import _holders
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
-KIND = Kind("security-group", "describe_security_groups", "SecurityGroups", "GroupId")
+KIND = Kind(
+    "security-group",
+    "describe_security_groups",
+    "SecurityGroups",
+    "GroupId",
+    fixed=("VpcId", "GroupName", "Description"),
+    delete="delete-security-group --group-id",
+)
 
 
 def group_key(party: str) -> str:
@@ -46,9 +53,10 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
     party, key = resource.party, resource.key
     name = f"{lab.name}-{'web-server' if party == PROVIDER else f'{party}-endpoint'}"
     vpc = vpc_id(lab, snapshot, party)
+    request: dict[str, Any] = {"GroupName": name, "Description": key, "VpcId": vpc}
     try:
         group = lab.account(party).ec2.create_security_group(
-            GroupName=name, Description=key, VpcId=vpc, TagSpecifications=lab.tag_specifications("security-group", key)
+            **request, TagSpecifications=lab.tag_specifications(resource, **request)
         )
     except AwsError as error:
         if error.code != "InvalidGroup.Duplicate":

@@ -84,10 +84,22 @@ def check_reused(lab: Lab) -> None:
     for party in (PROVIDER, *(consumer.name for consumer in lab.config.consumers)):
         vpc = vpc_of(lab, party)
         if vpc and vpc.reused:
-            reused_vpc(lab, party)
+            _check_owner(lab, party)
             existing = {"provider/nlb", make_key(party, "endpoint")} & lab.state.ids.keys()
             _check_subnets(party, vpc, reused_subnets(lab, party), room=0 if existing else FREE_ADDRESSES)
     _check_zones(lab)
+
+
+def _check_owner(lab: Lab, party: str) -> None:
+    """An account that only shares a VPC may put a balancer into it, but no endpoint (CreateVpcEndpoint refuses it)."""
+    row, account = reused_vpc(lab, party), lab.account(party)
+    owner = row.get("OwnerId", account.id)
+    if party != PROVIDER and owner != account.id:
+        raise PlabError(
+            f"{row['VpcId']} of {party} belongs to account {owner}, which shares it with {account.id}. AWS lets only "
+            "the owner of a VPC create an endpoint in it.",
+            hint=f"Use a VPC that {account.id} owns, or the credentials of {owner} for {party}.",
+        )
 
 
 def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:

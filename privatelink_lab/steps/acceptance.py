@@ -103,7 +103,9 @@ def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
         except PlabError:
             continue
         consumers |= {
-            row["VpcEndpointId"]: split_key(tags.of(row).get(tags.KEY, ""))[0] for row in rows if snapshot.owns(row)
+            row["VpcEndpointId"]: split_key(tags.of(row).get(tags.KEY, ""))[0]
+            for row in rows
+            if snapshot.owns(account, ENDPOINT, row)
         }
     return consumers
 

@@ -20,7 +20,15 @@ from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
-KIND = Kind("vpc-endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId")
+KIND = Kind(
+    "vpc-endpoint",
+    "describe_vpc_endpoints",
+    "VpcEndpoints",
+    "VpcEndpointId",
+    fixed=("VpcId", "ServiceName", "VpcEndpointType"),
+    created="CreationTimestamp",
+    delete="delete-vpc-endpoints --vpc-endpoint-ids",
+)
 # Lower camelCase on the wire, whatever the SDK's enum says (AWS facts 6); compared in lower case.
 STATES = {
     "pendingacceptance": Phase.HELD,
@@ -75,7 +83,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     created = lab.account(consumer).ec2.create_vpc_endpoint(
         **request,
         ClientToken=token.of(**request),
-        TagSpecifications=lab.tag_specifications("vpc-endpoint", resource.key),
+        TagSpecifications=lab.tag_specifications(resource, **request),
     )
     return _read(lab, snapshot, resource, dict(created["VpcEndpoint"]))
 

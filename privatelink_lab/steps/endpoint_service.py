@@ -25,6 +25,7 @@ KIND = Kind(
     "ServiceConfigurations",
     "ServiceId",
     provider_only=True,
+    delete="delete-vpc-endpoint-service-configurations --service-ids",
 )
 STATES = {
     "pending": Phase.PENDING,
@@ -57,7 +58,7 @@ def _create_service(lab: Lab, snapshot: Snapshot, resource: Resource, token: Tok
     created = lab.provider.ec2.create_vpc_endpoint_service_configuration(
         **request,
         ClientToken=token.of(**request),
-        TagSpecifications=lab.tag_specifications("vpc-endpoint-service", KEY),
+        TagSpecifications=lab.tag_specifications(resource),
     )
     return Found(created["ServiceConfiguration"]["ServiceId"], Phase.PENDING, "created")
 

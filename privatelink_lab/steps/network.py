@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
@@ -27,8 +28,15 @@ from privatelink_lab.steps._vpc import (
     vpc_of,
 )
 
-VPC = Kind("vpc", "describe_vpcs", "Vpcs", "VpcId")
-SUBNET = Kind("subnet", "describe_subnets", "Subnets", "SubnetId")
+VPC = Kind("vpc", "describe_vpcs", "Vpcs", "VpcId", fixed=("CidrBlock",), delete="delete-vpc --vpc-id")
+SUBNET = Kind(
+    "subnet",
+    "describe_subnets",
+    "Subnets",
+    "SubnetId",
+    fixed=("VpcId", "CidrBlock", "AvailabilityZoneId"),
+    delete="delete-subnet --subnet-id",
+)
 STATES = {"pending": Phase.PENDING, "available": Phase.READY}
 
 
@@ -50,8 +58,9 @@ def _read_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Fou
 @calls("ec2:CreateVpc")
 def _create_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     vpc = vpc_of(lab, resource.party)
+    request: dict[str, Any] = {"CidrBlock": (vpc and vpc.cidr) or ""}
     created = lab.account(resource.party).ec2.create_vpc(
-        CidrBlock=(vpc and vpc.cidr) or "", TagSpecifications=lab.tag_specifications("vpc", resource.key)
+        **request, TagSpecifications=lab.tag_specifications(resource, **request)
     )
     return Found(created["Vpc"]["VpcId"], Phase.PENDING, "pending")
 
@@ -82,7 +91,10 @@ def _cidr(lab: Lab, resource: Resource) -> str | None:
 
 
 def _read_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
-    found = _found(row, "SubnetId", _cidr(lab, resource))
+    found, named = _found(row, "SubnetId", _cidr(lab, resource)), lab.config.provider.zone_ids
+    zone, wanted = row["AvailabilityZoneId"], named[_number(resource) - 1 :][:1]
+    if resource.party == PROVIDER and wanted and zone != wanted[0]:
+        found = Found(found.id, Phase.FAILED, f"is in {zone}, the config says {wanted[0]}")
     return replace(found, shows={"zone": row["AvailabilityZoneId"]})
 
 
@@ -97,11 +109,13 @@ def _create_provider_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, to
 
 
 def _make_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, zone: str) -> Found:
+    request: dict[str, Any] = {
+        "VpcId": vpc_id(lab, snapshot, resource.party),
+        "CidrBlock": _cidr(lab, resource) or "",
+        "AvailabilityZoneId": zone,
+    }
     created = lab.account(resource.party).ec2.create_subnet(
-        VpcId=vpc_id(lab, snapshot, resource.party),
-        CidrBlock=_cidr(lab, resource) or "",
-        AvailabilityZoneId=zone,
-        TagSpecifications=lab.tag_specifications("subnet", resource.key),
+        **request, TagSpecifications=lab.tag_specifications(resource, **request)
     )
     return Found(created["Subnet"]["SubnetId"], Phase.PENDING, "pending")
 
@@ -137,20 +151,40 @@ def _subnet(lab: Lab, party: str, number: int) -> Resource:
 
 def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:
     """The zone for one missing subnet: the first by id that offers the instance type and has no subnet of ours yet."""
+    if named := lab.config.provider.zone_ids:
+        return named[number - 1]
     taken = provider_zones(lab, snapshot).values()
     wanted = reused_consumer_zones(lab)  # an endpoint can only be in zones that the service has
     offered = sorted(zones_with_type(lab), key=lambda zone: (zone not in wanted, zone))
     free = [zone for zone in offered if zone not in taken]
     missing = [key for key in subnet_keys(lab, PROVIDER) if not snapshot.id(key)]
     rank = missing.index(make_key(PROVIDER, f"subnet-{number}"))
-    if rank >= len(free):
-        places = ", ".join(offered) or "no zone"
-        kind = lab.config.provider.web_server.instance_type
-        raise PlabError(
-            f"{lab.provider.region} offers {kind} in {places}; the config asks for {lab.config.provider.zones} zones.",
-            hint="Lower `zones`, or choose another instance_type.",
-        )
     return free[rank]
+
+
+def _check_zones(lab: Lab) -> None:
+    """Raise PlabError when the region does not offer the instance type in as many zones as the config asks for.
+
+    Or not in the first of those that it names: the web server goes there. It costs no call more: the first subnet asks
+    the same, and a lab whose subnets are there is not asked again.
+    """
+    provider = lab.config.provider
+    keys = subnet_keys(lab, PROVIDER)
+    if provider.vpc.reused or (keys and all(key in lab.state.ids for key in keys)):
+        return
+    offered, kind, named = zones_with_type(lab), provider.web_server.instance_type, provider.zone_ids
+    if (named[:1] and named[0] not in offered) or (not named and provider.zone_count > len(offered)):
+        places = ", ".join(offered) or "no zone"
+        wanted = f"its server in {named[0]}" if named else f"{provider.zone_count} zones"
+        raise PlabError(
+            f"{lab.provider.region} offers {kind} in {places}; the config asks for {wanted}.",
+            hint="Change `zones`, or choose another instance_type.",
+        )
+
+
+def _check(lab: Lab) -> None:
+    check_reused(lab)
+    _check_zones(lab)
 
 
 # The step.
@@ -178,4 +212,4 @@ def _rebuild(lab: Lab, key: str) -> Resource | None:
     return _security_group.group(lab, party) if key == _security_group.group_key(party) else None
 
 
-STEP = Step("network", _resources, _rebuild, (VPC, SUBNET, _security_group.KIND), check_reused)
+STEP = Step("network", _resources, _rebuild, (VPC, SUBNET, _security_group.KIND), _check)

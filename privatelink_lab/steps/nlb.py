@@ -17,13 +17,22 @@ from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Kind, Row, Snapshot
-from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER
 
 KEY = "provider/nlb"
 INTERFACES = f"{KEY}/interfaces"
-KIND = Kind("load-balancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn", provider_only=True)
+KIND = Kind(
+    "load-balancer",
+    "describe_load_balancers",
+    "LoadBalancers",
+    "LoadBalancerArn",
+    provider_only=True,
+    fixed=("LoadBalancerName", "VpcId", "Scheme", "Type"),
+    created="CreatedTime",
+    delete="delete-load-balancer --load-balancer-arn",
+)
 STATES = {"provisioning": Phase.PENDING, "active": Phase.READY, "active_impaired": Phase.READY}
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -59,12 +68,13 @@ def _crosses_zones(account: Account, snapshot: Snapshot, arn: str) -> bool:
 @calls("elasticloadbalancing:CreateLoadBalancer", "iam:CreateServiceLinkedRole")
 def _create_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     snapshot.refuse_namesake(lab.provider, resource)
+    request: dict[str, Any] = {"Type": "network", "Scheme": "internal"}
+    vpc = vpc_id(lab, snapshot, PROVIDER)
     created = lab.provider.elbv2.create_load_balancer(
+        **request,
         Name=lab.name,
-        Type="network",
-        Scheme="internal",
         Subnets=subnet_ids(lab, snapshot, PROVIDER),
-        Tags=lab.tags(KEY),
+        Tags=lab.tags(resource, LoadBalancerName=lab.name, VpcId=vpc, **request),
     )
     return Found(created["LoadBalancers"][0]["LoadBalancerArn"], Phase.PENDING, "provisioning")
 
@@ -112,7 +122,7 @@ def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
         Protocol="TCP",
         Port=lab.config.provider.web_server.port,
         DefaultActions=_forward(snapshot),
-        Tags=lab.tags(LISTENER),
+        Tags=lab.tags(resource),
     )
     return Found(created["Listeners"][0]["ListenerArn"], Phase.PENDING, "created")
 
@@ -134,7 +144,7 @@ def _delete_listeners(account: Account, ids: tuple[str, ...]) -> dict[str, AwsEr
 @calls("ec2:DescribeNetworkInterfaces")
 def _find_interfaces(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     balancers = snapshot.rows(lab.provider, KIND)
-    if any(snapshot.owns(row) for row in balancers):
+    if any(snapshot.owns(lab.provider, KIND, row) for row in balancers):
         return ()  # they belong to the balancer while it exists
     filters = [{"Name": "description", "Values": [f"ELB net/{lab.name}/*"]}]
     rows = snapshot.pages(lab.provider, "ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters)

@@ -24,7 +24,15 @@ KEY = "provider/target-group"
 REGISTRATION = f"{KEY}/registration"
 INGRESS = ingress_key(PROVIDER)  # without it the health checks time out
 LISTENER = "provider/nlb/listener"  # of the next step; without it a target stays unused
-KIND = Kind("target-group", "describe_target_groups", "TargetGroups", "TargetGroupArn", provider_only=True)
+KIND = Kind(
+    "target-group",
+    "describe_target_groups",
+    "TargetGroups",
+    "TargetGroupArn",
+    provider_only=True,
+    fixed=("TargetGroupName", "VpcId", "Protocol", "Port", "TargetType"),
+    delete="delete-target-group --target-group-arn",
+)
 HEALTH = {
     "initial": Phase.PENDING,
     "healthy": Phase.READY,
@@ -48,19 +56,22 @@ def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> F
 @calls("elasticloadbalancing:CreateTargetGroup")
 def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     snapshot.refuse_namesake(lab.provider, resource)
+    request: dict[str, Any] = {
+        "Protocol": "TCP",
+        "Port": lab.config.provider.web_server.port,
+        "VpcId": vpc_id(lab, snapshot, PROVIDER),
+        "TargetType": "instance",
+    }
     created = lab.provider.elbv2.create_target_group(
+        **request,
         Name=lab.name,
-        Protocol="TCP",
-        Port=lab.config.provider.web_server.port,
-        VpcId=vpc_id(lab, snapshot, PROVIDER),
-        TargetType="instance",
         # AWS's defaults (30 s, five times) would keep a lab waiting for two and a half minutes.
         HealthCheckProtocol="TCP",
         HealthCheckIntervalSeconds=5,
         HealthCheckTimeoutSeconds=2,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
-        Tags=lab.tags(KEY),
+        Tags=lab.tags(resource, TargetGroupName=lab.name, **request),
     )
     # The answer may be an existing group (AWS facts 4): the next snapshot shows whose tag it bears.
     return Found(created["TargetGroups"][0]["TargetGroupArn"], Phase.PENDING, "created")

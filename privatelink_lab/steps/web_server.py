@@ -9,6 +9,7 @@ import base64
 
 from privatelink_lab import prices, tags
 from privatelink_lab.config import PROVIDER
+from privatelink_lab.digest import digest
 from privatelink_lab.errors import PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
@@ -22,10 +23,9 @@ from privatelink_lab.resource import (
     ResourceType,
     Step,
     Token,
-    spec_of,
 )
 from privatelink_lab.snapshot import Row, Snapshot
-from privatelink_lab.steps._instance import KIND, STATES, STOPPED, launch, terminate, zones_with_type
+from privatelink_lab.steps._instance import KIND, STATES, STOPPED, image, launch, terminate, zones_with_type
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 
@@ -61,7 +61,7 @@ def user_data(message: str, port: int) -> str:
 
 def _spec(lab: Lab) -> str:
     server = lab.config.provider.web_server
-    return spec_of(type=server.instance_type, user_data=user_data(server.message, server.port))
+    return digest(type=server.instance_type, user_data=user_data(server.message, server.port))
 
 
 def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
@@ -116,4 +116,10 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     return (Resource(KEY, WEB_SERVER_TYPE, depends_on=needs, hop=Hop.WEB_SERVER, usd_per_hour=cost),)
 
 
-STEP = Step("web server", _resources, kinds=(KIND,))
+def _check(lab: Lab) -> None:
+    """Raise PlabError when the region has no image; a lab whose server is there is not asked."""
+    if KEY not in lab.state.ids:
+        image(lab, lab.provider)
+
+
+STEP = Step("web server", _resources, kinds=(KIND,), check=_check)

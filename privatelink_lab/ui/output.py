@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import AccountError, PlabError
-from privatelink_lab.events import Event, Failed
+from privatelink_lab.events import Event, Failed, Unanswered
 from privatelink_lab.printable import printable
 from privatelink_lab.ui.plain_lines import plain_text
 from privatelink_lab.ui.timeline_bars import fitted
@@ -63,6 +63,8 @@ class Screen:
             self.data(event.as_json())
         elif self._live:
             self._live.show(event)
+            if isinstance(event, Unanswered):
+                self.say(plain_text(event))
         elif text := plain_text(event):
             self.say(f"{time.monotonic() - self._began:6.1f}s  {text}")
         if isinstance(event, Failed):

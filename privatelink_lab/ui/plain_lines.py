@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privatelink_lab.events import Decided, Event, Failed, Finished, Started, Waiting
+from privatelink_lab.events import Decided, Event, Failed, Finished, Started, Unanswered, Waiting
 from privatelink_lab.ui.board import DOING
 
 
@@ -10,13 +10,17 @@ def plain_text(event: Event) -> str:
     """The text of an event, without its error, which the screen shows; '' for an event that only programs need."""
     match event:
         case Started():
-            return f"{event.key}: {DOING.get(event.action, event.action)} {event.id}".rstrip()
+            text = f"{event.key}: {DOING.get(event.action, event.action)} {event.id}".rstrip()
         case Waiting():
-            return f"{event.key}: {event.detail}" if event.detail else ""
+            text = f"{event.key}: {event.detail}" if event.detail else ""
         case Finished():
-            return f"{event.key}: {event.detail}  {event.id}".rstrip()
+            text = f"{event.key}: {event.detail}  {event.id}".rstrip()
         case Failed():
-            return f"{event.key}: failed"
+            text = f"{event.key}: failed"
+        case Unanswered():
+            text = f"{event.source} has given no usable answer for a minute: {event.error}"
         case Decided():
-            return f"{event.endpoint} of account {event.owner}: {event.state}"
-    return ""
+            text = f"{event.endpoint} of account {event.owner}: {event.state}"
+        case _:
+            text = ""
+    return text

@@ -50,7 +50,7 @@ def blocked(path: Path) -> None:
 HERE = "account 123456789012, region us-east-1"
 HARMS: dict[str, tuple[Harm, str]] = {
     "damaged": (cut, "test.json is damaged."),
-    "newer": (changed(schema=3), "has schema 3; this plab writes 2."),
+    "newer": (changed(schema=4), "has schema 4; this plab writes 3."),
     "another lab's": (changed(lab="other"), "is of the lab 'other', not 'test'."),
     "another account's": (
         elsewhere(account="210987654321"),
@@ -84,11 +84,11 @@ def test_it_is_refused(at_cloud: Cloud, run: Run, tmp_path: Path, harm: str, com
 def write_whole(path: Path) -> None:
     """The state file of a lab in this account and region that has nothing yet."""
     empty: dict[str, Any] = {
-        name: {} for name in ("ids", "created_at", "create_pending", "attempts", "parties", "timeline")
-    }
+        name: {} for name in ("ids", "created_at", "create_pending", "attempts", "made", "parties", "timeline")
+    } | {"lost_creates": [], "suspects": []}
     place = {"region": "us-east-1", "account": "123456789012", "server": None, "started_by_up": False}
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"schema": 2, "lab": "test", "place": place, "since": ""} | empty))
+    path.write_text(json.dumps({"schema": 3, "lab": "test", "place": place, "since": ""} | empty))
 
 
 def test_a_server_of_then_is_gone(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from privatelink_lab.errors import ConfigError, UsageError
 REGIONS = ("eu-west-1", "us-east-1")
 EXAMPLE = (Path(config.__file__).parent.parent / "config.example.yaml").read_text(encoding="utf-8")
 LONG_NUMBER = "0x" + "f" * 5000
+ZONES = "should be a number or a list of 1 to 6 zone IDs"
 VALUES = (
     "[]",
     "{}",
@@ -80,9 +81,15 @@ ONE_MISTAKE = {
         "lab: demo\nprovider:\n  vpc:\n    cidr: 10.0.0.0/16\n    cidr: 10.1.0.0/16\n",
         "5: provider.vpc.cidr: appears twice; keep one",
     ),
-    "text for a number": (provider("{zones: two}"), "2: provider.zones: should be a valid integer, not 'two'"),
+    "text for a number": (
+        provider("{zones: two}"),
+        f"2: provider.zones: {ZONES}, not 'two'",
+    ),
     "number for text": ("lab: 5\n", "1: lab: should be a valid string, not 5"),
-    "fraction of a zone": (provider("{zones: 1.5}"), "2: provider.zones: should be a valid integer, not 1.5"),
+    "fraction of a zone": (
+        provider("{zones: 1.5}"),
+        f"2: provider.zones: {ZONES}, not 1.5",
+    ),
     "text for a truth": (
         provider("{service: {acceptance_required: 'no'}}"),
         "2: provider.service.acceptance_required: should be a valid boolean, not 'no'",
@@ -96,7 +103,18 @@ ONE_MISTAKE = {
         "2: consumers: should be a list, not {'name': 'a'}",
     ),
     "text for a consumer": (consumer("acme"), "3: consumers[0]: should be a mapping, not 'acme'"),
-    "no such zone count": (provider("{zones: 7}"), "2: provider.zones: should be less than or equal to 6"),
+    "no such zone count": (
+        provider("{zones: 7}"),
+        "2: provider.zones: should be 1 to 6, or a list of zone IDs",
+    ),
+    "the name of a zone": (
+        provider("{zones: [us-east-1a]}"),
+        (
+            "2: provider.zones: 'us-east-1a' is not a zone ID such as use1-az1; the ID is the same in all accounts, "
+            "and `aws ec2 describe-availability-zones` shows it"
+        ),
+    ),
+    "a zone twice": (provider("{zones: [use1-az1, use1-az1]}"), "2: provider.zones: names the same zone twice"),
     "no such port": (
         provider("{web_server: {port: 65536}}"),
         "2: provider.web_server.port: should be less than or equal to 65535",
@@ -261,6 +279,24 @@ ONE_MISTAKE = {
     ),
     "a character beyond Unicode": ('lab: "\\U00110000"\n', "1: is not YAML: chr() arg not in range(0x110000)"),
     "a list that contains itself": ("lab: &a [*a]\n", "1: is not YAML: it is nested too deeply, or contains itself"),
+    "a tag of plab": (
+        "lab: demo\ntags: {'plab:lab': x}\n",
+        "2: tags.plab:lab: 'plab:lab' is a tag that AWS or plab sets; choose another key",
+    ),
+    "a tag of AWS": (
+        "lab: demo\ntags:\n  aws:x: y\n",
+        "3: tags.aws:x: 'aws:x' is a tag that AWS or plab sets; choose another key",
+    ),
+    "a tag that AWS refuses": (
+        "lab: demo\ntags: {a: snow \u2603}\n",
+        "2: tags.a: 'snow \u2603' is not a tag value: up to 256 letters, digits, spaces and _.:/=+-@",
+    ),
+    "a tag without text": ("lab: demo\ntags: {a: 5}\n", "2: tags.a: should be a valid string, not 5"),
+    "a list of tags": ("lab: demo\ntags: [a]\n", "2: tags: should be a mapping, not ['a']"),
+    "too many tags": (
+        f"lab: demo\ntags: {{{', '.join(f'k{number}: v' for number in range(41))}}}\n",
+        "2: tags: has more than 40 entries",
+    ),
     "10,000 brackets": ("[" * 10_000, "1: is not YAML: it is nested too deeply, or contains itself"),
 }
 

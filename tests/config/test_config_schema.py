@@ -50,14 +50,20 @@ WORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "anyOf": lambda value, wanted, _: any(accepts(value, choice) for choice in wanted),
     "enum": lambda value, wanted, _: value in wanted,
     "properties": lambda value, wanted, _: all(accepts(value[key], wanted[key]) for key in wanted if key in value),
-    "additionalProperties": lambda value, wanted, schema: wanted or set(value) <= set(schema["properties"]),
+    "additionalProperties": lambda value, wanted, schema: (
+        all(accepts(more, wanted) for more in value.values()) if wanted else set(value) <= set(schema["properties"])
+    ),
+    "propertyNames": lambda value, wanted, _: all(accepts(name, wanted) for name in value),
+    "maxProperties": lambda value, wanted, _: len(value) <= wanted,
     "required": lambda value, wanted, _: set(wanted) <= set(value),
-    "items": lambda value, wanted, _: all(accepts(item, wanted) for item in value),
+    "items": lambda value, wanted, _: not isinstance(value, list) or all(accepts(item, wanted) for item in value),
     "pattern": lambda value, wanted, _: not isinstance(value, str) or bool(re.search(wanted, value)),
+    "minItems": lambda value, wanted, _: not isinstance(value, list) or len(value) >= wanted,
+    "maxItems": lambda value, wanted, _: not isinstance(value, list) or len(value) <= wanted,
     "minLength": lambda value, wanted, _: len(value) >= wanted,
     "maxLength": lambda value, wanted, _: len(value) <= wanted,
-    "minimum": lambda value, wanted, _: value >= wanted,
-    "maximum": lambda value, wanted, _: value <= wanted,
+    "minimum": lambda value, wanted, _: isinstance(value, list) or value >= wanted,
+    "maximum": lambda value, wanted, _: isinstance(value, list) or value <= wanted,
 }
 
 

@@ -265,14 +265,3 @@ def test_a_balancer_without_the_labs_tag_is_never_adopted(cloud: Cloud, lab: Lab
     assert "bears no tag of this lab" in failed["provider/nlb"].message
     assert cloud.down(lab).exit_code == 0
     assert cloud.aws.inventory() == before
-
-
-def test_two_resources_under_one_key_are_named(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Two VPCs bear one key: `up` fails with both ids and creates no third one; `down` deletes both."""
-    tags = lab.tag_specifications("vpc", "acme/vpc")
-    twin = cloud.account().ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
-    after = cloud.up_again(lab)
-    assert after.exit_code == 1
-    assert twin in after.failed["acme/vpc"].message
-    assert id_of(built, "acme/vpc") in after.failed["acme/vpc"].message
-    assert len(cloud.down(lab).deleted["VPC"]) == 3

@@ -38,6 +38,14 @@ def test_up_ends_with_healthy_targets_and_an_available_endpoint(cloud: Cloud, la
     }
 
 
+def test_everything_that_is_created_bears_the_tags_of_the_config(cloud: Cloud) -> None:
+    """An organization demands tags: what AWS creates on request bears them, what AWS makes itself does not."""
+    cloud.up(cloud.lab(config_of(tags={"cost center": "4711"})))
+    lines = [line for lines in cloud.aws.inventory().values() for line in lines if "'plab:key'" in line]
+    assert len(lines) > 10
+    assert all("'cost center': '4711'" in line for line in lines)
+
+
 def test_the_inventory_after_down_equals_the_one_before_up(cloud: Cloud, lab: Lab) -> None:
     """`down` leaves nothing: what exists afterwards is what existed before."""
     before = cloud.aws.inventory()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import Any
-
 import pytest
 from support.cloud import Cloud, duplicates, id_of
 
@@ -14,7 +11,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Phase
 from privatelink_lab.steps import STEPS
 
-TAGS = ("Name", "plab:lab", "plab:key", "plab:maker", "plab:since", "plab:spec")
+TAGS = ("Name", "plab:lab", "plab:key", "plab:maker", "plab:since", "plab:spec", "plab:identity")
 KEYS = (
     "provider/vpc",
     "provider/subnet-1",
@@ -38,17 +35,6 @@ def strip(cloud: Cloud, id_: str) -> None:
         cloud.account().ec2.delete_tags(Resources=[id_], Tags=[{"Key": name} for name in TAGS])
 
 
-def put_back(cloud: Cloud, hint: str) -> None:
-    """Type the command of the hint."""
-    words = shlex.split(hint.partition("put the tags back: ")[2])
-    pairs: Any = [dict(part.split("=", 1) for part in word.split(",")) for word in words[6:]]
-    if words[:5] == ["aws", "elbv2", "add-tags", "--resource-arns", words[4]]:
-        cloud.account().elbv2.add_tags(ResourceArns=[words[4]], Tags=pairs)
-    else:
-        assert words[:4] == ["aws", "ec2", "create-tags", "--resources"]
-        cloud.account().ec2.create_tags(Resources=[words[4]], Tags=pairs)
-
-
 @pytest.fixture
 def built(cloud: Cloud, lab: Lab) -> Built:
     """The lab, up, and known everywhere."""
@@ -65,14 +51,14 @@ def test_up_makes_no_second_one(cloud: Cloud, lab: Lab, built: Built, key: str) 
     cloud.calls()
     again = cloud.up_again(lab)
     assert again.exit_code == 1
-    assert f"{key} ({id_of(built, key)}) exists and has lost the lab's tag" in str(again.failed[key])
+    assert f"{key} ({id_of(built, key)}) exists and has lost the lab's tags" in str(again.failed[key])
     assert not [call for call in cloud.changes() if call.startswith(("Create", "Run"))]
     assert duplicates(cloud) == []
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_down_leaves_it_and_says_so(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
-    """`down` ends soon with exit code 3 and names it; its id stays in the state; with its tags back it is deleted."""
+    """`down` ends soon with exit code 3 and names it; its id stays in the state; `down --adopt` deletes it."""
     id_ = id_of(built, key)
     strip(cloud, id_)
     began = cloud.clock.now()
@@ -83,10 +69,41 @@ def test_down_leaves_it_and_says_so(cloud: Cloud, lab: Lab, built: Built, key: s
     assert lab.state.ids[key] == id_
     again = cloud.down(cloud.lab(state=lab.state))
     assert (again.exit_code, key in again.left) == (3, True)
-    put_back(cloud, removed.left[key].hint)
-    cloud.clock.sleep(120)
-    assert cloud.down(cloud.lab(state=lab.state)).exit_code == 0
+    assert "plab down --adopt" in removed.left[key].hint
+    adopting = cloud.lab(state=lab.state)
+    engine.put_tags_back(adopting, engine.survey(adopting, STEPS, to_delete=True))
+    assert cloud.down(adopting).exit_code == 0
     assert not [lines for lines in cloud.aws.inventory().values() if any("'plab:lab'" in line for line in lines)]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_up_adopts_it(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
+    """`up --adopt` puts the same tags back, changes nothing else, and ends well; a plain `up` then makes no change."""
+    id_ = id_of(built, key)
+    before = dict(lab.state.made[id_])
+    strip(cloud, id_)
+    adopting = cloud.lab(state=lab.state)
+    cloud.calls()
+    engine.put_tags_back(adopting, engine.survey(adopting, STEPS))
+    assert cloud.up(adopting).exit_code == 0
+    assert cloud.changes() == ["AddTags" if id_.startswith("arn:") else "CreateTags"]
+    cloud.clock.sleep(120)
+    later = cloud.lab(state=lab.state)
+    assert cloud.up(later).exit_code == 0
+    assert cloud.changes() == []
+    assert engine.survey(later, STEPS).found[key][0].tags == before
+
+
+def test_what_is_not_as_the_state_has_it_gets_no_tags(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The state's hash and the resource disagree (a state of another lab, say): `--adopt` does not touch it."""
+    id_ = id_of(built, "acme/vpc")
+    strip(cloud, id_)
+    lab.state.made[id_]["plab:identity"] = "0" * 64
+    adopting = cloud.lab(state=lab.state)
+    cloud.calls()
+    engine.put_tags_back(adopting, engine.survey(adopting, STEPS))
+    assert "The state does not say how it was made" in str(cloud.up(adopting).failed["acme/vpc"])
+    assert cloud.changes() == []
 
 
 def test_status_calls_it_untagged(cloud: Cloud, lab: Lab, built: Built) -> None:

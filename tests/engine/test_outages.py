@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from support.cloud import Cloud, config_of
-from support.outage import Outage
+from support.outage import Outage, Portal
 
 from privatelink_lab import engine
 from privatelink_lab.aws import account
+from privatelink_lab.events import Event, Unanswered
 from privatelink_lab.steps import STEPS
 
 
@@ -67,3 +68,48 @@ def test_a_connection_that_is_lost_for_good_ends_down(real_pace_cloud: Cloud, at
     removed = engine.down(lab, STEPS, seen)
     assert removed.exit_code == 3
     assert real_pace_cloud.clock.now() - away.began < 120
+
+
+@pytest.mark.parametrize("service", ["elbv2", "ec2", ""])
+def test_a_service_that_is_blocked_is_named_and_ends_the_run(slow_cloud: Cloud, service: str) -> None:
+    """A network's portal answers for one service: `up` tells its URL within a minute, and ends after five."""
+    portal = Portal(service)
+    lab = portal.watch(slow_cloud.lab())
+    slow_cloud.clock.before_sleep = lambda: vars(portal).update(up="provider/vpc" in lab.state.ids)
+    began = slow_cloud.clock.now()
+    told: dict[str, float] = {}
+
+    def note(event: Event) -> None:
+        if isinstance(event, Unanswered):
+            told.setdefault(event.source, slow_cloud.clock.now() - began)
+
+    lab.emit = note
+    built = slow_cloud.up(lab)
+    assert built.exit_code == 1
+    assert 300 < slow_cloud.clock.now() - began < 400
+    assert told
+    assert all(seconds < 70 for seconds in told.values())
+    failed = [str(error) for error in built.failed.values()]
+    assert any(f"at {slow_cloud.aws.url} has given no usable answer for 5 minutes" in text for text in failed), failed
+    assert all("created 3 times" not in text for text in failed)
+    portal.service = "none"
+    assert slow_cloud.up(slow_cloud.lab(state=lab.state)).exit_code == 0
+
+
+@pytest.mark.parametrize("service", ["elbv2", "ec2", ""])
+def test_a_blocked_service_ends_down(slow_cloud: Cloud, service: str) -> None:
+    """`down` ends after five minutes, exits with 3 and names what it could not delete; the next one deletes it."""
+    lab = slow_cloud.lab()
+    assert slow_cloud.up(lab).exit_code == 0
+    slow_cloud.let_new_ids_propagate()
+    portal = Portal(service)
+    other = portal.watch(slow_cloud.lab(state=lab.state))
+    seen = engine.survey(other, STEPS, to_delete=True)
+    portal.up, began = True, slow_cloud.clock.now()
+    removed = engine.down(other, STEPS, seen)
+    assert removed.exit_code == 3
+    assert slow_cloud.clock.now() - began < 400
+    assert any("has given no usable answer" in str(error) for error in removed.left.values())
+    portal.up = False
+    slow_cloud.clock.sleep(300)
+    assert slow_cloud.down(slow_cloud.lab(state=lab.state)).exit_code == 0

@@ -18,6 +18,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step, Token
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.network import VPC_TYPE
 
 
 @pytest.fixture(autouse=True)
@@ -433,7 +434,8 @@ def test_an_internal_error_of_a_create_proves_nothing(cloud: Cloud) -> None:
 def test_a_tag_with_an_unknown_key_is_reported(cloud: Cloud) -> None:
     """A VPC bears the lab's tag and a key of a newer plab: `down` names it, leaves it, and exits with 3."""
     lab = cloud.lab()
-    tags = lab.tag_specifications("vpc", "acme/of-the-future")
+    future = Resource("acme/of-the-future", VPC_TYPE)
+    tags = lab.tag_specifications(future, CidrBlock="10.7.0.0/16")
     cloud.account().ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=tags)
     cloud.let_new_ids_propagate()
     removed = cloud.down(lab)

@@ -10,16 +10,18 @@ from support.cloud import Cloud, config_of
 from privatelink_lab import engine
 from privatelink_lab.errors import NotOurs
 from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Resource
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.network import VPC_TYPE
 
 LATER = "2999-01-01T00:00:00.000Z"
 
 
-def tags_of_bob(key: str) -> list[Any]:
-    """The tags of a resource that bob's plab has made, a moment later."""
-    pairs = {"plab:lab": "test", "plab:key": key, "plab:maker": "bob@there", "plab:since": LATER}
-    return [{"ResourceType": "vpc", "Tags": [{"Key": name, "Value": value} for name, value in pairs.items()]}]
+def tags_of_bob(cloud: Cloud, **attributes: Any) -> list[Any]:
+    """The tags of the provider's VPC that bob's plab has made, a moment later."""
+    lab = cloud.lab(config_of(), State("test", since=LATER), maker="bob@there")
+    return lab.tag_specifications(Resource("provider/vpc", VPC_TYPE), **attributes)
 
 
 def alice(cloud: Cloud) -> tuple[Lab, dict[str, str]]:
@@ -30,9 +32,8 @@ def alice(cloud: Cloud) -> tuple[Lab, dict[str, str]]:
     def create_first(**_: Any) -> None:
         if not bobs:
             bobs["id"] = ""
-            made = cloud.account().ec2.create_vpc(
-                CidrBlock="10.0.0.0/16", TagSpecifications=tags_of_bob("provider/vpc")
-            )
+            request: dict[str, Any] = {"CidrBlock": "10.0.0.0/16"}
+            made = cloud.account().ec2.create_vpc(**request, TagSpecifications=tags_of_bob(cloud, **request))
             bobs["id"] = made["Vpc"]["VpcId"]
 
     def connect(party: Party) -> Any:

@@ -25,7 +25,7 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
 @calls("ec2:CreateRouteTable")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     created = lab.provider.ec2.create_route_table(  # ONE mutating call, tagged
-        VpcId=vpc_id(lab, snapshot, PROVIDER), TagSpecifications=lab.tag_specifications("route-table", resource.key)
+        VpcId=vpc_id(lab, snapshot, PROVIDER), TagSpecifications=lab.tag_specifications(resource)
     )
     return Found(created["RouteTable"]["RouteTableId"], Phase.PENDING, "created")
 

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from support.cloud import Cloud, config_of, id_of
 
+from privatelink_lab import engine
 from privatelink_lab.config import Config
 from privatelink_lab.errors import PlabError
+from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._vpc import reused_vpc
 
 
 def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24") -> dict[str, Any]:
@@ -122,3 +125,16 @@ def refused(cloud: Cloud, vpc: dict[str, Any], why: str) -> None:
         cloud.up(cloud.lab(config_of(provider={"vpc": vpc})))
     assert caught.match(why)
     assert cloud.aws.inventory() == before
+
+
+def test_an_account_that_only_shares_a_vpc_gets_no_endpoint_in_it(cloud: Cloud) -> None:
+    """Its owner is known before anything is made: `up` names both accounts; a shared VPC is fine for the provider."""
+    config = reusing(cloud)
+    lab = cloud.lab(config)
+    provider, consumer = (reused_vpc(lab, party) for party in ("provider", "acme"))
+    provider["OwnerId"] = "999999999999"
+    engine.check(lab, STEPS)
+    consumer["OwnerId"] = "999999999999"
+    with pytest.raises(PlabError, match=r"of acme belongs to account 999999999999, which shares it with \d{12}"):
+        cloud.up(lab)
+    assert not [call for call in cloud.changes() if call not in {"CreateVpc", "CreateSubnet"}]

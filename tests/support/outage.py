@@ -8,6 +8,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from privatelink_lab.aws import Account
 from privatelink_lab.aws.error_translation import client_side_error
+from privatelink_lab.lab import Lab
+from privatelink_lab.state import Party
 from support.cloud import Cloud
 
 
@@ -32,3 +34,26 @@ class Outage:
             self.ended = True
             return self.client(service, once=once)
         raise client_side_error("DescribeVpcs", EndpointConnectionError(endpoint_url=self.cloud.aws.url))
+
+
+class Portal:
+    """Something between us and one service (or all) of AWS answers with a page of its own, while it is `up`."""
+
+    def __init__(self, service: str = "") -> None:
+        self.service, self.up = service, False
+
+    def watch(self, lab: Lab) -> Lab:
+        """The same lab, whose answers go through here."""
+        plain = lab.connect
+
+        def connect(party: Party) -> Account:
+            account = plain(party)
+            account._session.events.register("before-parse", self._receive)
+            return account
+
+        lab.connect = connect
+        return lab
+
+    def _receive(self, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+        if self.up and self.service in {"", operation_model.service_model.service_name}:
+            response_dict["body"] = b"<html><body>Please log in to this network.</body></html>"

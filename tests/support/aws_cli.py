@@ -1,0 +1,56 @@
+"""Printed commands of the AWS CLI, run as the CLI would: names and shapes come from botocore's models."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+
+from privatelink_lab.aws import Account
+
+_COMMAND = re.compile(r"aws (?:ec2|elbv2) [\w-]+(?: (?!&&)[^\s,;]+(?<!\.))+")
+
+
+def commands_in(text: str) -> list[str]:
+    """The commands of `aws ec2` and `aws elbv2` in a text, without the sentence's own full stop."""
+    return _COMMAND.findall(text)
+
+
+def type_in(account: Account, command: str) -> dict[str, Any]:
+    """Run one command with an account's credentials and return AWS's answer; raises AwsError as the call does."""
+    program, service, operation, *words = shlex.split(command)
+    assert program == "aws"
+    model = botocore.session.get_session().get_service_model(service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    shape: Any = model.operation_model(names[operation]).input_shape
+    options = {xform_name(name, "-"): name for name in shape.members}
+    request: dict[str, Any] = {}
+    for option, values in _options(words):
+        if option == "region":
+            assert values == [account.region]
+        elif option.startswith("no-"):
+            request[options[option[3:]]] = {"Value": False}
+        else:
+            request[options[option]] = _value(shape.members[options[option]], values)
+    client: Any = getattr(account, service)
+    answer: dict[str, Any] = getattr(client, operation.replace("-", "_"))(**request)
+    return answer
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    at = [number for number, word in enumerate(words) if word.startswith("--")]
+    for begin, end in zip(at, [*at[1:], len(words)], strict=True):
+        yield words[begin][2:], words[begin + 1 : end]
+
+
+def _value(shape: Any, values: list[str]) -> Any:
+    """A value as the CLI reads it: a list takes several words, a structure is `Name=value,Name=value`."""
+    if shape.type_name == "list":
+        return [_value(shape.member, [value]) for value in values]
+    if shape.type_name == "structure":
+        return dict(part.split("=", 1) for part in values[0].split(","))
+    return int(values[0]) if shape.type_name == "integer" else values[0]
