@@ -55,8 +55,8 @@ class ConfigError(UsageError):
 class AwsError(PlabError):
     """AWS refused or failed one call.
 
-    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's. `source` is
-    the service and URL that the call went to, if no usable answer came from there.
+    `code` is AWS's own (`DependencyViolation`), `operation` the API's name (`DeleteSubnet`), `status` HTTP's. `source`
+    is the service and URL that the call went to, if no usable answer came from there.
     """
 
     def __init__(

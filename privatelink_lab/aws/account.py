@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import botocore.config
 
+from privatelink_lab.aws.client_side_errors import unreadable_credentials
 from privatelink_lab.aws.error_translation import refuse_stranger, translated
 from privatelink_lab.errors import AwsError, LostAnswer, UsageError
 from privatelink_lab.retry_classes import is_unsent
@@ -69,6 +71,17 @@ class Account:
         self.sts = cast("STSClient", _TranslatingClient(self, "sts"))
 
     @property
+    def _profile(self) -> str:
+        name = self._session.profile_name
+        return "" if self._address or name == "default" else name
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that EC2 is called at; '' for AWS's usual one."""
+        url = str(self.client("ec2", once=False).meta.endpoint_url)
+        return "" if re.fullmatch(r"https://ec2\.[a-z0-9-]+\.amazonaws\.com(\.cn)?", url) else url
+
+    @property
     def id(self) -> str:
         """The account id, 12 digits. A role names it; otherwise STS is asked once."""
         return self._who()[0]
@@ -104,7 +117,7 @@ class Account:
         """As `translated`; `silent` then has its service and URL if no usable answer came from there."""
         source, began = f"{service} at {client.meta.endpoint_url}", time.monotonic()
         try:
-            with translated(service, operation, self.region):
+            with translated(service, operation, self.region, self._profile):
                 yield
         except AwsError as error:
             if isinstance(error, LostAnswer) or is_unsent(error):
@@ -125,15 +138,18 @@ class Account:
 
     def _make_client(self, service: str, retries: Any) -> Any:
         try:
-            with translated(service, "create_client", self.region):
+            with translated(service, "create_client", self.region, self._profile):
                 return self._session.client(
                     cast("Any", service),
                     region_name=self.region,
                     endpoint_url=self._address.url if self._address else None,
                     config=client_config(self._address, retries),
                 )
-        except ValueError as error:  # botocore on an endpoint URL that is none
-            raise UsageError(f"{error}.", hint="Check AWS_ENDPOINT_URL: it looks like http://127.0.0.1:4566") from None
+        except ValueError as error:
+            if "endpoint" not in str(error):  # a credential_process that shlex cannot read
+                raise unreadable_credentials(error, self._profile) from None
+            hint = "AWS_ENDPOINT_URL, or `endpoint_url` of the profile, looks like http://127.0.0.1:4566"
+            raise UsageError(f"{error}.", hint=hint) from None
 
 
 def client_config(address: Address | None, retries: Any) -> botocore.config.Config:

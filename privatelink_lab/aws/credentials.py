@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import getpass
 import hashlib
 import os
 import re
@@ -17,7 +18,8 @@ import botocore.loaders
 import botocore.session
 
 from privatelink_lab.aws.account import RETRIES, Account, Address, client_config
-from privatelink_lab.aws.error_translation import client_side_error, translated
+from privatelink_lab.aws.client_side_errors import client_side_error
+from privatelink_lab.aws.error_translation import translated
 from privatelink_lab.errors import UsageError
 
 REGION = ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)  # as the AWS CLI; botocore knows the latter only
@@ -91,11 +93,21 @@ def _session(profile: str | None, address: Address | None) -> botocore.session.S
         session = _bare_session()
         session.set_credentials(address.access_key_id, address.secret_access_key)
         return session
-    with translated("session", "load_profile"):
+    with translated("session", "load_profile", profile=profile or ""):
         session = botocore.session.Session(session_vars={"region": REGION}, profile=profile)
         session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+        session.get_component("credential_provider").get_provider("assume-role")._prompter = _mfa_code  # noqa: SLF001
         session.get_scoped_config()  # an unknown profile is reported now, not at the first call
         return session
+
+
+def _mfa_code(question: str) -> str:
+    """The answer to botocore's question for an MFA code; raises EOFError where there is nobody to ask."""
+    try:
+        Path("/dev/tty").open().close()
+    except OSError:
+        raise EOFError from None
+    return getpass.getpass(question)
 
 
 def _account_for(profile: str) -> str:
@@ -106,7 +118,7 @@ def _account_for(profile: str) -> str:
 
 def _assume(session: botocore.session.Session, role_arn: str, region: str, address: Address | None) -> None:
     """Replace the session's credentials by those of the role, fetched at the first call and renewed in time."""
-    with translated("sts", "assume_role"):
+    with translated("sts", "assume_role", profile=session.profile or ""):
         credentials = session.get_credentials()
     if credentials is None:
         raise client_side_error("AssumeRole", botocore.exceptions.NoCredentialsError())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,9 +14,9 @@ import botocore.exceptions
 import botocore.parsers
 
 from privatelink_lab.aws import hints
+from privatelink_lab.aws.client_side_errors import RUN_AGAIN, client_side_error, unreadable_credentials
 from privatelink_lab.errors import AccountError, AwsError, LostAnswer
 
-RUN_AGAIN = "Run the command again: it reads AWS first."
 # What AWS says of credentials (AWS facts 10).
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_KEYS = frozenset(
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def translated(service: str, operation: str, region: str = "") -> Iterator[None]:
+def translated(service: str, operation: str, region: str = "", profile: str = "") -> Iterator[None]:
     """Raise what botocore raises inside as AwsError, LostAnswer or AccountError; log the call's time in ms."""
     began = time.monotonic()
     try:
@@ -35,10 +36,12 @@ def translated(service: str, operation: str, region: str = "") -> Iterator[None]
     except botocore.exceptions.ClientError as error:
         raise _refused(service, region, error) from None
     except botocore.exceptions.BotoCoreError as error:
-        raise client_side_error(_api_name(operation), error) from None
+        raise client_side_error(_api_name(operation), error, profile) from None
     except EOFError:  # botocore asks for a code of MFA, and nobody answers
         hint = "Run plab on a terminal, or use credentials that need no code, such as those of `aws sso login`."
         raise AccountError("The credentials need an MFA code, and there is no terminal to ask on.", hint=hint) from None
+    except (OSError, json.JSONDecodeError) as error:  # of reading the credentials: botocore wraps all else
+        raise unreadable_credentials(error, profile) from None
     except (botocore.parsers.ResponseParserError, KeyError):  # botocore's parser for ELBv2 raises KeyError
         text = "The answer cannot be read: it is cut short, or not from AWS"
         raise LostAnswer(text, code="ResponseParserError", operation=_api_name(operation), hint=RUN_AGAIN) from None
@@ -99,44 +102,6 @@ def _had_no_effect(code: str, meta: Mapping[str, Any]) -> bool:
     An assumption (AWS facts 9).
     """
     return meta.get("HTTPStatusCode") == HTTPStatus.SERVICE_UNAVAILABLE or code.startswith("Insufficient")
-
-
-NO_CREDENTIALS = (
-    botocore.exceptions.NoCredentialsError,
-    botocore.exceptions.PartialCredentialsError,
-    botocore.exceptions.CredentialRetrievalError,
-    botocore.exceptions.TokenRetrievalError,
-    botocore.exceptions.SSOError,
-    botocore.exceptions.ProfileNotFound,
-    botocore.exceptions.InvalidConfigError,
-    botocore.exceptions.ConfigParseError,
-)
-# The connection was never made, so the call had no effect.
-NOT_SENT = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError)
-
-
-def client_side_error(operation: str, error: botocore.exceptions.BotoCoreError) -> AwsError | AccountError:
-    """A failure on our side of the wire: no credentials, no connection, or no answer."""
-    text = str(error).rstrip(".")
-    if isinstance(error, NO_CREDENTIALS):
-        hint = (
-            "Set AWS_PROFILE, or a profile in the config, or log in (`aws configure`, `aws sso login`). "
-            "Without an account: plab up --local"
-        )
-        return AccountError(f"There are no usable AWS credentials: {text}.", hint=hint)
-    kind = type(error).__name__
-    if isinstance(error, botocore.exceptions.SSLError):
-        hint = "If a proxy of your network opens TLS, set AWS_CA_BUNDLE to a file with its certificate."
-        return AwsError(text, code=kind, operation=operation, hint=hint)
-    if isinstance(error, botocore.exceptions.ProxyConnectionError):
-        return AwsError(text, code=kind, operation=operation, hint="Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
-    if isinstance(error, NOT_SENT):
-        stopped = "AWS_ENDPOINT_URL names a local AWS that has stopped: unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID"
-        hint = stopped if "http://127.0.0.1:" in text else "Check the network and AWS_ENDPOINT_URL."
-        return AwsError(text, code=kind, operation=operation, hint=hint)
-    if isinstance(error, botocore.exceptions.HTTPClientError):
-        return LostAnswer(text, code=kind, operation=operation, hint=RUN_AGAIN)
-    return AwsError(text, code=kind, operation=operation)
 
 
 def unsuccessful(response: Mapping[str, Any], operation: str) -> dict[str, AwsError]:

@@ -106,6 +106,11 @@ ROWS = (
         r"(?P<id>i-[0-9a-f]+).*disableApiTermination",
     ),
     _row(
+        "ForbiddenException",
+        "The account and the role of this SSO profile are not assigned to you: check `sso_account_id` and "
+        "`sso_role_name`, or ask for access.",
+    ),
+    _row(
         "RegionDisabledException",
         "STS is switched off for that region in the role's account: its administrator can switch it on.",
     ),

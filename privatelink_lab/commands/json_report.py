@@ -176,6 +176,7 @@ def built(lab: Lab, run: Built) -> dict[str, Any]:
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
+        "uninvited": {},
         "suspect": {what: str(error) for what, error in run.suspects.items()},
         "incomplete": run.incomplete,
         "next": _next(lab, run),

@@ -151,7 +151,8 @@ class Session:
     def _where(self, lab: Lab) -> str:
         if self.server:
             return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
-        place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}"
+        at = f" at {lab.provider.endpoint}" if lab.provider.endpoint else ""
+        place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}{at}"
         if self.options.lab:
             return f"lab {self.config.lab}, by its tags in {place}; of other accounts only those that the state names"
         return f"lab {self.config.lab} in {place}"

@@ -10,10 +10,12 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.config import Config
-from privatelink_lab.engine import Survey
+from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
+from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.acceptance import FOREIGN
+from privatelink_lab.steps.acceptance import FOREIGN, connections
+from privatelink_lab.steps.endpoint_service import PERMISSIONS, may_ask
 from privatelink_lab.ui.output import Screen
 
 
@@ -35,6 +37,9 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
         result = json_report.built(execution.lab, built)
+        if uninvited := _uninvited(execution.lab, built):
+            result["uninvited"] = uninvited
+            result["next"].insert(0, f"plab reject {' '.join(uninvited)}")
         result["next"] = [execution.screen.advise(command) for command in result["next"]]
         code = execution.finish(result, built.exit_code, built.failed)
         for what, error in built.suspects.items():
@@ -44,6 +49,17 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         if not execution.screen.json:
             _print_built(execution.screen, execution.session.config, result, ok=code == 0)
         return code
+
+
+def _uninvited(lab: Lab, built: Built) -> dict[str, str]:
+    """By endpoint: the account whose open connection stays although this run has taken its right to ask."""
+    if not (built.done.get(PERMISSIONS) and lab.state.timeline and PERMISSIONS in lab.state.timeline.spans):
+        return {}
+    try:
+        rows = connections(lab, engine.take_snapshot(lab, built.resources, built.done))
+    except PlabError:  # `plab connections` says why
+        return {}
+    return {row.endpoint: row.owner for row in rows if row.open and not row.consumer and not may_ask(lab, row.owner)}
 
 
 def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
@@ -109,6 +125,9 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: 
         keys = result["not_in_config"]
         screen.out(f"Not in the config any more, and it still costs money: {', '.join(keys)}.")
         screen.out(f"Remove it: plab up {' '.join(f'--replace {key}' for key in keys)}")
+    for endpoint, account in result["uninvited"].items():
+        text = f"Account {account} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
+        screen.out(f"{text} Cut it: plab reject {endpoint}")
     for endpoint in result["endpoints"]:
         if endpoint["state"].lower() == "pendingacceptance":
             screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for `plab accept`.")

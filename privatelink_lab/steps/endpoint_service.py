@@ -84,6 +84,13 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
     Wanted are the allowed principals, and the account of each consumer that is not the provider's. While a consumer's
     account cannot be reached its principal is unknown, so nothing is removed.
     """
+    wanted, all_reached = _wanted(lab)
+    present = _present(lab, snapshot, service)
+    return wanted - present, present - wanted if all_reached else set()
+
+
+def _wanted(lab: Lab) -> tuple[set[str], bool]:
+    """The principal ARNs by the config, and whether every consumer's account was reached."""
     wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}
     all_reached = True
     for consumer in lab.config.consumers:
@@ -94,8 +101,14 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
             continue
         if account != lab.provider.id:
             wanted.add(_arn(lab, account))
-    present = _present(lab, snapshot, service)
-    return wanted - present, present - wanted if all_reached else set()
+    return wanted, all_reached
+
+
+def may_ask(lab: Lab, account: str) -> bool:
+    """Whether the config lets an account ask for a connection; True where a consumer's account is unknown."""
+    wanted, all_reached = _wanted(lab)
+    of_account = any(arn == "*" or arn.split(":")[4:5] == [account] for arn in wanted)
+    return of_account or account == lab.provider.id or not all_reached
 
 
 def _arn(lab: Lab, principal: str) -> str:

@@ -257,7 +257,7 @@ def test_an_endpoint_that_cannot_be_reached() -> None:
         at(Address(f"http://127.0.0.1:{port}", "AKIDEXAMPLE", "secret")).ec2.create_vpc(CidrBlock="10.0.0.0/16")
     assert not isinstance(caught.value, LostAnswer)
     assert f"127.0.0.1:{port}" in sentence(caught.value)
-    assert "AWS_ENDPOINT_URL" in caught.value.hint
+    assert "A local AWS has stopped" in caught.value.hint
 
 
 @pytest.mark.parametrize("broken", [b"", HTML, CUT], ids=["none", "a proxy's page", "cut short"], indirect=True)

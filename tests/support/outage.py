@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import EndpointConnectionError
 
 from privatelink_lab.aws import Account
-from privatelink_lab.aws.error_translation import client_side_error
+from privatelink_lab.aws.client_side_errors import client_side_error
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import Party
 from support.cloud import Cloud

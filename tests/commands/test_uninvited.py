@@ -1,0 +1,52 @@
+"""A principal leaves the config while its endpoint is connected: the permission goes, the connection stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.cloud import Cloud
+from support.command_line import Run, write_config
+from support.foreign_account import STRANGER, connect_stranger
+
+from privatelink_lab import engine
+from privatelink_lab.engine import Built
+from privatelink_lab.steps import STEPS
+
+ACCOUNT = STRANGER.split(":")[4]
+PRINCIPALS = "lab: test\nprovider: {{service: {{allowed_principals: [{}]}}}}"
+
+
+@pytest.fixture
+def endpoint(at_cloud: Cloud, run: Run, tmp_path: Path) -> str:
+    """The endpoint of a stranger, whose account the config allowed, and who was accepted."""
+    write_config(tmp_path, **{"lab: test": PRINCIPALS.format(f"'{ACCOUNT}'")})
+    run("up", "-q")
+    found = {
+        key: found for key, found in engine.survey(at_cloud.lab(), STEPS).found.items() if key.startswith("provider/")
+    }
+    id_ = connect_stranger(at_cloud, Built({}, done=found))
+    assert run("accept", id_, "-y").code == 0
+    return id_
+
+
+def test_up_says_that_it_stays_connected_and_how_to_cut_it(
+    at_cloud: Cloud, run: Run, tmp_path: Path, endpoint: str
+) -> None:
+    """`up` takes the permission away, names account and endpoint, and the printed command cuts the connection."""
+    write_config(tmp_path, **{"lab: test": PRINCIPALS.format("")})
+    ran = run("up")
+    assert ran.code == 0
+    text = f"Account {ACCOUNT} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
+    assert f"{text} Cut it: plab reject {endpoint}" in ran.out
+    assert f"Next: plab reject {endpoint} | " in ran.out
+    assert run("reject", endpoint, "-y").code == 0
+    assert run("up", "--json").json[-1]["uninvited"] == {}
+
+
+def test_who_may_still_ask_is_not_named(at_cloud: Cloud, run: Run, tmp_path: Path, endpoint: str) -> None:
+    """Another principal leaves, or everybody may ask: `up` says nothing of that endpoint."""
+    write_config(tmp_path, **{"lab: test": PRINCIPALS.format(f"'111122223333', '{STRANGER}'")})
+    assert run("up", "--json").json[-1]["uninvited"] == {}
+    write_config(tmp_path, **{"lab: test": PRINCIPALS.format("'*'")})
+    assert run("up", "--json").json[-1]["uninvited"] == {}
