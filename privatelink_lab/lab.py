@@ -52,6 +52,7 @@ class Lab:
     is_new: bool = False  # it began with this run, as far as AWS shows
     only_since: str | None = None  # leave out what another maker of the same lab has made
     deleting: set[str] = field(default_factory=set)  # keys whose deletion AWS has accepted in this run
+    given_tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those of the last create
     suspects: set[str] = field(default_factory=set)  # ids that bear the lab's tag and are not its own
     adopted: set[str] = field(default_factory=set)  # ids whose tags this run has put back
     had_state: bool = field(init=False)  # a lab without one knows nothing of what it has made
@@ -169,6 +170,7 @@ class Lab:
         }
         if spec:
             values[tags.SPEC] = spec
+        self.given_tags[key] = tags.own(values)
         return [{"Key": name, "Value": value} for name, value in values.items()]
 
     def tag_specifications(self, resource: Resource, *more: str, **attributes: Any) -> list[Any]:

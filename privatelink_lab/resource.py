@@ -154,7 +154,7 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
 
     def found(row: Row) -> Found:
         try:
-            return replace(read(lab, snapshot, resource, row), tags=_own(tags.of(row)))
+            return replace(read(lab, snapshot, resource, row), tags=tags.own(tags.of(row)))
         except AwsError as error:  # for a deletion it is enough that it exists
             if not snapshot.to_delete or classify(error) is not ErrorClass.FINAL:
                 raise
@@ -172,11 +172,6 @@ def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Fou
     agrees = snapshot.owns(account, kind, row | {"Tags": rows})
     shows = read(lab, snapshot, resource, row).shows
     return Found(row[kind.id], Phase.UNTAGGED, "has lost the lab's tags", shows, tags=before if agrees else {})
-
-
-def _own(named: Mapping[str, str]) -> dict[str, str]:
-    """The tags that plab itself has given."""
-    return {name: value for name, value in named.items() if name.startswith(tags.PREFIX)}
 
 
 def _ids(lab: Lab, snapshot: Snapshot, kind: Kind, account: Account) -> list[str]:
@@ -240,7 +235,7 @@ class Resource:
     In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
     `ready_after` must come before it can be READY, so that no run waits for it once one of them has failed; in a
     teardown, what to search for once they are gone. AWS no longer holds `unblocks_while_deleting` for it as soon
-    as it is DELETING.
+    as it is DELETING, and never holds what it `only_follows`: that had to be there first for plab's own reasons.
     """
 
     key: str
@@ -248,6 +243,7 @@ class Resource:
     depends_on: tuple[str, ...] = ()
     ready_after: tuple[str, ...] = ()
     unblocks_while_deleting: tuple[str, ...] = ()
+    only_follows: tuple[str, ...] = ()
     options: Any = None
     hop: Hop | None = None
     is_goal: bool = False

@@ -72,17 +72,17 @@ class State:
     create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     lost_creates: list[str] = field(default_factory=list)  # keys of creates without an answer and without an effect yet
-    made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab, as soon as they were seen
+    made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab
     suspects: list[str] = field(default_factory=list)  # ids that agree with their tags, and that this lab did not make
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
     warn: Callable[[str], None] | None = None  # told once when the disk refuses; without it that is an error
 
-    def record_created(self, key: str, id_: str, now: float) -> None:
-        """Note the answer to a create."""
+    def record_created(self, key: str, id_: str, now: float, tags: Mapping[str, str]) -> None:
+        """Note the answer to a create, and the tags that it was asked to give."""
         self.create_pending.pop(key, None)
         self.ids[key], self.created_at[key] = id_, now
-        self.made.setdefault(id_, {})
+        self.record_tags(id_, tags)
 
     def record_seen(self, key: str, id_: str) -> None:
         """Note that a snapshot has shown the id under a key: from now on its absence means that it is gone."""
@@ -91,7 +91,7 @@ class State:
         self.ids.setdefault(key, id_)
 
     def record_tags(self, id_: str, tags: Mapping[str, str]) -> None:
-        """Note the tags of what a snapshot has shown as this lab's own."""
+        """Note the tags of what this lab has made; a rule or a registration has none."""
         if tags:
             self.made[id_] = dict(tags)
 

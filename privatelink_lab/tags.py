@@ -21,6 +21,11 @@ def of(row: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()}
 
 
+def own(named: Mapping[str, str]) -> dict[str, str]:
+    """Those of some tags that are plab's own."""
+    return {name: value for name, value in named.items() if name.startswith(PREFIX)}
+
+
 def identity(lab: str, key: str, *, account: str, region: str, fixed: Mapping[str, Any]) -> str:
     """The value of `plab:identity`. `fixed` are those attributes of the resource that AWS never changes."""
     return digest(lab=lab, key=key, account=account, region=region, fixed=dict(fixed))

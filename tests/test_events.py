@@ -11,7 +11,18 @@ import pytest
 
 from privatelink_lab import events
 from privatelink_lab.errors import AccountError, AwsError, ConfigError, LostAnswer, PlabError
-from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Verified, Waiting
+from privatelink_lab.events import (
+    Accepted,
+    Event,
+    Failed,
+    Finished,
+    Rejected,
+    Started,
+    Summary,
+    Unanswered,
+    Verified,
+    Waiting,
+)
 from privatelink_lab.ui.output import Screen
 
 REFUSED = AwsError(
@@ -39,6 +50,7 @@ CONTRACT: list[tuple[Event, list[str]]] = [
         Verified("acme", True, ["10.1.0.4"], 200, "Hello", TIMES, TIMES, None, "1 of 1 requests"),
         ["event", "consumer", "ok", "addresses", "status", "body", "connect_ms", "total_ms", "hop", "detail"],
     ),
+    (Unanswered("ec2 at https://x", REFUSED), ["event", "source", "error"]),
     (Summary("up", 0, {}), ["event", "command", "exit_code"]),
     (Summary("up", 1, {"lab": "test"}, REFUSED), ["event", "command", "exit_code", "error", "lab"]),
 ]
@@ -70,7 +82,8 @@ def test_every_event_is_in_the_contract() -> None:
 def test_the_names_of_the_events_are_frozen() -> None:
     """The words that a program switches on."""
     names = list(dict.fromkeys(event.event for event, _ in CONTRACT))
-    assert names == ["started", "waiting", "finished", "failed", "accepted", "rejected", "verified", "summary"]
+    words = "started waiting finished failed accepted rejected verified unanswered summary"
+    assert names == words.split()
 
 
 @pytest.mark.parametrize(

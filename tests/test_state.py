@@ -210,7 +210,7 @@ def test_a_finished_lab_leaves_its_timeline(tmp_path: Path) -> None:
 def test_what_is_gone_gets_a_new_life() -> None:
     """A resource that AWS no longer has loses its id and its intent, and its next create gets a new token."""
     lab = State(lab="test", create_pending={"provider/vpc": 1.0})
-    lab.record_created("provider/vpc", "vpc-1", 2.0)
+    lab.record_created("provider/vpc", "vpc-1", 2.0, {})
     assert (lab.ids, lab.created_at, lab.create_pending) == ({"provider/vpc": "vpc-1"}, {"provider/vpc": 2.0}, {})
     lab.create_pending["provider/vpc"] = 3.0
     lab.record_gone("provider/vpc")

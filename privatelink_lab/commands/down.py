@@ -11,7 +11,7 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
-from privatelink_lab.errors import AccountError, PlabError
+from privatelink_lab.errors import AccountError, AwsError, PlabError
 from privatelink_lab.resource import Found
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
@@ -76,8 +76,15 @@ def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, An
     screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
         steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
-        helps = any(error.hint and not error.hint.startswith("plab ") for error in receipt.left.values())
-        otherwise = "what the hints above say, then plab down" if helps else "plab down | plab status"
-        screen.out(" ".join([LEFT, *(steps or [otherwise]), *(["Then plab down"] if steps else [])]))
+        screen.out(" ".join([LEFT, *(steps or [_next(receipt)]), *(["Then plab down"] if steps else [])]))
     elif result["stopped_usd_per_hour"]:
         screen.out(f"This no longer costs {prices.in_words(result['stopped_usd_per_hour'])}.")
+
+
+def _next(receipt: engine.Removed) -> str:
+    """What can help with what is left: its hints, or the same command where AWS may answer otherwise next time."""
+    hints = [error.hint for error in receipt.left.values() if error.hint]
+    if any(not hint.startswith(("plab ", engine.AGAIN)) for hint in hints):
+        return "what the hints above say, then plab down"
+    refused = [error for error in receipt.left.values() if isinstance(error, AwsError) and not error.hint]
+    return "plab status" if refused and not hints else "plab down | plab status"

@@ -15,6 +15,7 @@ from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
+AGAIN = "Run plab down again."
 ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what holds the resource
 ASK_AGAIN = 60.0  # seconds until it asks again
 
@@ -43,7 +44,7 @@ def dependents_of(resources: Mapping[str, Resource], key: str) -> set[str]:
 
 
 class _Down(Run[Removed]):
-    command, hint = "down", "Run plab down again."
+    command, hint = "down", AGAIN
 
     def __init__(self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None) -> None:
         super().__init__(lab)
@@ -64,7 +65,7 @@ class _Down(Run[Removed]):
         self.lab.suspects = {row.id for row in seen.snapshot.doubtful()}
         self.lab.state.record_suspects(row.id for row in seen.snapshot.doubtful() if row.doubt is Doubt.DUPLICATE)
         self.resources |= seen.resources
-        self.dependents = dependents_by_key(self.resources)
+        self.dependents = dependents_by_key(self.resources, to_delete=True)
         self.left_behind = {}
         for resource in self.resources.values():
             for key in resource.ready_after:
@@ -215,8 +216,7 @@ class _Down(Run[Removed]):
         left = {key for key, item in self.items.items() if item.error}
         for item in self.open():
             blockers = ", ".join(sorted(dependents_of(self.resources, item.key) & left))
-            text = f"{item.key} stays, because {blockers} could not be deleted."
-            self.fail(item, PlabError(text, hint="plab down"))
+            self.fail(item, PlabError(f"{item.key} stays, because {blockers} could not be deleted."))
         return True
 
     def send(self, items: list[Item], snapshot: Snapshot) -> Mapping[str, AwsError]:

@@ -68,7 +68,7 @@ def _name(row: Doubtful) -> str:
 
 
 def _error(row: Doubtful) -> PlabError:
-    names = [name for name in tags.of(row.row) if name.startswith(tags.PREFIX)]
+    names = list(tags.own(tags.of(row.row)))
     region = f"--region {row.account.region}"
     if row.kind.service == "elbv2":
         service, untag = "elbv2", f"remove-tags --resource-arns {row.id} --tag-keys {' '.join(names)}"

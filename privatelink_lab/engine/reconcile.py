@@ -66,11 +66,11 @@ class Item:
         return [found.id for found in self.found if found.phase is not Phase.DELETING]
 
 
-def dependents_by_key(resources: Mapping[str, Resource]) -> dict[str, list[str]]:
-    """By key: the keys that depend on it directly."""
+def dependents_by_key(resources: Mapping[str, Resource], *, to_delete: bool = False) -> dict[str, list[str]]:
+    """By key: the keys that depend on it directly; `to_delete`: those that AWS holds it for."""
     dependents: dict[str, list[str]] = {}
     for resource in resources.values():
-        for key in resource.depends_on:
+        for key in set(resource.depends_on) - set(resource.only_follows if to_delete else ()):
             dependents.setdefault(key, []).append(resource.key)
     return dependents
 

@@ -351,7 +351,7 @@ class _Up(Run[Built]):
         self.pace.poll_now([item.key, *self.neighbours[item.key]])
         if created:
             self.lab.deleting.discard(item.key)
-            self.lab.state.record_created(item.key, created.id, self.now)
+            self.lab.state.record_created(item.key, created.id, self.now, self.lab.given_tags.pop(item.key, {}))
             item.found = (created,)
             self.judge_one(item, created)
 

@@ -141,9 +141,10 @@ PROVIDER_SUBNET_TYPE = replace(SUBNET_TYPE, create=_create_provider_subnet)
 def _subnet(lab: Lab, party: str, number: int) -> Resource:
     # A consumer's subnet waits for the provider's, because it follows it into its zone.
     follows = party != PROVIDER and not lab.config.provider.vpc.reused
-    others = [make_key(PROVIDER, f"subnet-{number}")] if follows else []
+    others = (make_key(PROVIDER, f"subnet-{number}"),) if follows else ()
     type_ = PROVIDER_SUBNET_TYPE if party == PROVIDER else SUBNET_TYPE
-    return Resource(make_key(party, f"subnet-{number}"), type_, depends_on=(make_key(party, "vpc"), *others))
+    needs = (make_key(party, "vpc"), *others)
+    return Resource(make_key(party, f"subnet-{number}"), type_, depends_on=needs, only_follows=others)
 
 
 # Zones. Names such as us-east-1a differ between accounts, ids such as use1-az4 do not (AWS facts 2).

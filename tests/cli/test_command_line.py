@@ -120,6 +120,9 @@ def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -
         "seconds",
         "failed",
         "not_tried",
+        "uninvited",
+        "suspect",
+        "incomplete",
         "next",
     ]
     assert list(summary["endpoints"][0]) == ["consumer", "endpoint", "state", "dns_name"]
@@ -154,6 +157,7 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
         "place",
         "deleted",
         "left",
+        "incomplete",
         "stopped_usd_per_hour",
     ]
 
