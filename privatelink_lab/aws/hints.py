@@ -36,6 +36,12 @@ def _row(codes: str, step: str, says: str = "") -> Row:
     return Row(frozenset(codes.split()), says, step)
 
 
+def _quota(code: str, quota: str, instead: str) -> Row:
+    service, number = quota.split()
+    shown = f"aws service-quotas get-service-quota --service-code {service} --quota-code {number}"
+    return _row(code, f"{instead}. Or ask AWS to raise the quota {number}; this shows it: {shown}")
+
+
 ROWS = (
     _row(
         " ".join(DENIED),
@@ -69,16 +75,13 @@ ROWS = (
         "Allow the action {action} to this caller. plab iam-policy prints all actions.",
         r"perform: (?P<action>[\w-]+:\w+)",
     ),
-    _row(
-        "VpcLimitExceeded",
-        "Delete a VPC, reuse one (`vpc: {{id: ...}}` in the config), or ask for more: aws service-quotas "
-        "request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 10",
-    ),
-    _row("VcpuLimitExceeded", "Choose a smaller `instance_type`, or ask AWS for a higher quota of vCPUs."),
-    _row(
-        "TooManyLoadBalancers VpcEndpointLimitExceeded",
-        "Delete one that is no longer needed, or ask AWS for a higher quota.",
-    ),
+    _quota("VpcLimitExceeded", "vpc L-F678F1CE", "Delete a VPC, or reuse one (`vpc: {{id: ...}}` in the config)"),
+    _quota("SubnetLimitExceeded", "vpc L-407747CB", "Use another VPC, or fewer `zones`"),
+    _quota("SecurityGroupLimitExceeded", "vpc L-E79EC296", "Delete a security group"),
+    _quota("VpcEndpointLimitExceeded", "vpc L-29B6F2EB", "Use another VPC, or delete an endpoint in this one"),
+    _quota("VcpuLimitExceeded", "ec2 L-1216C47A", "Choose a smaller `instance_type`, or end an instance"),
+    _quota("TooManyLoadBalancers", "elasticloadbalancing L-69A177A2", "Delete a load balancer"),
+    _quota("TooManyTargetGroups", "elasticloadbalancing L-B22855CB", "Delete a target group"),
     _row(
         "InsufficientInstanceCapacity",
         "Try again later. Or choose another `instance_type`, or other zones (`zones: [ZONE_ID]`), in the config; "

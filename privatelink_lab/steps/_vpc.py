@@ -108,6 +108,8 @@ def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:
     for row in rows:
         if row["VpcId"] != vpc.id:
             raise PlabError(f"{row['SubnetId']} is in {row['VpcId']}, not in {vpc.id}.", hint=hint)
+        if row.get("Ipv6Native"):
+            raise PlabError(f"{row['SubnetId']} has IPv6 addresses alone; the lab requires IPv4.", hint=hint)
         if row["AvailableIpAddressCount"] < room:
             free = row["AvailableIpAddressCount"]
             raise PlabError(f"{row['SubnetId']} has {free} free addresses; {FREE_ADDRESSES} are needed.", hint=hint)

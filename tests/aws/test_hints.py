@@ -43,6 +43,13 @@ STEPS = [  # code, AWS's sentence, service and operation of the call, words of t
     ("UnauthorizedOperation", "You are not authorized.", "ec2 DeleteVpc", "Allow the action ec2:DeleteVpc"),
     ("AccessDenied", "No.", "elbv2 AddTags", "elasticloadbalancing:AddTags"),
     ("VpcLimitExceeded", "The maximum number of VPCs has been reached.", "ec2 CreateVpc", "L-F678F1CE"),
+    ("VpcEndpointLimitExceeded", "The maximum number is reached.", "ec2 CreateVpcEndpoint", "L-29B6F2EB"),
+    ("VcpuLimitExceeded", "You have requested more vCPU capacity", "ec2 RunInstances", "ec2 --quota-code L-1216C47A"),
+    ("TooManyLoadBalancers", "The maximum is reached", "elbv2 CreateLoadBalancer", "L-69A177A2"),
+    ("TooManyTargetGroups", "The maximum is reached", "elbv2 CreateTargetGroup", "L-B22855CB"),
+    ("SubnetLimitExceeded", "The maximum is reached", "ec2 CreateSubnet", "L-407747CB"),
+    ("SecurityGroupLimitExceeded", "The maximum is reached", "ec2 CreateSecurityGroup", "L-E79EC296"),
+    ("ForbiddenException", "No access", "sso GetRoleCredentials", "not assigned to you"),
     ("InsufficientInstanceCapacity", "We do not have sufficient capacity", "ec2 RunInstances", "instance_type"),
     ("PendingVerification", "Your account is currently being verified.", "ec2 RunInstances", "verify this account"),
     (

@@ -11,7 +11,7 @@ from privatelink_lab import engine
 from privatelink_lab.config import Config
 from privatelink_lab.errors import PlabError
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps._vpc import reused_vpc
+from privatelink_lab.steps._vpc import reused_subnets, reused_vpc
 
 
 def make_vpc(cloud: Cloud, cidr: str, zones: tuple[str, ...], prefix: str = "24") -> dict[str, Any]:
@@ -138,3 +138,21 @@ def test_an_account_that_only_shares_a_vpc_gets_no_endpoint_in_it(cloud: Cloud) 
     with pytest.raises(PlabError, match=r"of acme belongs to account 999999999999, which shares it with \d{12}"):
         cloud.up(lab)
     assert not [call for call in cloud.changes() if call not in {"CreateVpc", "CreateSubnet"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"AvailableIpAddressCount": 7}, "has 7 free addresses; 8 are needed"),
+        ({"Ipv6Native": True, "AvailableIpAddressCount": 0}, "has IPv6 addresses alone"),
+    ],
+)
+def test_a_subnet_without_room_is_refused_before_anything_is_made(cloud: Cloud, row: dict[str, Any], text: str) -> None:
+    """A full subnet and one of IPv6 alone have no address for the balancer: `up` and `up --dry-run` say so."""
+    config = reusing(cloud)
+    cloud.calls()
+    lab = cloud.lab(config)
+    reused_subnets(lab, "provider")[0].update(row)
+    with pytest.raises(PlabError, match=text):
+        engine.check(lab, STEPS)
+    assert cloud.changes() == []
