@@ -240,4 +240,6 @@ def _lives_locally(folder: Path) -> bool:
 
 
 def _runs_locally(folder: Path) -> bool:
-    return (folder / FOLDER / "local.json").exists()
+    from privatelink_lab.local import control_client
+
+    return control_client.may_run(folder / FOLDER)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.local.process_identity import ProcessIdentity
 
 ANSWER_TIMEOUT = 5.0  # seconds that a status call may take
 VISIT_TIMEOUT = 15.0  # seconds that a visit may take: more than the server's own timeouts for it
@@ -44,11 +45,30 @@ class LocalServer:
 
     url: str
     pid: int
+    started: int  # with `pid_namespace`: which process that number means
+    pid_namespace: int
     token: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
     speed: float
     slow: bool
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """Its process."""
+        return ProcessIdentity(self.pid, self.started, self.pid_namespace)
+
+    def has_ended(self) -> bool:
+        """Whether it is certain that its process runs no more: not to be reached is no proof."""
+        return self.identity.has_ended()
+
+    def silence(self) -> PlabError:
+        """What to say when it does not answer, and its process may run."""
+        if self.identity.is_here():
+            hint = "Try again, or read `plab local logs`. To end it, and lose what is in it: plab local stop"
+        else:
+            hint = "It was started in another container or namespace: run plab there."
+        return PlabError(f"The local AWS (process {self.pid}, {self.url}) does not answer.", hint=hint)
 
     @property
     def pace(self) -> str:
@@ -78,25 +98,32 @@ def log_path(folder: Path) -> Path:
 
 
 def running(folder: Path) -> LocalServer | None:
-    """The server of a folder, if it answers with the token of its file.
+    """The server of a folder, if it answers with the token of its file; None without one, or when its process ended.
 
-    None without a server; the file of a dead server is removed. Raises PlabError for a file that
-    other users could write or read, and for a server that does not answer within ANSWER_TIMEOUT.
+    Raises PlabError for a file that other users could write or read, and for a server that may run and does not answer
+    within ANSWER_TIMEOUT. The file is the server's: no client removes it.
     """
-    server = _read(folder)
+    server = read(folder)
     if server is None:
         return None
     try:
         status = _send(server)
-    except TimeoutError as error:
-        text = f"The local AWS (pid {server.pid}) does not answer."
-        raise PlabError(text, hint=f"end it with `kill {server.pid}`") from error
     except (OSError, http.client.HTTPException, ValueError):
         status = {}
     if status.get("token") == server.token:
         return server
-    forget(folder, server.token)
-    return None
+    if server.has_ended():
+        return None
+    raise server.silence()
+
+
+def may_run(folder: Path) -> bool:
+    """Whether a server of this folder may run, also one that does not answer; no call goes out."""
+    try:
+        server = read(folder)
+    except PlabError:
+        return True
+    return server is not None and not server.has_ended()
 
 
 def about(server: LocalServer) -> dict[str, Any]:
@@ -153,25 +180,18 @@ def _fetch(
     try:
         answer = _send(server, path, body, seconds)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        text = f"The local AWS (pid {server.pid}) does not answer."
-        raise PlabError(text, hint="see `plab local logs`") from error
+        raise server.silence() from error
     if "message" in answer:
         hint = "see `plab local faults --help`" if path == FAULTS_PATH else "see `plab local status`"
         raise UsageError(f"{answer['message'].rstrip('.')}.", hint=hint)
     return answer
 
 
-def forget(folder: Path, token: str) -> None:
-    """Remove the file of the server with that token, but not the file of another server."""
-    server = _read(folder)
-    if server is not None and server.token == token:
-        server_path(folder).unlink(missing_ok=True)
-
-
 _NOT_YOURS = "Work in a folder of your own."
 
 
-def _read(folder: Path) -> LocalServer | None:
+def read(folder: Path) -> LocalServer | None:
+    """What the file of a folder's server says; None without one. Raises PlabError for a file that cannot be trusted."""
     path = server_path(folder)
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:

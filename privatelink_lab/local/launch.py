@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from privatelink_lab import missing_extra
 from privatelink_lab.errors import PlabError
-from privatelink_lab.local.control_client import LocalServer, ServerOptions, forget, log_path, running, server_path
+from privatelink_lab.local.control_client import LocalServer, ServerOptions, log_path, read, running
 
 START_TIMEOUT = 60.0  # seconds that a new server may take to be ready
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
@@ -34,29 +34,31 @@ def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
     missing, when the process ends early, and when it is not ready after START_TIMEOUT seconds.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(folder):
+    with _lock(folder) as lock:
         found = running(folder)
         if found:
             return found, False
         if importlib.util.find_spec("moto") is None:
             raise PlabError("The local AWS is not installed.", hint=missing_extra.install_command())
-        return _launch(folder, pace), True
+        return _launch(folder, pace, lock)
 
 
 def stop(folder: Path) -> LocalServer | None:
-    """Stop the server, with everything in it; returns None if none was running.
+    """Stop the server, with everything in it, also one that does not answer; returns None if none was running.
 
-    It gets SIGTERM, and SIGKILL after STOP_TIMEOUT seconds; no other process gets a signal.
+    It gets SIGTERM, and SIGKILL after STOP_TIMEOUT seconds; no other process gets a signal. Raises PlabError for a
+    server of another PID namespace.
     """
-    server = running(folder)
-    if server is None:
+    server = read(folder)
+    if server is None or server.has_ended():
         return None
+    if not server.identity.is_here():
+        raise server.silence()
     for signal_ in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):  # it has ended
             os.kill(server.pid, signal_)
-        if _wait(lambda: _has_ended(server.pid), STOP_TIMEOUT):
+        if _wait(lambda: _has_ended(server), STOP_TIMEOUT):
             break
-    forget(folder, server.token)
     return server
 
 
@@ -93,9 +95,9 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     os.execve(nsenter, [*arguments, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose
 
 
-def _launch(folder: Path, pace: ServerOptions) -> LocalServer:
-    process = _spawn(folder.resolve(), pace)
-    _wait(lambda: process.poll() is not None or server_path(folder).exists(), START_TIMEOUT)
+def _launch(folder: Path, pace: ServerOptions, lock: int) -> tuple[LocalServer, bool]:
+    process = _spawn(folder.resolve(), pace, lock)
+    _wait(lambda: process.poll() is not None or _is_ready(folder, process.pid), START_TIMEOUT)
     server = running(folder)
     if server is None:
         process.kill()
@@ -103,12 +105,17 @@ def _launch(folder: Path, pace: ServerOptions) -> LocalServer:
         text = f"The local AWS did not start. The end of its log:\n{_log_end(folder)}"
         raise PlabError(text, hint=f"see {log_path(folder)}")
     process.returncode = 0  # the server outlives this process on purpose; otherwise Popen warns
-    return server
+    return server, server.pid == process.pid
 
 
-def _spawn(folder: Path, pace: ServerOptions) -> subprocess.Popen[bytes]:
+def _is_ready(folder: Path, pid: int) -> bool:
+    server = read(folder)
+    return server is not None and server.pid == pid and not server.has_ended()
+
+
+def _spawn(folder: Path, pace: ServerOptions, lock: int) -> subprocess.Popen[bytes]:
     module = "privatelink_lab.local.server"
-    command = [sys.executable, "-m", module, str(folder), *pace.options()]
+    command = [sys.executable, "-m", module, str(folder), "--lock", str(lock), *pace.options()]
     with os.fdopen(os.open(log_path(folder), _NEW_LOG, 0o600), "wb") as log:
         return subprocess.Popen(  # noqa: S603  # our own module and interpreter
             command,
@@ -116,6 +123,7 @@ def _spawn(folder: Path, pace: ServerOptions) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # it gets no Ctrl-C of the terminal
+            pass_fds=[lock],  # so that the start stays one start when this process is killed
             cwd="/",
             env=_environment(),
         )
@@ -138,8 +146,8 @@ def _log_end(folder: Path, lines: int = 5) -> str:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Lock the folder for one start; the system unlocks it when this process ends."""
+def _lock(folder: Path) -> Iterator[int]:
+    """Lock the folder for one start: until this process has ended, and the server is ready or has ended too."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself, so that no lock file is left
     try:
 
@@ -153,21 +161,15 @@ def _lock(folder: Path) -> Iterator[None]:
         if not _wait(take, START_TIMEOUT):
             text = "Another command has been starting the local AWS for a minute."
             raise PlabError(text, hint="see `plab local logs`")
-        yield
+        yield held
     finally:
         os.close(held)
 
 
-def _has_ended(pid: int) -> bool:
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid  # otherwise our own child would stay as a zombie
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
+def _has_ended(server: LocalServer) -> bool:
+    with suppress(ChildProcessError):  # a child of this process would stay as a zombie
+        os.waitpid(server.pid, os.WNOHANG)
+    return server.has_ended()
 
 
 def _wait(happened: Callable[[], bool], seconds: float) -> bool:

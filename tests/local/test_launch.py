@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from support.timeouts import PATIENCE
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.control_client import LocalServer, ServerOptions
+from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.__main__ import log_line
 
 
@@ -34,12 +39,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def pretend(folder: Path, **changes: Any) -> LocalServer:
-    """Write the file of a server that does not run."""
+    """Write the file of a server; its process has ended, unless `changes` say another one."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server: dict[str, Any] = {
         "url": f"http://127.0.0.1:{port}",
         "pid": os.getpid(),
+        "started": 0,
+        "pid_namespace": ProcessIdentity.own().pid_namespace,
         "token": "t",
         "access_key_id": "AKIA0123456789ABCDEF",
         "secret_access_key": "it's",
@@ -91,33 +98,84 @@ def test_two_starts_end_with_one_server(folder: Path) -> None:
 
 
 def test_a_killed_server_is_replaced(folder: Path) -> None:
-    """Its file is left; the next command removes it, and the next start makes a new server."""
+    """Its file is left, and says that its process has ended: the next start makes a new server."""
     first, _ = launch.start(folder, ServerOptions(20))
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
     assert control_client.server_path(folder).exists()
     assert control_client.running(folder) is None
-    assert not control_client.server_path(folder).exists()
+    assert not control_client.may_run(folder)
     second, new = launch.start(folder, ServerOptions(20))
     assert new
     assert second.token != first.token
 
 
 def test_another_server_on_that_port_is_not_ours(folder: Path) -> None:
-    """A file with another token than the server's is stale, and the server gets no signal."""
+    """A server of this number has ended, and another one has its port: it gets no signal, and the file stays."""
     real, _ = launch.start(folder, ServerOptions(20))
     other = folder.parent / "other"
-    pretend(other, url=real.url, access_key_id=real.access_key_id, pid=os.getpid())
+    pretend(other, url=real.url, access_key_id=real.access_key_id, pid=real.pid)
+    assert control_client.running(other) is None
     assert launch.stop(other) is None
-    assert not control_client.server_path(other).exists()
+    assert control_client.server_path(other).exists()
     assert control_client.running(folder) == real
 
 
-def test_a_stale_file_is_removed(folder: Path) -> None:
-    """No server listens on its port."""
-    pretend(folder)
-    assert control_client.running(folder) is None
-    assert not control_client.server_path(folder).exists()
+@pytest.fixture
+def sleeper() -> Iterator[ProcessIdentity]:
+    """A process that runs and answers nothing."""
+    with subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({PATIENCE})"]) as process:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        yield ProcessIdentity(process.pid, int(fields[19]), ProcessIdentity.own().pid_namespace)
+        process.kill()
+
+
+def test_a_server_that_cannot_be_reached_is_not_dead(folder: Path, sleeper: ProcessIdentity) -> None:
+    """Nothing answers at its port, as from another network namespace, and its process runs: file and lab stay."""
+    server = pretend(folder, **asdict(sleeper))
+    with pytest.raises(PlabError, match="does not answer") as caught:
+        control_client.running(folder)
+    assert "plab local stop" in caught.value.hint
+    with pytest.raises(PlabError, match="does not answer"):
+        launch.start(folder, ServerOptions(20))
+    assert control_client.read(folder) == server
+    assert launch.stop(folder) == server
+    assert sleeper.has_ended()
+
+
+def test_a_server_of_another_container_is_left_alone(folder: Path, sleeper: ProcessIdentity) -> None:
+    """Its number means another process here: plab says where to go, and sends no signal."""
+    pretend(folder, **asdict(sleeper) | {"pid_namespace": 1})
+    for command in (control_client.running, launch.stop):
+        with pytest.raises(PlabError, match="does not answer") as caught:
+            command(folder)
+        assert caught.value.hint == "It was started in another container or namespace: run plab there."
+    assert not sleeper.has_ended()
+    control_client.server_path(folder).unlink()
+
+
+def servers_of(folder: Path) -> list[int]:
+    """The processes that serve a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "privatelink_lab.local.server" in words and str(folder) in words:
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2, 0.8])
+def test_a_start_that_is_killed_and_repeated_leads_to_one_server(folder: Path, pause: float) -> None:
+    """The start is killed before the server is ready, and the next one begins at once: both mean the same server."""
+    code = "import sys; from pathlib import Path; from privatelink_lab.local import control_client, launch;"
+    code += "launch.start(Path(sys.argv[1]), control_client.ServerOptions(20))"
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)]) as first:
+        assert launch._wait(lambda: bool(servers_of(folder)), PATIENCE)
+        time.sleep(pause)
+        first.kill()
+    server, _ = launch.start(folder, ServerOptions(20))
+    assert servers_of(folder) == [server.pid]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o660])
@@ -177,11 +235,37 @@ def test_exports_are_shell_lines(folder: Path) -> None:
     assert completed.stdout.split() == [server.url, "it's"]
 
 
-def test_a_server_whose_file_is_gone_ends(folder: Path) -> None:
-    """No command could find it again, so it ends."""
+def test_a_server_whose_file_is_gone_writes_it_again(folder: Path) -> None:
+    """A cleaned folder loses no lab; a removed folder ends the server, also if there is a new one of that name."""
     server, _ = launch.start(folder, ServerOptions(20))
     control_client.server_path(folder).unlink()
-    assert launch._wait(lambda: launch._has_ended(server.pid), PATIENCE)
+    assert launch._wait(lambda: control_client.read(folder) is not None, PATIENCE)
+    assert control_client.running(folder) == server
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert launch._wait(lambda: launch._has_ended(server), PATIENCE)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_server_whose_folder_has_another_ends(folder: Path) -> None:
+    """Its file has another server's token: it ends, and leaves that file alone."""
+    server, _ = launch.start(folder, ServerOptions(20))
+    other = pretend(folder, token="other")
+    assert launch._wait(lambda: launch._has_ended(server), PATIENCE)
+    assert control_client.read(folder) == other
+
+
+def test_a_log_that_cannot_be_written_stops_no_answer(folder: Path) -> None:
+    """The disk is full: the server says nothing more in its log, and goes on."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "privatelink_lab.local.server", str(folder), "--speed", "0"]
+    with Path("/dev/full").open("wb") as full, subprocess.Popen(command, stdout=full) as process:
+        assert launch._wait(lambda: control_client.read(folder) is not None, PATIENCE)
+        server = control_client.running(folder)
+        assert server is not None
+        assert control_client.about(server)["resources"] == 0
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 def test_the_launcher_does_not_load_moto() -> None:

@@ -1,7 +1,7 @@
 """The server process: `python -m privatelink_lab.local.server FOLDER --speed N`.
 
-FOLDER/local.json holds its address and its keys while it is ready. stdout is the log. SIGTERM ends
-it; SIGINT does not, since it must outlive a Ctrl-C of plab.
+FOLDER/local.json holds its address and its keys while it is ready. stdout is the log. SIGTERM ends it, and so does
+the removal of FOLDER; SIGINT does not, since it must outlive a Ctrl-C of plab.
 """
 
 from __future__ import annotations
@@ -12,30 +12,37 @@ import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
+from privatelink_lab.errors import PlabError
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.control_client import ServerOptions, forget, server_path
+from privatelink_lab.local.control_client import ServerOptions, read, server_path
 from privatelink_lab.local.network.agent_client import AgentClient
+from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.http import bind
 
 CHECK_INTERVAL = 2.0  # seconds between two checks that local.json exists and the network runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM, until local.json is deleted (no command finds the server then), or the network ends."""
+    """Serve until SIGTERM, until the folder is removed or has another server, or until the network ends."""
     parser = argparse.ArgumentParser(prog="privatelink_lab.local.server", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--speed", type=float, default=20.0)
     parser.add_argument("--slow", action="store_true")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--lock", type=int, help="an open file that is closed when the server is ready")
     options = parser.parse_args(arguments)
-    serve(options.folder, ServerOptions(options.speed, options.slow, options.seed))
+    serve(options.folder, ServerOptions(options.speed, options.slow, options.seed), options.lock)
     return 0
 
 
-def serve(folder: Path, pace: ServerOptions) -> None:
+def serve(folder: Path, pace: ServerOptions, lock: int | None = None) -> None:
     """Bind first, then load moto: its import takes two seconds and may start threads."""
+    if lock is not None:
+        os.set_inheritable(lock, False)
     ended = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
@@ -43,15 +50,14 @@ def serve(folder: Path, pace: ServerOptions) -> None:
     traffic = AgentClient()  # it starts while moto is loaded
     from privatelink_lab.local.server.local_aws import LocalAws  # only after the bind
 
-    path = server_path(folder)
     clock = AwsClock(pace.speed, slow=pace.slow)
     network = traffic.wait()
     with LocalAws(clock, seed=pace.seed, listener=listener, log=log_line, traffic=network) as aws:
-        write_private(
-            path,
-            {
+        place = ServerFile(
+            folder,
+            asdict(ProcessIdentity.own())
+            | {
                 "url": aws.url,
-                "pid": os.getpid(),
                 "token": aws.token,
                 "access_key_id": aws.access_key_id,
                 "secret_access_key": aws.secret_access_key,
@@ -59,30 +65,84 @@ def serve(folder: Path, pace: ServerOptions) -> None:
                 "slow": pace.slow,
             },
         )
+        if place.is_taken():
+            log_line("another local AWS serves this folder")
+            return
+        place.write()
+        if lock is not None:
+            os.close(lock)
         log_line(f"ready at {aws.url}, {pace.speed:g} times as fast as AWS{' on a slow day' if pace.slow else ''}")
-        while not ended.wait(CHECK_INTERVAL) and path.exists():
+        while not ended.wait(CHECK_INTERVAL) and place.is_kept():
             if network.has_ended():
                 log_line(
                     "the network has ended, and with it everything that ran here; start again with `plab up --local`"
                 )
                 break
-        forget(folder, aws.token)
+        place.remove()
     log_line("ended")
 
 
-def write_private(path: Path, data: Mapping[str, object]) -> None:
-    """Write the file in one step, readable by its owner only."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+class ServerFile:
+    """local.json of one server: written again where it is missing, and never another server's."""
+
+    def __init__(self, folder: Path, data: Mapping[str, object]) -> None:
+        self._folder, self._data = folder, data
+        self._path = server_path(folder)
+        self._inode = folder.stat().st_ino
+
+    def write(self) -> None:
+        """Write it in one step, readable by its owner only."""
+        draft = self._path.with_suffix(f".{os.getpid()}")
+        draft.unlink(missing_ok=True)  # of a write that the disk refused
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(self._data, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+    def is_taken(self) -> bool:
+        """Whether another server of the folder runs: its file was away when this one was started."""
+        with suppress(PlabError):
+            other = read(self._folder)
+            return other is not None and not other.has_ended()
+        return False
+
+    def is_kept(self) -> bool:
+        """Whether this server still is the folder's; a missing file is written again."""
+        try:
+            if self._folder.stat().st_ino != self._inode:
+                return False
+        except FileNotFoundError:
+            return False
+        try:
+            if self._token() is None:
+                self.write()
+        except OSError as error:
+            log_line(f"{self._path} cannot be written: {error.strerror}")
+            return True
+        return self._token() == self._data["token"]
+
+    def remove(self) -> None:
+        """Remove it, but not the file of another server."""
+        with suppress(OSError):
+            if self._token() == self._data["token"]:
+                self._path.unlink(missing_ok=True)
+
+    def _token(self) -> object:
+        """The token in the file; None without one that can be read."""
+        try:
+            return json.loads(self._path.read_text())["token"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
 
 
 def log_line(line: str) -> None:
-    """Write one line to the log at once; `print` alone would write the line end apart, after another thread's text."""
-    print(f"{line}\n", end="", flush=True)
+    """Write one line to the log at once; `print` alone would write the line end apart, after another thread's text.
+
+    A log that cannot be written stops no answer.
+    """
+    with suppress(OSError):
+        print(f"{line}\n", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""Which process a number means: numbers are used again, and mean another process in another PID namespace."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATE, _START = 0, 19  # fields of /proc/PID/stat after the command, which may have spaces and brackets
+_ENDED = {"Z", "X", "x"}
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process: its number, its start in clock ticks since the machine's, and the PID namespace of its number."""
+
+    pid: int
+    started: int
+    pid_namespace: int
+
+    @classmethod
+    def own(cls) -> ProcessIdentity:
+        """That of the process that calls this."""
+        return cls(os.getpid(), int(_stat(os.getpid())[_START]), _namespace())
+
+    def is_here(self) -> bool:
+        """Whether its number means it in this process too."""
+        return self.pid_namespace == _namespace()
+
+    def has_ended(self) -> bool:
+        """Whether it is certain that it runs no more; False where its number says nothing here."""
+        if not self.is_here():
+            return False
+        try:
+            fields = _stat(self.pid)
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return fields[_STATE] in _ENDED or int(fields[_START]) != self.started
+
+
+def _namespace() -> int:
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
