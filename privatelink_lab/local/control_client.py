@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local.process_identity import ProcessIdentity
+from privatelink_lab.local.sigv4 import HttpMessage, sign
 
 ANSWER_TIMEOUT = 5.0  # seconds that a status call may take
 VISIT_TIMEOUT = 15.0  # seconds that a visit may take: more than the server's own timeouts for it
@@ -219,13 +220,11 @@ def _send(
     """The response to a GET, or with a body to a PUT; no proxy is used."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=seconds)
-    scope = f"{server.access_key_id}/20260101/{REGION}/plab/aws4_request"
+    method, content = ("GET", b"") if body is None else ("PUT", json.dumps(body).encode())
+    scope, host = (server.access_key_id, REGION, "plab"), {"Host": address.netloc}
     try:
-        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
-        if body is None:
-            connection.request("GET", path, headers=headers)
-        else:
-            connection.request("PUT", path, json.dumps(body), headers)
+        headers = sign(scope, server.secret_access_key, HttpMessage(method, path, host, content))
+        connection.request(method, path, content or None, headers)
         answer = json.loads(connection.getresponse().read())
     finally:
         connection.close()

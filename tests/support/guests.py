@@ -22,6 +22,16 @@ class Place:
         """What a describe shows under one filter."""
         return self.account.pages("ec2", operation, rows, Filters=[{"Name": name, "Values": [value]}])
 
+    def is_whole(self) -> bool:
+        """Whether VPC, subnet and group are all still there."""
+        return all(
+            (
+                self.rows("describe_vpcs", "Vpcs", "vpc-id", self.vpc),
+                self.rows("describe_subnets", "Subnets", "subnet-id", self.subnet),
+                self.rows("describe_security_groups", "SecurityGroups", "group-id", self.group),
+            )
+        )
+
 
 def group(place: Place) -> str:
     """A security group in the VPC."""

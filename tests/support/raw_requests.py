@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 
+from privatelink_lab.local.sigv4 import HttpMessage, sign
 from support.contract_aws import LocalCloud
 from support.timeouts import PATIENCE
 
+SIGN = "sign-as"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -21,10 +23,16 @@ def ask(
     method: str = "POST",
     path: str = "/",
 ) -> tuple[int, str]:
-    """Status and text of the response to a request that no SDK would send."""
+    """Status and text of the response to a request that no SDK would send; `signed` has the headers signed."""
+    headers = {**FORM, **headers}
+    if scope := headers.pop(SIGN, ""):
+        key, region, service = scope.split("/")
+        named = {"Host": f"127.0.0.1:{cloud.aws.port}"} | headers
+        message = HttpMessage(method, path, {name.title(): value for name, value in named.items()}, body)
+        headers = sign((key, region, service), cloud.aws.secret_access_key, message)
     connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=PATIENCE)
     try:
-        connection.request(method, path, body, {**FORM, **headers})
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         assert "Access-Control-Allow-Origin" not in answer.headers
         assert answer.headers["x-amzn-RequestId"]
@@ -33,7 +41,6 @@ def ask(
         connection.close()
 
 
-def signed(cloud: LocalCloud, key: str = "", service: str = "ec2") -> dict[str, str]:
-    """The Authorization header of the server's user."""
-    scope = f"{key or cloud.aws.access_key_id}/20260101/us-east-1/{service}/aws4_request"
-    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=x, Signature=y"}
+def signed(cloud: LocalCloud, service: str = "ec2", region: str = "us-east-1") -> dict[str, str]:
+    """A mark for `ask`: the server's user signs this request."""
+    return {SIGN: f"{cloud.aws.access_key_id}/{region}/{service}"}

@@ -39,9 +39,8 @@ def arrive(cloud: Cloud, guest: Guest, place: Place, moment: str) -> list[str]:
     sleeps = itertools.count(1)
 
     def at_sleep() -> None:
-        if not ids and next(sleeps) >= SLEEPS[moment] and place.rows("describe_vpcs", "Vpcs", "vpc-id", place.vpc):
-            ids.append("")  # waiting for its parts sleeps too
-            ids[:] = [guest(place)] if place.rows("describe_subnets", "Subnets", "subnet-id", place.subnet) else []
+        if not ids and next(sleeps) >= SLEEPS[moment] and place.is_whole():
+            ids.append(guest(place))
 
     if moment == "before":
         ids.append(guest(place))

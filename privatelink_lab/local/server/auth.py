@@ -1,38 +1,28 @@
 """Which requests the local AWS accepts. It runs user data, so only the user who started it may call it.
 
-A web page can POST a form to 127.0.0.1, and EC2's protocol is a form. Therefore every request needs
-a random key, requests of browsers are refused, and so are other host names (DNS rebinding).
+A web page can POST a form to 127.0.0.1, and EC2's protocol is a form. Therefore every request needs the signature of a
+random key, requests of browsers are refused, and so are other host names (DNS rebinding).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
 from hmac import compare_digest
 
 from privatelink_lab.local.api.responses import Refusal
+from privatelink_lab.local.server.keys import Keys
+from privatelink_lab.local.sigv4 import HttpMessage, Signature, fits, is_in_time
 
-_SCOPE = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>[A-Za-z0-9]{16,128})"
-    r"/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request(,|$)"
-)
 _BROWSER = "Requests of web pages are refused."
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The scope in a SigV4 Authorization header: access key id, region, service."""
-
-    key: str = ""
-    region: str = ""
-    service: str = ""
-
-
-def read_scope(headers: Mapping[str, str]) -> Scope | None:
-    """The scope of a request; None without a well-formed SigV4 Authorization header."""
-    found = _SCOPE.match(headers.get("Authorization", ""))
-    return Scope(**found.groupdict()) if found else None
+_INVALID = "The security token included in the request is invalid."
+_UNVALIDATED = Refusal(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+_UNKNOWN = {"ec2": _UNVALIDATED, "ssm": Refusal(400, "UnrecognizedClientException", _INVALID)}
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method."
+)
+_WRONG = {"ec2": _UNVALIDATED, "ssm": Refusal(400, "InvalidSignatureException", _MISMATCH)}
 
 
 def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None:
@@ -44,17 +34,31 @@ def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None
     return None
 
 
-def refuse_unknown_key(scope: Scope, keys: Iterable[str]) -> Refusal | None:
-    """403 for an empty scope, or for a key that is not in `keys`, with the error code of the service; else None.
-
-    Keys are compared in constant time.
-    """
-    if not scope.key:
-        text = "The request carries no AWS Signature Version 4 Authorization header."
+def refuse_signature(message: HttpMessage, given: Signature | None, keys: Keys) -> Refusal | None:
+    """A refusal in the words of the service for a request that none of the keys has signed, now; else None."""
+    if given is None:
+        text = "The request carries no AWS Signature Version 4."
         return Refusal(403, "MissingAuthenticationToken", text)
-    given = scope.key.encode()
-    if any([compare_digest(given, key.encode()) for key in keys]):  # noqa: C419  # all, always
-        return None
-    codes = {"ec2": "AuthFailure", "ssm": "UnrecognizedClientException"}
-    code = codes.get(scope.service, "InvalidClientTokenId")
-    return Refusal(403, code, "The access key id is not one of this local AWS.")
+    key, now = keys.find(given.key), _now()
+    if key is None:
+        return _UNKNOWN.get(given.service, Refusal(403, "InvalidClientTokenId", _INVALID))
+    if not is_in_time(given, now) or key.has_ended():
+        return _old(given, now)
+    is_token = compare_digest(given.token.encode(), key.token.encode())
+    if not (is_token and fits(given, key.secret, message)):
+        return _WRONG.get(given.service, Refusal(403, "SignatureDoesNotMatch", _MISMATCH))
+    return None
+
+
+def _now() -> float:
+    """Seconds since the epoch, on the machine's clock: a signature is not of AWS's faster time."""
+    return time.time()
+
+
+def _old(given: Signature, now: float) -> Refusal:
+    if given.service == "ec2":
+        return Refusal(400, "RequestExpired", "Request has expired.")
+    here = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    text = f"Signature expired: {given.date} is now earlier than {here} - 5 min."
+    code = "InvalidSignatureException" if given.service == "ssm" else "SignatureDoesNotMatch"
+    return Refusal(400 if given.service == "ssm" else 403, code, text)

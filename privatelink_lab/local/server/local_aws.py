@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import string
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.ec2.models import ec2_backends
-from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local import control_client
@@ -24,9 +22,11 @@ from privatelink_lab.local.api.responses import Refusal, Response, error_respons
 from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.backend import FastBackend
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
-from privatelink_lab.local.server.auth import Scope, read_scope, refuse_other_origin, refuse_unknown_key
+from privatelink_lab.local.server.auth import refuse_other_origin, refuse_signature
 from privatelink_lab.local.server.dispatch import SERVICES, call_service
 from privatelink_lab.local.server.http import HttpServer, bind
+from privatelink_lab.local.server.keys import Keys
+from privatelink_lab.local.sigv4 import HttpMessage, Signature, read_signature, without_signature
 from privatelink_lab.local.traffic.network_sync import NetworkSync
 from privatelink_lab.local.traffic.resource_count import count_resources
 
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 """The account of the server's own key; AssumeRole leads to others."""
 
-_KEY_LETTERS = string.ascii_uppercase + string.digits
-
 _STORES = threading.Lock()
 """Held by the LocalAws that uses moto's stores."""
 
 
 class HttpRequest(NamedTuple):
-    """One HTTP request, and the scope of its signature; the empty scope without one."""
+    """One HTTP request, and what it says of its signature; None without one."""
 
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    scope: Scope
+    message: HttpMessage
+    signature: Signature | None
+
+    @property
+    def service(self) -> str:
+        """The service that it is signed for; '' without a signature."""
+        return self.signature.service if self.signature else ""
 
 
 Handled = tuple[str, Response]
@@ -74,8 +74,8 @@ class LocalAws:
         self.clock = clock
         self.seed = seed
         self.token = secrets.token_hex(16)
-        self.access_key_id = "AKIA" + "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))
-        self.secret_access_key = secrets.token_urlsafe(30)
+        self._keys = Keys()
+        self.access_key_id, self.secret_access_key = self._keys.own.id, self._keys.own.secret
         scheduler = Scheduler(clock)
         self._world = World(scheduler, Faults(scheduler.now, seed), traffic=traffic or NoAgent())
         self._lock = threading.Lock()
@@ -106,9 +106,9 @@ class LocalAws:
         reset_model_data()
         ec2_backends.backend = FastBackend
         for service, headers, body in _FIRST_CALLS:  # so that no user waits until its model is loaded
-            scope = f"{self.access_key_id}/20260101/us-east-1/{service}/aws4_request"
-            signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
-            self.respond("POST", "/", headers | signed | {"Host": self.url[7:]}, body)
+            first = Signature(self.access_key_id, "20260101", "us-east-1", service, ("host",), "", "")
+            message = HttpMessage("POST", "/", _with_signature(headers, first), body)
+            self._call_service(HttpRequest(message, first))
         self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
         self._thread.start()
@@ -141,10 +141,11 @@ class LocalAws:
 
         `http` reads the request before this path; `call_service` is the path inside a service.
         """
-        request = HttpRequest(method, path, headers, body, read_scope(headers) or Scope())
+        message = HttpMessage(method, path, headers, body)
+        request = HttpRequest(message, read_signature(message))
         handlers = (
             self._refuse_other_origin,
-            self._refuse_unknown_key,
+            self._refuse_signature,
             self._answer_own_path,
             self._refuse_other_path,
             self._refuse_unknown_service,
@@ -152,44 +153,43 @@ class LocalAws:
             self._call_service,
         )
         action, response = next(handled for handle in handlers if (handled := handle(request)))
-        self._log(f"{time.strftime('%H:%M:%S')} {request.scope.service or '-'} {action} {response.status}")
+        self._log(f"{time.strftime('%H:%M:%S')} {request.service or '-'} {action} {response.status}")
         return response
 
     def _refuse_other_origin(self, request: HttpRequest) -> Handled | None:
-        return _refused(request, refuse_other_origin(request.headers, self.port))
+        return _refused(request, refuse_other_origin(request.message.headers, self.port))
 
-    def _refuse_unknown_key(self, request: HttpRequest) -> Handled | None:
+    def _refuse_signature(self, request: HttpRequest) -> Handled | None:
         with self._lock:
-            keys = [self.access_key_id, *_assumed_keys()]
-        return _refused(request, refuse_unknown_key(request.scope, keys))
+            return _refused(request, refuse_signature(*request, self._keys))
 
     def _answer_own_path(self, request: HttpRequest) -> Handled | None:
         """What plab's own commands call."""
-        match request.method, request.path:
+        match request.message.method, request.message.path:
             case ("GET", control_client.STATUS_PATH):
                 return "status", json_response(self._status())
             case ("PUT", control_client.FAULTS_PATH):
-                return "faults", self._answer_faults(request.body)
+                return "faults", self._answer_faults(request.message.body)
             case ("PUT", control_client.VISIT_PATH):
-                return "visit", self._answer_visit(request.body)
+                return "visit", self._answer_visit(request.message.body)
         return None
 
     def _refuse_other_path(self, request: HttpRequest) -> Handled | None:
-        return _refused(request, None if request.path == "/" else _NO_PAGE)
+        return _refused(request, None if _form(request) is not None else _NO_PAGE)
 
     def _refuse_unknown_service(self, request: HttpRequest) -> Handled | None:
-        return _refused(request, None if request.scope.service in SERVICES else _NO_SERVICE)
+        return _refused(request, None if request.service in SERVICES else _NO_SERVICE)
 
     def _refuse_unknown_region(self, request: HttpRequest) -> Handled | None:
-        is_known = request.scope.region in ec2_backends[ACCOUNT].regions
+        is_known = request.signature and request.signature.region in ec2_backends[ACCOUNT].regions
         return _refused(request, None if is_known else _NO_REGION)
 
     def _call_service(self, request: HttpRequest) -> Handled:
         with self._lock:
             self._sync.run_due()
             reset_model_data()  # moto keeps every object that it ever made, for a dashboard that is not here
-            name, url = request.scope.service, f"{self.url}/"
-            action, response = call_service(self._world, name, url, request.headers, request.body)
+            name, url, form = request.service, f"{self.url}/", _form(request) or b""
+            action, response = call_service(self._world, name, url, _headers_for_moto(request), form)
             if not action.startswith(_READS):
                 self._sync.mark_changed()
         return action, response
@@ -228,7 +228,26 @@ class LocalAws:
 
 
 def _refused(request: HttpRequest, refusal: Refusal | None) -> Handled | None:
-    return ("refused", error_response(refusal, request.scope.service)) if refusal else None
+    return ("refused", error_response(refusal, request.service)) if refusal else None
+
+
+def _form(request: HttpRequest) -> bytes | None:
+    """What is asked: the body, or of a presigned request the query; None for another page than the service's."""
+    page, _, query = request.message.path.partition("?")
+    if page != "/" or (query and not (request.signature and request.signature.expires)):
+        return None
+    return without_signature(request.message.path).encode() if query else request.message.body
+
+
+def _headers_for_moto(request: HttpRequest) -> Mapping[str, str]:
+    """Moto reads account and region from the Authorization header, and a form only with its content type."""
+    if request.signature and request.signature.expires:
+        return _with_signature(dict(request.message.headers) | _FORM, request.signature)
+    return request.message.headers
+
+
+def _with_signature(headers: Mapping[str, str], signature: Signature) -> dict[str, str]:
+    return {**headers, "Authorization": signature.authorization}
 
 
 _READS = ("Describe", "Get")
@@ -249,10 +268,3 @@ _FIRST_CALLS = (
     ("sts", _FORM, b"Action=GetCallerIdentity"),
     ("ssm", _JSON, b'{"Name": "%s"}' % _AMI.encode()),
 )
-
-
-def _assumed_keys() -> Iterator[str]:
-    """The access key ids that AssumeRole has given out."""
-    for account in iam_backends.values():
-        for backend in account.values():
-            yield from backend.access_keys

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.utils import utcnow
 from support.aws_resources import code_of
 from support.contract_aws import LocalCloud
-from support.raw_requests import ask, signed
+from support.raw_requests import CALL, FORM, ask, signed
 from support.timeouts import PATIENCE
+
+from privatelink_lab.local.api.clock import AwsClock
+from privatelink_lab.local.server.local_aws import LocalAws
+from privatelink_lab.local.sigv4 import HttpMessage, sign
+
+TOKEN = "X-Amz-Security-Token"
 
 
 def test_its_user_gets_an_answer(cloud: LocalCloud) -> None:
@@ -33,27 +43,96 @@ def test_no_key(cloud: LocalCloud, authorization: str) -> None:
     assert "<Code>MissingAuthenticationToken</Code>" in text
 
 
-def test_a_key_in_the_address_is_no_key(cloud: LocalCloud) -> None:
-    """A presigned URL can be put into a link; it is refused."""
+def presigned(cloud: LocalCloud, seconds: int) -> str:
+    """The path of a presigned request of the user."""
+    client = cloud.client("sts")
+    url = client.generate_presigned_url("get_caller_identity", ExpiresIn=seconds, HttpMethod="GET")
+    return str(url).removeprefix(cloud.aws.url)
+
+
+def test_a_presigned_request(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is answered until it expires, as it was signed; a key in the address without a signature is none."""
+    path = presigned(cloud, 60)
+    status, text = ask(cloud, {}, b"", "GET", path)
+    assert (status, "123456789012" in text) == (200, True), text
+    changed = path.replace("GetCallerIdentity", "GetSessionToken")
+    assert "SignatureDoesNotMatch" in ask(cloud, {}, b"", "GET", changed)[1]
+    assert "SignatureDoesNotMatch" in ask(cloud, {}, b"", "GET", path.replace("Expires=60", "Expires=600"))[1]
+    later = time.time() + 61
+    monkeypatch.setattr("privatelink_lab.local.server.auth._now", lambda: later)
+    assert "Signature expired" in ask(cloud, {}, b"", "GET", path)[1]
     scope = f"{cloud.aws.access_key_id}/20260101/us-east-1/ec2/aws4_request"
     path = f"/?Action=DescribeVpcs&X-Amz-Credential={scope}&AWSAccessKeyId={cloud.aws.access_key_id}"
     assert ask(cloud, {}, b"", "GET", path)[0] == 403
 
 
-@pytest.mark.parametrize(
-    ("service", "code"),
-    [
-        ("ec2", "AuthFailure"),
-        ("elbv2", "InvalidClientTokenId"),
-        ("sts", "InvalidClientTokenId"),
-        ("ssm", "UnrecognizedClientException"),
-    ],
-)
-def test_a_wrong_key(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service: str, code: str) -> None:
-    """403 with the error code of the service, in its protocol."""
-    monkeypatch.setattr(cloud.aws, "access_key_id", "AKIA0123456789ABCDEF")
+@pytest.mark.parametrize("part", ["body", "method", "path", "header", "date", "signature"])
+def test_a_request_that_was_changed_on_its_way(cloud: LocalCloud, part: str) -> None:
+    """The signature is of this request alone: any other one with it is refused."""
+    host = {"Host": f"127.0.0.1:{cloud.aws.port}"} | FORM
+    scope, secret = (cloud.aws.access_key_id, "us-east-1", "ec2"), cloud.aws.secret_access_key
+    headers = sign(scope, secret, HttpMessage("POST", "/", host, CALL))
+    assert ask(cloud, headers)[0] == 200
+    changes: dict[str, Any] = {
+        "body": lambda: ask(cloud, headers, CALL + b"&MaxResults=5"),
+        "method": lambda: ask(cloud, headers, CALL, "PUT"),
+        "path": lambda: ask(cloud, headers, CALL, "POST", "/x"),
+        "header": lambda: ask(cloud, headers | {"Content-Type": "text/plain"}),
+        "date": lambda: ask(cloud, headers | {"X-Amz-Date": headers["X-Amz-Date"].replace("T", "T0")[:16]}),
+        "signature": lambda: ask(cloud, headers | {"Authorization": headers["Authorization"][:-1] + "!"}),
+    }
+    assert changes[part]()[0] in {400, 401, 403}
+
+
+def test_a_session_ends(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of AssumeRole are good for as long as it says, and only with their token."""
+    sts = cloud.client("sts", "222233334444")
+    assert sts.get_caller_identity()["Account"] == "222233334444"
+    ended = utcnow() + timedelta(hours=2)
+    monkeypatch.setattr("privatelink_lab.local.server.keys.utcnow", lambda: ended)
+    assert code_of(sts.get_caller_identity) == "SignatureDoesNotMatch"
+
+
+def test_keys_are_not_of_the_seed() -> None:
+    """Two local AWS with the same seed give the same ids, and never the same keys."""
+    role: Any = {"RoleArn": "arn:aws:iam::222233334444:role/x", "RoleSessionName": "xx"}
+    seen = set()
+    for _ in range(2):
+        with LocalAws(AwsClock(0), seed=7) as aws:
+            session = boto3.Session(aws.access_key_id, aws.secret_access_key, region_name="us-east-1")
+            given = session.client("sts", endpoint_url=aws.url).assume_role(**role)["Credentials"]
+            seen |= {given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], aws.access_key_id}
+    assert len(seen) == 8
+
+
+HARMS: dict[str, dict[str, Any]] = {  # of the credentials or the clock, and what each service answers
+    "unknown key": {"ec2": "AuthFailure", "ssm": "UnrecognizedClientException", "": "InvalidClientTokenId"},
+    "wrong secret": {"ec2": "AuthFailure", "ssm": "InvalidSignatureException", "": "SignatureDoesNotMatch"},
+    "wrong token": {"ec2": "AuthFailure", "ssm": "InvalidSignatureException", "": "SignatureDoesNotMatch"},
+    "old": {"ec2": "RequestExpired", "ssm": "InvalidSignatureException", "": "SignatureDoesNotMatch"},
+    "early": {"ec2": "RequestExpired", "ssm": "InvalidSignatureException", "": "SignatureDoesNotMatch"},
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("service", ["ec2", "elbv2", "sts", "ssm"])
+def test_what_the_user_did_not_sign(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service: str, harm: str
+) -> None:
+    """A wrong key, secret, token or clock: the error code of the service, in its protocol."""
+    code = HARMS[harm].get(service, HARMS[harm][""])
+    if harm == "unknown key":
+        monkeypatch.setattr(cloud.aws, "access_key_id", "AKIA0123456789ABCDEF")
+    if harm == "wrong secret":
+        monkeypatch.setattr(cloud.aws, "secret_access_key", "x" * 40)
     client = cloud.client(service)
     monkeypatch.undo()
+    if harm == "wrong token":
+        client.meta.events.register("before-sign", lambda request, **_: request.headers.add_header(TOKEN, "x"))
+    if harm in {"old", "early"}:
+        away = 310 if harm == "old" else -310
+        now = time.time() + away
+        monkeypatch.setattr("privatelink_lab.local.server.auth._now", lambda: now)
     calls: dict[str, Any] = {
         "ec2": lambda: client.describe_vpcs(MaxResults=5),
         "elbv2": lambda: client.describe_load_balancers(PageSize=5),
@@ -63,7 +142,6 @@ def test_a_wrong_key(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service
     with pytest.raises(ClientError) as caught:
         calls[service]()
     assert caught.value.response["Error"]["Code"] == code
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert caught.value.response["ResponseMetadata"]["RequestId"]
 
 
@@ -164,7 +242,6 @@ def test_malformed_requests(cloud: LocalCloud, body: bytes, code: str) -> None:
 def test_what_is_not_there(cloud: LocalCloud) -> None:
     """An unknown service, an unknown region, and an action that moto lacks have messages of their own."""
     assert "UnknownService" in ask(cloud, signed(cloud, service="s3"))[1]
-    away = {"Authorization": signed(cloud)["Authorization"].replace("us-east-1", "mars-1")}
-    assert "InvalidRegion" in ask(cloud, away)[1]
+    assert "InvalidRegion" in ask(cloud, signed(cloud, region="mars-1"))[1]
     call = cloud.client("ec2").describe_verified_access_groups
     assert code_of(call) == "UnsupportedOperation"

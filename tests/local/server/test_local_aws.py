@@ -11,12 +11,13 @@ import pytest
 from support.aws_resources import ServiceLab, code_of, network
 from support.contract_aws import CONSUMER, LocalCloud
 from support.inventory import InventoriedAws
-from support.raw_requests import ask, signed
+from support.raw_requests import CALL, FORM, ask, signed
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.dispatch import LocalEc2
 from privatelink_lab.local.server.http import HttpConnection
+from privatelink_lab.local.sigv4 import HttpMessage, sign
 
 MIXED = (
     b"Action=CreateVpc&CidrBlock=10.%(n)d.0.0/16",
@@ -47,7 +48,9 @@ def test_a_connection_is_kept(cloud: LocalCloud) -> None:
     """Two calls go over one connection, and a refusal does not end it."""
     connection = http.client.HTTPConnection("127.0.0.1", cloud.aws.port, timeout=PATIENCE)
     statuses, sockets = [], set()
-    for headers in (signed(cloud), {}, signed(cloud)):
+    scope, host = (cloud.aws.access_key_id, "us-east-1", "plab"), {"Host": f"127.0.0.1:{cloud.aws.port}"}
+    good = sign(scope, cloud.aws.secret_access_key, HttpMessage("GET", "/_plab/status", host, b""))
+    for headers in (good, {}, good):
         connection.request("GET", "/_plab/status", headers=headers)
         sockets.add(id(connection.sock))
         with connection.getresponse() as answer:
@@ -76,13 +79,15 @@ def test_stop_closes_everything() -> None:
 def test_a_new_life_is_empty_and_has_new_keys(cloud: LocalCloud) -> None:
     """It has no resource of the last one, whose keys are refused."""
     cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
-    old = signed(cloud)
+    key, secret = cloud.aws.access_key_id, cloud.aws.secret_access_key
     cloud.aws.stop()
     with InventoriedAws(AwsClock(0)) as aws:
         assert aws.inventory() == {}
         assert aws.token != cloud.aws.token
         again = LocalCloud(aws=aws)
-        assert ask(again, old)[0] == 403
+        host = {"Host": f"127.0.0.1:{aws.port}"} | FORM
+        old = sign((key, "us-east-1", "ec2"), secret, HttpMessage("POST", "/", host, CALL))
+        assert "<Code>AuthFailure</Code>" in ask(again, old)[1]
 
 
 def test_only_one_lives_in_a_process(cloud: LocalCloud) -> None:

@@ -11,6 +11,7 @@ from support.contract_aws import LocalCloud
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http
+from privatelink_lab.local.sigv4 import HttpMessage, sign
 
 TIMES = 400
 BODY = b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc"
@@ -23,12 +24,12 @@ def connected(cloud: LocalCloud) -> socket.socket:
 
 def request_of(cloud: LocalCloud, body: bytes) -> bytes:
     """A valid request of the user."""
-    scope = f"{cloud.aws.access_key_id}/20260101/us-east-1/ec2/aws4_request"
+    scope, secret = (cloud.aws.access_key_id, "us-east-1", "ec2"), cloud.aws.secret_access_key
+    named = {"Host": f"127.0.0.1:{cloud.aws.port}", "Content-Type": "application/x-www-form-urlencoded"}
+    headers = sign(scope, secret, HttpMessage("POST", "/", named, body))
     lines = (
         "POST / HTTP/1.1",
-        f"Host: 127.0.0.1:{cloud.aws.port}",
-        f"Authorization: AWS4-HMAC-SHA256 Credential={scope}",
-        "Content-Type: application/x-www-form-urlencoded",
+        *(f"{name}: {value}" for name, value in headers.items()),
         f"Content-Length: {len(body)}",
         "Connection: close",
     )
