@@ -268,6 +268,20 @@ def test_a_log_that_cannot_be_written_stops_no_answer(folder: Path) -> None:
         assert process.wait(PATIENCE) == 0
 
 
+def test_a_log_that_is_too_large_begins_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one is kept once, under another name; nothing is lost in between."""
+    code = (
+        "import sys; from pathlib import Path; from privatelink_lab.local.server import __main__ as server;"
+        "server.MAX_LOG = 1000; log = server.Log(Path(sys.argv[1])); [log.line(f'line {n}') for n in range(300)]"
+    )
+    path = folder.parent / "local.log"
+    with path.open("ab") as log:
+        subprocess.run([sys.executable, "-c", code, str(path)], stdout=log, check=True)
+    kept = path.with_suffix(".log.1").read_text().splitlines() + path.read_text().splitlines()
+    assert kept == [f"line {number}" for number in range(300 - len(kept), 300)]
+    assert path.stat().st_size <= 1100
+
+
 def test_the_launcher_does_not_load_moto() -> None:
     """A command must not wait two seconds for moto."""
     code = "import sys, privatelink_lab.local.launch; print('moto' in sys.modules)"

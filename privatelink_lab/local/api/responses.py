@@ -12,12 +12,13 @@ from xml.sax.saxutils import escape
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response; `close` ends the connection after it."""
+    """One HTTP response; `close` ends the connection after it. `signed`: one of our keys has signed the request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     close: bool = False
+    signed: bool = True
 
 
 CUT = Response(0, {}, b"", close=True)

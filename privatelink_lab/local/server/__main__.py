@@ -18,11 +18,12 @@ from pathlib import Path
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local.api.clock import AwsClock
-from privatelink_lab.local.control_client import ServerOptions, read, server_path
+from privatelink_lab.local.control_client import ServerOptions, log_path, read, server_path
 from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.http import bind
 
+MAX_LOG = 10 << 20  # bytes of one log file; two are kept
 CHECK_INTERVAL = 2.0  # seconds between two checks that local.json exists and the network runs
 
 
@@ -52,7 +53,8 @@ def serve(folder: Path, pace: ServerOptions, lock: int | None = None) -> None:
 
     clock = AwsClock(pace.speed, slow=pace.slow)
     network = traffic.wait()
-    with LocalAws(clock, seed=pace.seed, listener=listener, log=log_line, traffic=network) as aws:
+    log = Log(log_path(folder))
+    with LocalAws(clock, seed=pace.seed, listener=listener, log=log.line, traffic=network) as aws:
         place = ServerFile(
             folder,
             asdict(ProcessIdentity.own())
@@ -143,6 +145,28 @@ def log_line(line: str) -> None:
     """
     with suppress(OSError):
         print(f"{line}\n", end="", flush=True)
+
+
+class Log:
+    """stdout and stderr in the log of a folder, which moves to `local.log.1` when it is too large."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def line(self, line: str) -> None:
+        """Write one line."""
+        log_line(line)
+        with suppress(OSError):
+            about = os.fstat(1)
+            if about.st_size > MAX_LOG and os.path.samestat(about, self._path.stat()):
+                self._begin_again()
+
+    def _begin_again(self) -> None:
+        self._path.replace(self._path.with_suffix(".log.1"))
+        log = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.close(log)
 
 
 if __name__ == "__main__":

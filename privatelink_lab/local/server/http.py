@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from privatelink_lab.local.api.responses import CUT, Refusal, Response, error_response
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
-FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection without a request is closed
+MAX_HEAD = 1 << 16  # bytes of one request's line and headers
+FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection without a signed request is closed
 IDLE_TIMEOUT = 300.0  # seconds until a connection is closed after its last request
-MAX_CONNECTIONS = 512  # open connections, one thread per connection; the next one is closed
+MAX_CONNECTIONS = 1024  # open connections with a signed request, one thread for each
+MAX_UNSIGNED = 64  # open connections without one
 SHUTDOWN_TIMEOUT = 5.0  # seconds for open requests when the server ends
 BACKLOG = 512  # clients that may wait for a connection
 BAD_LENGTH = Refusal(411, "MissingContentLength", "The request needs a Content-Length header that matches its body.")
@@ -31,8 +36,22 @@ def bind(port: int = 0) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
 
 
+@dataclass
+class _Connection:
+    """What the server knows of one connection; times are seconds of `time.monotonic`."""
+
+    opened: float
+    signed: bool = False
+    used: float = 0.0
+    busy: bool = False
+
+
 class HttpServer(ThreadingHTTPServer):
-    """Serves a listening socket with `respond(method, path, headers, body)`."""
+    """Serves a listening socket with `respond(method, path, headers, body)`.
+
+    Whoever has no key can fill nothing: the oldest connection without a signed request gives way to a new one, and none
+    of them stays longer than FIRST_REQUEST_TIMEOUT. Idle ones with a signed request give way too, when there are many.
+    """
 
     daemon_threads = True  # the process can end while connections are idle
 
@@ -41,25 +60,53 @@ class HttpServer(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listener
         self.respond = respond
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, _Connection] = {}
         self._closed = threading.Condition()
 
     def verify_request(self, _request: Any, _client_address: Any) -> bool:
-        """Whether there is room for one more connection."""
+        """Whether there is a thread for one more connection; those that give way need a moment."""
         with self._closed:
-            return len(self._open) < MAX_CONNECTIONS
+            return len(self._open) < MAX_CONNECTIONS + 2 * MAX_UNSIGNED
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, so that `close_connections` can end it while it is idle."""
+        """Make room for the connection, remember it, and serve it in a thread."""
+        now = time.monotonic()
         with self._closed:
-            self._open.add(request)
+            self._give_way([c for c, about in self._open.items() if not about.signed], MAX_UNSIGNED)
+            idle = [c for c, about in self._open.items() if about.signed and not about.busy]
+            idle.sort(key=lambda connection: self._open[connection].used)
+            self._give_way(idle, MAX_CONNECTIONS)
+            self._open[request] = _Connection(now)
         super().process_request(request, client_address)
+
+    def _give_way(self, candidates: list[socket.socket], most: int) -> None:
+        for connection in candidates[: max(0, len(candidates) + 1 - most)]:
+            _hang_up(connection)
+
+    def service_actions(self) -> None:
+        """Close the connections that had time to show a key, and did not; called several times a second."""
+        latest = time.monotonic() - FIRST_REQUEST_TIMEOUT
+        with self._closed:
+            late = [c for c, about in self._open.items() if not about.signed and about.opened < latest]
+            self._give_way(late, 1)
+
+    def begin(self, connection: socket.socket) -> None:
+        """Note that a request is being read or answered."""
+        with self._closed:
+            if connection in self._open:
+                self._open[connection].busy = True
+
+    def end(self, connection: socket.socket, *, signed: bool) -> None:
+        """Note that a request was answered, and whether a key had signed it."""
+        with self._closed:
+            if about := self._open.get(connection):
+                about.busy, about.used, about.signed = False, time.monotonic(), about.signed or signed
 
     def shutdown_request(self, request: Any) -> None:
         """Close the connection and forget it."""
         super().shutdown_request(request)
         with self._closed:
-            self._open.discard(request)
+            self._open.pop(request, None)
             self._closed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -71,9 +118,39 @@ class HttpServer(ThreadingHTTPServer):
         self.server_close()
         with self._closed:
             for connection in self._open:
-                with suppress(OSError):  # the client was faster
-                    connection.shutdown(socket.SHUT_RD)
+                _hang_up(connection)
             self._closed.wait_for(lambda: not self._open, timeout=SHUTDOWN_TIMEOUT)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Let the thread of a connection read its end."""
+    with suppress(OSError):  # the client was faster
+        connection.shutdown(socket.SHUT_RD)
+
+
+class _BoundedHead:
+    """A connection's bytes; the line and the headers of one request have MAX_HEAD of them."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left = file, MAX_HEAD
+        self.read, self.close = file.read, file.close
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return bool(self._file.closed)
+
+    def begin(self) -> None:
+        """Read the head of the next request."""
+        self._left = MAX_HEAD
+
+    def readline(self, limit: int = -1) -> bytes:
+        """One line; raises LineTooLong when the head is too long."""
+        line: bytes = self._file.readline(min(limit, self._left + 1) if limit >= 0 else self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("head")
+        return line
 
 
 class HttpConnection(BaseHTTPRequestHandler):
@@ -87,14 +164,32 @@ class HttpConnection(BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body are sent together
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        """Bound what is read."""
+        super().setup()
+        self.rfile: Any = _BoundedHead(self.rfile)
+
+    def handle_one_request(self) -> None:
+        """Read and answer one request; a head that is too long ends the connection."""
+        self.rfile.begin()
+        try:
+            super().handle_one_request()
+        except LineTooLong:  # of the request's own line; http.server answers the others itself
+            self.close_connection = True
+
     def do_POST(self) -> None:
         """Answer a request of any method; http.server itself answers 501 to those it lacks."""
-        body = self._read()
+        self.server.begin(self.connection)
+        body, signed = self._read(), False
         if isinstance(body, Refusal):
             self._send(error_response(body, "", close=True))
-            return
-        self._send(self.server.respond(self.command, self.path, self._headers(), body))
-        self.connection.settimeout(IDLE_TIMEOUT)
+        else:
+            response = self.server.respond(self.command, self.path, self._headers(), body)
+            self._send(response)
+            signed = response.signed and response is not CUT
+        self.server.end(self.connection, signed=signed)
+        if signed:
+            self.connection.settimeout(IDLE_TIMEOUT)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
 

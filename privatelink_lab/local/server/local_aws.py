@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from moto.core.base_backend import BackendDict
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 """The account of the server's own key; AssumeRole leads to others."""
+
+REFUSALS_EVERY = 60.0  # seconds between two lines about refused requests
 
 _STORES = threading.Lock()
 """Held by the LocalAws that uses moto's stores."""
@@ -79,6 +82,7 @@ class LocalAws:
         scheduler = Scheduler(clock)
         self._world = World(scheduler, Faults(scheduler.now, seed), traffic=traffic or NoAgent())
         self._lock = threading.Lock()
+        self._refusals, self._refusals_told = 0, -REFUSALS_EVERY
         self._sync = NetworkSync(self._world, self._lock)
         self._log = log
         self._http = HttpServer(listener or bind(), self.respond)
@@ -153,15 +157,27 @@ class LocalAws:
             self._call_service,
         )
         action, response = next(handled for handle in handlers if (handled := handle(request)))
-        self._log(f"{time.strftime('%H:%M:%S')} {request.service or '-'} {action} {response.status}")
+        if response.signed:
+            self._log(f"{time.strftime('%H:%M:%S')} {request.service or '-'} {action} {response.status}")
+        else:
+            self._count_refusal()
         return response
 
+    def _count_refusal(self) -> None:
+        """Who has no key cannot fill the log: one line a minute."""
+        with self._lock:
+            self._refusals += 1
+            if time.monotonic() - self._refusals_told < REFUSALS_EVERY:
+                return
+            count, self._refusals, self._refusals_told = self._refusals, 0, time.monotonic()
+        self._log(f"{time.strftime('%H:%M:%S')} refused without a valid signature: {count}")
+
     def _refuse_other_origin(self, request: HttpRequest) -> Handled | None:
-        return _refused(request, refuse_other_origin(request.message.headers, self.port))
+        return _unsigned(_refused(request, refuse_other_origin(request.message.headers, self.port)))
 
     def _refuse_signature(self, request: HttpRequest) -> Handled | None:
         with self._lock:
-            return _refused(request, refuse_signature(*request, self._keys))
+            return _unsigned(_refused(request, refuse_signature(*request, self._keys)))
 
     def _answer_own_path(self, request: HttpRequest) -> Handled | None:
         """What plab's own commands call."""
@@ -229,6 +245,10 @@ class LocalAws:
 
 def _refused(request: HttpRequest, refusal: Refusal | None) -> Handled | None:
     return ("refused", error_response(refusal, request.service)) if refusal else None
+
+
+def _unsigned(handled: Handled | None) -> Handled | None:
+    return (handled[0], replace(handled[1], signed=False)) if handled else None
 
 
 def _form(request: HttpRequest) -> bytes | None:

@@ -8,12 +8,14 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from support.contract_aws import LocalCloud
+from support.raw_requests import CALL, ask
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http
 from privatelink_lab.local.sigv4 import HttpMessage, sign
 
 TIMES = 400
+LONG_LINE = b"A: " + b"b" * 3_000 + b"\r\n"
 BODY = b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16&TagSpecification.1.ResourceType=vpc"
 
 
@@ -79,17 +81,74 @@ def test_malformed_requests_of_any_kind(cloud: LocalCloud) -> None:
     assert cloud.client("ec2").describe_vpcs()["Vpcs"]
 
 
-def test_more_connections_than_it_takes(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections beyond the limit are closed; the open ones are served, and later new ones too."""
-    monkeypatch.setattr(http, "MAX_CONNECTIONS", 100)
+def is_open(there: socket.socket) -> bool:
+    """Whether the server keeps a connection on which it has nothing to say."""
+    there.setblocking(False)
+    try:
+        return there.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+
+
+def test_who_has_no_key_fills_nothing(cloud: LocalCloud) -> None:
+    """Silent connections give way to new ones: the user is served at any time, and the latest ones are still open."""
     ec2 = cloud.client("ec2")
     assert ec2.describe_vpcs()["Vpcs"]
     with ExitStack() as stack:
-        crowd = [stack.enter_context(connected(cloud)) for _ in range(300)]
-        assert crowd[-1].recv(1) == b""
+        crowd = [stack.enter_context(connected(cloud)) for _ in range(3 * http.MAX_UNSIGNED)]
+        until(lambda: not is_open(crowd[0]), "end of the oldest")
         assert ec2.describe_vpcs()["Vpcs"]
-    request = request_of(cloud, b"Action=DescribeVpcs&Version=2016-11-15")
-    until(lambda: response_to(cloud, request).startswith(b"HTTP/1.1 200"), "room for one more")
+        assert response_to(cloud, request_of(cloud, CALL)).startswith(b"HTTP/1.1 200")
+        assert is_open(crowd[-1])
+
+
+def test_idle_connections_of_the_user_give_way(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many accounts keep more connections open than the server takes: the longest unused ones are closed."""
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 20)
+    request = request_of(cloud, CALL).replace(b"Connection: close\r\n", b"")
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(connected(cloud)) for _ in range(60)]
+        for there in crowd:
+            there.sendall(request)
+            assert there.recv(1 << 20).startswith(b"HTTP/1.1 200")
+        assert cloud.client("ec2").describe_vpcs()["Vpcs"]
+        assert sum(is_open(there) for there in crowd) <= 20 + http.MAX_UNSIGNED
+
+
+@pytest.mark.parametrize("word", [b"", b"POST / HTTP/1.1\r\n"])
+def test_a_slow_head_ends(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, word: bytes) -> None:
+    """A connection that sends a byte now and then, and never a signed request, is closed after its time."""
+    monkeypatch.setattr(http, "FIRST_REQUEST_TIMEOUT", 0.3)
+    with connected(cloud) as there:
+        there.sendall(word)
+
+        def drip() -> bool:
+            with suppress(ConnectionError, BlockingIOError):
+                there.send(b"a")
+                return not is_open(there)
+            return True
+
+        until(drip, "end of the slow one")
+
+
+@pytest.mark.parametrize("head", [b"GET /" + b"x" * 70_000, b"GET / HTTP/1.1\r\n" + LONG_LINE * 30])
+def test_a_long_head_is_refused(cloud: LocalCloud, head: bytes) -> None:
+    """More than 64 KiB of line and headers, in one line or in many: refused, and not kept in memory."""
+    answer = response_to(cloud, head + b"\r\n\r\n")
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 414", b"HTTP/1.1 431")), answer[:100]
+    assert response_to(cloud, request_of(cloud, CALL)).startswith(b"HTTP/1.1 200")
+
+
+def test_refused_requests_are_counted_not_listed(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has one line for all refusals of a minute, and one for each call of the user."""
+    log: list[str] = []
+    monkeypatch.setattr(cloud.aws, "_log", log.append)
+    for _ in range(50):
+        assert ask(cloud, {})[0] == 403
+    assert [line.split(" ", 1)[1] for line in log] == ["refused without a valid signature: 1"]
+    monkeypatch.setattr("privatelink_lab.local.server.local_aws.REFUSALS_EVERY", 0.0)
+    ask(cloud, {})
+    assert log[-1].endswith("refused without a valid signature: 50")
 
 
 def test_a_silent_connection_is_closed(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
