@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -17,8 +18,8 @@ from typing import IO
 from privatelink_lab.errors import StateError, Unwritable
 from privatelink_lab.state import Place, path_of
 
-SHARED = Path("/tmp")  # noqa: S108  # the same folder for every terminal, whatever its TMPDIR; O_NOFOLLOW refuses links
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+LONGEST_HOLDER = 500  # characters of a lock file that a message repeats
 
 
 def in_folder(folder: Path, lab: str) -> AbstractContextManager[None]:
@@ -35,12 +36,33 @@ def on_machine(place: Place, url: str, lab: str, folder: Path) -> AbstractContex
     """Hold this user's lock on a lab in that account and region (or at that URL), from whatever folder plab runs.
 
     Two runs of one user have the same `plab:maker`: without this lock, a run in a second folder would treat what the
-    first one makes as its own. Raises StateError, which names the process that holds the lock and its folder. If SHARED
-    cannot be written, there is no such lock.
+    first one makes as its own. Raises StateError, which names the process that holds the lock and its folder, or says
+    that the folder of the locks is not this user's alone. If there can be no such folder, there is no such lock.
     """
-    identity = repr((os.getuid(), place.account, place.region, url.rstrip("/"), lab))
-    path = SHARED / f"plab-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
-    return _held(path, f" in {folder.absolute()}", "") if os.access(SHARED, os.W_OK) else nullcontext()
+    locks = _own_folder()
+    if locks is None:
+        return nullcontext()
+    identity = repr((place.account, place.region, url.rstrip("/"), lab))
+    path = locks / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.lock"
+    return _held(path, f" in {folder.absolute()}", "")
+
+
+def _own_folder() -> Path | None:
+    """The folder of this user's locks, the same for every terminal; None where there is no home to write in.
+
+    Not /tmp: under a known name there, another user could hold or fill what plab opens.
+    """
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        path = cache / "plab" / "locks"
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = path.lstat()
+    except (OSError, RuntimeError):
+        return None
+    if about.st_uid != os.getuid() or about.st_mode & 0o077 or not stat.S_ISDIR(about.st_mode):
+        text = f"The folder {path} for plab's locks is not yours alone."
+        raise StateError(text, hint=f"Look at it (ls -ld {path}); if nothing else uses it: rm -r {path}")
+    return path if os.access(path, os.W_OK) else None
 
 
 @contextmanager
@@ -72,7 +94,7 @@ def _locked(path: Path, hint: str) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with file:
-            holder = file.read().strip() or "another process"
+            holder = file.read(LONGEST_HOLDER).strip() or "another process"
         raise StateError(
             f"Another plab is at work on this lab: {holder}.", hint="Wait until it ends, or stop it with Ctrl-C."
         ) from None

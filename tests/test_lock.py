@@ -33,6 +33,12 @@ with lock.in_folder(Path(sys.argv[1]), "test"):
 """
 
 
+def locks_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the machine's locks, in the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return folder / "cache" / "plab" / "locks"
+
+
 def file_in(folder: Path) -> Path:
     """The lock file of the lab `test`."""
     return state.path_of(folder, "test").with_suffix(".lock")
@@ -100,7 +106,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same user, account, region and name in a second folder: refused, with the first folder's path."""
-    monkeypatch.setattr(lock, "SHARED", tmp_path)
+    locks = locks_in(tmp_path, monkeypatch)
     there = tmp_path / "there"
     with lock.on_machine(HERE, "", "test", there):
         with pytest.raises(StateError, match=f"process {os.getpid()} since .* in {there}"):
@@ -113,17 +119,17 @@ def test_another_folder_is_no_other_lab(tmp_path: Path, monkeypatch: pytest.Monk
         ):
             with lock.on_machine(place, url, lab, tmp_path):
                 pass
-    assert list(tmp_path.iterdir()) == []
+    assert list(locks.iterdir()) == []
 
 
-def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_under_the_name_of_a_lock_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link under the lock's name does not make plab write into another file."""
-    monkeypatch.setattr(lock, "SHARED", tmp_path)
+    locks = locks_in(tmp_path, monkeypatch)
     victim = tmp_path / "victim"
     victim.write_text("precious")
     names: list[Path] = []
     with lock.on_machine(HERE, "", "test", tmp_path):
-        names += tmp_path.glob("plab-*.lock")
+        names += locks.iterdir()
     names[0].symlink_to(victim)
     with pytest.raises(StateError, match="cannot be opened"):
         lock.on_machine(HERE, "", "test", tmp_path).__enter__()
@@ -132,7 +138,7 @@ def test_a_link_in_the_shared_folder_is_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_a_server_is_one_place_however_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--local` in one folder and AWS_ENDPOINT_URL in another lead to the same lock; a slash at its end is nothing."""
-    monkeypatch.setattr(lock, "SHARED", tmp_path)
+    locks_in(tmp_path, monkeypatch)
     local = Session(Options("up"), Screen(), tmp_path, config_of(), state.State("test"))
     local.address = Address("http://127.0.0.1:1", "id", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
@@ -141,8 +147,31 @@ def test_a_server_is_one_place_however_it_is_reached(tmp_path: Path, monkeypatch
         lock.on_machine(HERE, by_variable.url, "test", tmp_path).__enter__()
 
 
-def test_a_machine_without_a_shared_folder_has_no_such_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container without a folder that all may write into: plab works there."""
-    monkeypatch.setattr(lock, "SHARED", tmp_path / "missing")
+def test_a_machine_without_a_home_has_no_such_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container without a folder of the user: plab works there."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with lock.on_machine(HERE, "", "test", tmp_path), lock.on_machine(HERE, "", "test", tmp_path):
-        assert list(tmp_path.iterdir()) == []
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o755])
+def test_a_folder_of_locks_that_others_can_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """Another user could hold or fill the files in it: one sentence says which folder."""
+    locks = locks_in(tmp_path, monkeypatch)
+    with lock.on_machine(HERE, "", "test", tmp_path):
+        locks.chmod(mode)
+    with pytest.raises(StateError, match="is not yours alone"):
+        lock.on_machine(HERE, "", "test", tmp_path)
+
+
+def test_what_a_lock_file_says_is_short(tmp_path: Path) -> None:
+    """A file that somebody has filled does not fill the terminal."""
+    path = file_in(tmp_path)
+    with lock.in_folder(tmp_path, "test"):
+        path.write_text("x" * 1_000_000)
+        with pytest.raises(StateError) as caught, lock.in_folder(tmp_path, "test"):
+            pass
+    assert len(caught.value.message) < 1000
