@@ -11,7 +11,7 @@ import hmac
 import re
 import time
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -99,7 +99,7 @@ def is_in_time(given: Signature, now: float) -> bool:
 
 def fits(given: Signature, secret: str, message: HttpMessage) -> bool:
     """Whether the signature was made with `secret` for this very request; compares in constant time."""
-    if "host" not in given.signed or not (given.expires or "x-amz-date" in given.signed):
+    if not _covers_enough(given):
         return False
     return hmac.compare_digest(_signature(given, secret, message).encode(), given.signature.encode())
 
@@ -115,17 +115,43 @@ def sign(scope: tuple[str, str, str], secret: str, message: HttpMessage) -> dict
     return headers | {"Authorization": replace(unsigned, signature=signature).authorization}
 
 
+def port_signed_for(given: Signature, secret: str, message: HttpMessage, ports: Iterable[int]) -> int | None:
+    """The first of these ports of this machine that the client has signed for, in place of the one in Host."""
+    if not _covers_enough(given):
+        return None
+    mark = "\0"  # no header has it
+    head, tail = _canonical(given, message._replace(headers={**message.headers, "Host": mark})).split(mark)
+    signing_key = _signing_key(secret, given.day, given.region, given.service)
+    prefix = f"{ALGORITHM}\n{given.date}\n{given.scope}\n"
+    for name in ("127.0.0.1", "localhost"):
+        begun = hashlib.sha256(f"{head}{name}:".encode())
+        for port in ports:
+            whole = begun.copy()
+            whole.update(f"{port}{tail}".encode())
+            text = prefix + whole.hexdigest()
+            if hmac.digest(signing_key, text.encode(), "sha256").hex() == given.signature:
+                return port
+    return None
+
+
+def _covers_enough(given: Signature) -> bool:
+    return "host" in given.signed and bool(given.expires or "x-amz-date" in given.signed)
+
+
 def _signature(given: Signature, secret: str, message: HttpMessage) -> str:
+    digest = hashlib.sha256(_canonical(given, message).encode()).hexdigest()
+    text = f"{ALGORITHM}\n{given.date}\n{given.scope}\n{digest}"
+    signing_key = _signing_key(secret, given.day, given.region, given.service)
+    return hmac.digest(signing_key, text.encode(), "sha256").hex()
+
+
+def _canonical(given: Signature, message: HttpMessage) -> str:
     resource, _, query = message.path.partition("?")
     names = ";".join(given.signed)
     values = (message.headers.get(name.title(), "") for name in given.signed)
     lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in zip(given.signed, values, strict=True))
     content = hashlib.sha256(message.body).hexdigest()
-    canonical = "\n".join((message.method, resource, _canonical_query(query), lines, names, content))
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = f"{ALGORITHM}\n{given.date}\n{given.scope}\n{digest}"
-    signing_key = _signing_key(secret, given.day, given.region, given.service)
-    return hmac.new(signing_key, text.encode(), hashlib.sha256).hexdigest()
+    return "\n".join((message.method, resource, _canonical_query(query), lines, names, content))
 
 
 def _canonical_query(query: str) -> str:

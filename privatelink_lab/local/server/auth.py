@@ -12,7 +12,10 @@ from hmac import compare_digest
 
 from privatelink_lab.local.api.responses import Refusal
 from privatelink_lab.local.server.keys import Keys
-from privatelink_lab.local.sigv4 import HttpMessage, Signature, fits, is_in_time
+from privatelink_lab.local.sigv4 import HttpMessage, Signature, fits, is_in_time, port_signed_for
+
+SEARCH_EVERY = 1.0  # seconds between two searches for the port of a proxy
+MOST_PORTS = 16  # of proxies that are remembered
 
 _BROWSER = "Requests of web pages are refused."
 _INVALID = "The security token included in the request is invalid."
@@ -34,7 +37,31 @@ def refuse_other_origin(headers: Mapping[str, str], port: int) -> Refusal | None
     return None
 
 
-def refuse_signature(message: HttpMessage, given: Signature | None, keys: Keys) -> Refusal | None:
+class ProxyPorts:
+    """The ports of proxies that the user runs on this machine, such as a recorder of calls.
+
+    Such a proxy names this server in Host, and its client has signed for the proxy. Which port that was is searched: a
+    fifth of a second for all ports, so not often.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[int] = []
+        self._searched = -SEARCH_EVERY
+
+    def fit(self, given: Signature, secret: str, message: HttpMessage) -> bool:
+        """Whether the request was signed for such a port."""
+        if port_signed_for(given, secret, message, self._found) is not None:
+            return True
+        if time.monotonic() - self._searched < SEARCH_EVERY:
+            return False
+        port = port_signed_for(given, secret, message, range(1024, 65536))
+        self._searched = time.monotonic()
+        if port is not None:
+            self._found = [port, *self._found[: MOST_PORTS - 1]]
+        return port is not None
+
+
+def refuse_signature(message: HttpMessage, given: Signature | None, keys: Keys, proxies: ProxyPorts) -> Refusal | None:
     """A refusal in the words of the service for a request that none of the keys has signed, now; else None."""
     if given is None:
         text = "The request carries no AWS Signature Version 4."
@@ -45,7 +72,7 @@ def refuse_signature(message: HttpMessage, given: Signature | None, keys: Keys) 
     if not is_in_time(given, now) or key.has_ended():
         return _old(given, now)
     is_token = compare_digest(given.token.encode(), key.token.encode())
-    if not (is_token and fits(given, key.secret, message)):
+    if not (is_token and (fits(given, key.secret, message) or proxies.fit(given, key.secret, message))):
         return _WRONG.get(given.service, Refusal(403, "SignatureDoesNotMatch", _MISMATCH))
     return None
 

@@ -23,7 +23,7 @@ from privatelink_lab.local.api.responses import Refusal, Response, error_respons
 from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.backend import FastBackend
 from privatelink_lab.local.network.agent_client import AgentClient, NoAgent
-from privatelink_lab.local.server.auth import refuse_other_origin, refuse_signature
+from privatelink_lab.local.server.auth import ProxyPorts, refuse_other_origin, refuse_signature
 from privatelink_lab.local.server.dispatch import SERVICES, call_service
 from privatelink_lab.local.server.http import HttpServer, bind
 from privatelink_lab.local.server.keys import Keys
@@ -77,7 +77,7 @@ class LocalAws:
         self.clock = clock
         self.seed = seed
         self.token = secrets.token_hex(16)
-        self._keys = Keys()
+        self._keys, self._proxies = Keys(), ProxyPorts()
         self.access_key_id, self.secret_access_key = self._keys.own.id, self._keys.own.secret
         scheduler = Scheduler(clock)
         self._world = World(scheduler, Faults(scheduler.now, seed), traffic=traffic or NoAgent())
@@ -177,7 +177,7 @@ class LocalAws:
 
     def _refuse_signature(self, request: HttpRequest) -> Handled | None:
         with self._lock:
-            return _unsigned(_refused(request, refuse_signature(*request, self._keys)))
+            return _unsigned(_refused(request, refuse_signature(*request, self._keys, self._proxies)))
 
     def _answer_own_path(self, request: HttpRequest) -> Handled | None:
         """What plab's own commands call."""

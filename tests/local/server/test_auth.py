@@ -84,6 +84,19 @@ def test_a_request_that_was_changed_on_its_way(cloud: LocalCloud, part: str) -> 
     assert changes[part]()[0] in {400, 401, 403}
 
 
+def test_a_proxy_of_the_user(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder on this machine rewrites Host, and its clients sign for its port: found once, then known."""
+    monkeypatch.setattr("privatelink_lab.local.server.auth.SEARCH_EVERY", 60.0)
+    scope, secret = (cloud.aws.access_key_id, "us-east-1", "ec2"), cloud.aws.secret_access_key
+    rewritten = {"Host": f"127.0.0.1:{cloud.aws.port}"}
+    for name in ("127.0.0.1:61234", "localhost:61234"):
+        headers = sign(scope, secret, HttpMessage("POST", "/", {"Host": name} | FORM, CALL))
+        assert ask(cloud, headers | rewritten)[0] == 200
+    for name, signing in (("127.0.0.1:61235", secret), ("127.0.0.1:61234", "x" * 40), ("example.com:61234", secret)):
+        headers = sign(scope, signing, HttpMessage("POST", "/", {"Host": name} | FORM, CALL))
+        assert "AuthFailure" in ask(cloud, headers | rewritten)[1]
+
+
 def test_a_session_ends(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of AssumeRole are good for as long as it says, and only with their token."""
     sts = cloud.client("sts", "222233334444")
