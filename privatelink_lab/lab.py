@@ -54,6 +54,7 @@ class Lab:
     deleting: set[str] = field(default_factory=set)  # keys whose deletion AWS has accepted in this run
     given_tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those of the last create
     suspects: set[str] = field(default_factory=set)  # ids that bear the lab's tag and are not its own
+    recognized: set[str] = field(default_factory=set)  # ids that only their tags show as the lab's own
     adopted: set[str] = field(default_factory=set)  # ids whose tags this run has put back
     had_state: bool = field(init=False)  # a lab without one knows nothing of what it has made
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)
@@ -124,10 +125,10 @@ class Lab:
             for source, silence in [*account.silent.items()]
         }
 
-    def is_in(self, party: str, account: aws.Account) -> bool:
-        """Whether the party's resources are in this account; False for a party that cannot be reached."""
+    def is_account_of(self, party: str, account_id: str) -> bool:
+        """Whether the party's account has this id; False for a party that cannot be reached."""
         try:
-            return self.account(party) is account
+            return self.account(party).id == account_id
         except PlabError:
             return False
 

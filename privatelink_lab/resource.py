@@ -178,7 +178,7 @@ def _ids(lab: Lab, snapshot: Snapshot, kind: Kind, account: Account) -> list[str
     """The ids of a kind that the state has in this account."""
     ids = lab.state.ids
     of_kind = (r for key, r in snapshot.resources.items() if r.type.kind == kind and key in ids)
-    return [ids[r.key] for r in of_kind if lab.is_in(r.party, account)]
+    return [ids[r.key] for r in of_kind if lab.is_account_of(r.party, account.id)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from privatelink_lab.commands import Options
 
 @click.command("accept")
 @click.argument("endpoints", nargs=-1, metavar="[ENDPOINT_ID]...")
-@click.option("--all", "everyone", is_flag=True, help="Accept every pending connection that is listed.")
+@click.option("--all", "everyone", is_flag=True, help="Accept those of all accounts that the config names.")
 @lab_options("accept", asks=True)
 def accept(options: Options, *, endpoints: tuple[str, ...], everyone: bool) -> int:
     """Accept pending connections to the service, and wait until they are available.

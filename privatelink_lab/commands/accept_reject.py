@@ -6,6 +6,7 @@ Neither command writes or reads the state: the endpoint ids and what AWS shows a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account
@@ -23,6 +24,8 @@ from privatelink_lab.steps.consumer_endpoint import phase_of
 
 TIMEOUT = 900.0  # seconds from the call until AWS shows available, or rejected
 STEP = acceptance.STEP.name
+
+NOTHING_MORE: Mapping[str, Any] = {}
 
 Send = Callable[[Account, str, Iterable[str]], Mapping[str, AwsError]]  # returns the refusals by id
 Act = Callable[[Lab, list[Connection]], list[Failed]]
@@ -71,6 +74,7 @@ def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named:
 
 def _sentence(row: Connection) -> str:
     whose = f"consumer {row.consumer} of this lab" if row.consumer else "NOT a consumer of this lab"
+    whose += ", by its tags alone: the state here does not know it" if row.consumer and row.by_tags else ""
     made = row.since.strftime("%Y-%m-%d %H:%M UTC") if row.since else "at an unknown time"
     return f"{row.endpoint} of account {row.owner}: {row.state}, made {made}, {whose}"
 
@@ -78,19 +82,21 @@ def _sentence(row: Connection) -> str:
 # Action.
 
 
-def carry_out(execution: Execution, rows: list[Connection], act: Act, participle: str) -> int:
-    """Accept or reject these connections, and report; returns the exit code."""
+def carry_out(
+    execution: Execution, rows: list[Connection], act: Act, participle: str, more: Mapping[str, Any] = NOTHING_MORE
+) -> int:
+    """Accept or reject these connections, and report, with `more` in the summary; returns the exit code."""
     if not rows:
         execution.screen.say("Nothing was changed.")
-        return execution.finish({participle: []}, 1)
+        return execution.finish({participle: [], **more}, 1)
     try:
         with interruptible(execution.lab):
             failed = act(execution.lab, rows)
     except AwsError as error:  # AWS refuses the whole call
-        return execution.finish({}, error.exit_code, {", ".join(row.endpoint for row in rows): error})
+        return execution.finish({**more}, error.exit_code, {", ".join(row.endpoint for row in rows): error})
     errors = {event.key: event.error for event in failed}
     done = [row.endpoint for row in rows if _key(row) not in errors]
-    code = execution.finish({participle: done}, 1 if errors else 0, errors)
+    code = execution.finish({participle: done, **more}, 1 if errors else 0, errors)
     if done and not execution.screen.json:
         execution.screen.out(f"{participle.capitalize()}: {', '.join(done)}")
         again = [f"plab up --replace {row.consumer}/endpoint" for row in rows if row.consumer]

@@ -85,7 +85,7 @@ def _no_lab(options: Options, lab: str) -> int:
     elif options.json:
         results: dict[str, dict[str, Any]] = {
             "down": {"deleted": {}, "left": []},
-            "accept": {"accepted": []},
+            "accept": {"accepted": [], "skipped": {}},
             "reject": {"rejected": []},
             "verify": {"verified": [], "broken": {}},
         }

@@ -153,11 +153,7 @@ class _Up(Run[Built]):
         """Mark it ready, wait for it, miss it, or give it up."""
         item.unread = isinstance(answer, PlabError)
         unanswered = classify(answer) in SEEN_LATER and not self.outage.is_too_long(answer)
-        if not isinstance(answer, PlabError) and answer:
-            item.found = answer
-            item.ids.update(found.id for found in answer)
-            for found in answer:
-                self.lab.state.record_tags(found.id, found.tags)
+        self.note_found(item, () if isinstance(answer, PlabError) else answer)
         if self.is_lost(item):  # what it depends on comes first in the order, and has said why it fails
             item.blocked = item.phase is not Phase.READY
         elif item.was_ready and ((unanswered and item.phase is Phase.READY) or not self.can_be_made(item)):
@@ -176,6 +172,15 @@ class _Up(Run[Built]):
             self.wait_in(Phase.DELETING, item, answer[0].id, answer[0].detail)
         else:
             self.miss(item, snapshot)
+
+    def note_found(self, item: Item, answer: tuple[Found, ...]) -> None:
+        """Take in what a snapshot shows of it, if it shows anything."""
+        item.found = answer or item.found
+        for found in answer:
+            item.ids.add(found.id)
+            if found.tags and found.id not in self.lab.state.made:
+                self.lab.recognized.add(found.id)
+            self.lab.state.record_tags(found.id, found.tags)
 
     def judge_several(self, item: Item, ids: list[str], snapshot: Snapshot) -> None:
         """Make nothing under a key that exists twice; a second maker, who began later, removes its own."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from privatelink_lab import tags
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
@@ -30,7 +29,10 @@ BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service 
 
 @dataclass(frozen=True)
 class Connection:
-    """One row of who is connected to the service; `consumer` is its name in this lab, if it is one of ours."""
+    """One row of who is connected to the service; `consumer` is its name in this lab, if it is one of ours.
+
+    `by_tags`: only the endpoint's tags say so, because the state is lost.
+    """
 
     service: str
     endpoint: str
@@ -39,6 +41,7 @@ class Connection:
     region: str
     since: datetime | None
     consumer: str | None
+    by_tags: bool = False
 
     @property
     def pending(self) -> bool:
@@ -85,28 +88,29 @@ def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> 
         region=row.get("VpcEndpointRegion") or lab.provider.region,
         since=row.get("CreationTimestamp"),
         consumer=consumers.get(row["VpcEndpointId"]),
+        by_tags=row["VpcEndpointId"] not in {*lab.state.made, *lab.state.ids.values()},
     )
 
 
 def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
     """The endpoints of this lab in the accounts that we reach, and the consumer that each belongs to.
 
-    By tag, and by the state for one that no snapshot shows yet. An endpoint in an account that cannot be reached counts
-    as foreign: without that account plab cannot delete it.
+    An endpoint is a consumer's if it is in that consumer's account and one of our creates returned it; if the state is
+    lost, if it is the only one there that fits in every attribute. All others are foreign, also those in an account
+    that cannot be reached: without that account plab cannot delete them.
     """
     accounts, unreachable = lab.accounts()
     created = {id_: split_key(key)[0] for key, id_ in lab.state.ids.items() if key == endpoint_key(split_key(key)[0])}
     consumers = {id_: name for id_, name in created.items() if name not in unreachable}
     for account in accounts:
         try:
-            rows = snapshot.rows(account, ENDPOINT)
+            keys = snapshot.keys(account, ENDPOINT)
         except PlabError:
             continue
-        consumers |= {
-            row["VpcEndpointId"]: split_key(tags.of(row).get(tags.KEY, ""))[0]
-            for row in rows
-            if snapshot.owns(account, ENDPOINT, row)
-        }
+        for key in keys:
+            ids = [row["VpcEndpointId"] for row in snapshot.keyed(account, ENDPOINT, key)]
+            if lab.is_account_of(split_key(key)[0], account.id) and (lab.had_state or len(ids) == 1):
+                consumers |= {id_: split_key(key)[0] for id_ in ids if lab.knows(key, id_)}
     return consumers
 
 
@@ -152,13 +156,15 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     _must_be_ours(lab, resource.party, id_, row["VpcEndpointOwner"])
     for refusal in accept(lab.provider, service, [id_]).values():
         raise refusal
-    return Found(id_, Phase.PENDING, "accepted")
+    how = "accepted, by its tags alone: the state here did not know it" if id_ in lab.recognized else "accepted"
+    return Found(id_, Phase.PENDING, how)
 
 
 def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
     """Raise NotOurs unless the endpoint is the one that this lab made, in that consumer's account."""
-    made = lab.state.ids.get(endpoint_key(consumer))
-    if owner != lab.account(consumer).id or made not in (None, endpoint):
+    key = endpoint_key(consumer)
+    is_known = lab.knows(key, endpoint) and lab.state.ids.get(key) in {None, endpoint}
+    if owner != lab.account(consumer).id or not is_known:
         raise NotOurs(
             f"{endpoint} of account {owner} bears the tag of {consumer}, but this lab did not make it.",
             hint=f"If you know it: plab accept {endpoint}",

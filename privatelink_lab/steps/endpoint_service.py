@@ -107,8 +107,14 @@ def _wanted(lab: Lab) -> tuple[set[str], bool]:
 def may_ask(lab: Lab, account: str) -> bool:
     """Whether the config lets an account ask for a connection; True where a consumer's account is unknown."""
     wanted, all_reached = _wanted(lab)
-    of_account = any(arn == "*" or arn.split(":")[4:5] == [account] for arn in wanted)
-    return of_account or account == lab.provider.id or not all_reached
+    return "*" in wanted or is_named(lab, account) or account == lab.provider.id or not all_reached
+
+
+def is_named(lab: Lab, account: str) -> bool:
+    """Whether the config names an account: of a consumer, or in a principal. `*` names nobody."""
+    if any(arn.split(":")[4:5] == [account] for arn in _wanted(lab)[0]):
+        return True
+    return any(lab.is_account_of(consumer.name, account) for consumer in lab.config.consumers)
 
 
 def _arn(lab: Lab, principal: str) -> str:

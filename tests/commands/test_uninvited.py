@@ -1,4 +1,4 @@
-"""A principal leaves the config while its endpoint is connected: the permission goes, the connection stays."""
+"""Accounts that the config names, or does not name any more: who is admitted by `--all`, and who stays connected."""
 
 from __future__ import annotations
 
@@ -50,3 +50,20 @@ def test_who_may_still_ask_is_not_named(at_cloud: Cloud, run: Run, tmp_path: Pat
     assert run("up", "--json").json[-1]["uninvited"] == {}
     write_config(tmp_path, **{"lab: test": PRINCIPALS.format("'*'")})
     assert run("up", "--json").json[-1]["uninvited"] == {}
+
+
+def test_all_admits_only_accounts_that_the_config_names(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`*` lets an account ask; `accept --all` skips it and says how to admit it. A named principal is admitted."""
+    write_config(tmp_path, "manual", **{"lab: test": PRINCIPALS.format("'*'")})
+    run("up", "-q")
+    found = {key: found for key, found in engine.survey(at_cloud.lab(), STEPS).found.items() if "provider/" in key}
+    stranger = connect_stranger(at_cloud, Built({}, done=found))
+    ran = run("accept", "--all", "-y")
+    assert ran.code == 0
+    assert stranger not in ran.out
+    text = f"Skipped: {stranger} of account {ACCOUNT}, which the config does not name."
+    assert f"{text} To admit it: plab accept {stranger}" in ran.err
+    assert run("accept", "--all", "-y", "--json").json[-1]["skipped"] == {stranger: ACCOUNT}
+    write_config(tmp_path, "manual", **{"lab: test": PRINCIPALS.format(f"'{ACCOUNT}'")})
+    run("up", "-q")
+    assert run("accept", "--all", "-y", "--json").json[-1]["accepted"] == [stranger]

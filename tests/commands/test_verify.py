@@ -8,7 +8,7 @@ import json
 import os
 import re
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from support.command_line import Run, write_config
 from support.stand_in_traffic import StandInTraffic, stand_in
 
 from privatelink_lab import engine
+from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.resource import Patience, Token
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import LINE_PREFIX, ProbeTask, probe
@@ -344,7 +345,7 @@ def local(at_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> P
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     aws = at_cloud.aws
-    data = {"url": aws.url, "pid": os.getpid(), "token": aws.token, "speed": 0.0, "slow": False}
+    data = asdict(ProcessIdentity.own()) | {"url": aws.url, "token": aws.token, "speed": 0.0, "slow": False}
     keys = {"access_key_id": aws.access_key_id, "secret_access_key": aws.secret_access_key}
     path = tmp_path / ".plab" / "local.json"
     path.parent.mkdir(mode=0o700)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.cloud import Cloud, duplicates, id_of
+from support.cloud import Cloud, config_of, duplicates, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.engine import Built
@@ -120,3 +120,20 @@ def test_without_a_state_it_is_unknown(cloud: Cloud, built: Built) -> None:
     """No tag and no state: plab knows nothing of it, and does not touch it."""
     strip(cloud, id_of(built, "acme/endpoint"))
     assert "acme/endpoint" not in engine.survey(cloud.lab(), STEPS).existing()
+
+
+def test_two_profiles_of_one_account_are_asked_together(slow_cloud: Cloud) -> None:
+    """Provider and consumer reach one account with keys of their own: an id of either is found without its tags."""
+    own = "arn:aws:iam::123456789012:role/own"
+    config = config_of({"name": "acme", "role_arn": own})
+    lab = slow_cloud.lab(config)
+    built = slow_cloud.up(lab)
+    assert built.exit_code == 0
+    slow_cloud.clock.sleep(120)
+    for key in ("provider/vpc", "acme/vpc"):
+        strip(slow_cloud, id_of(built, key))
+    again = slow_cloud.up(slow_cloud.lab(config, lab.state))
+    assert {key: "has lost the lab's tags" in str(error) for key, error in again.failed.items()} == {
+        "provider/vpc": True,
+        "acme/vpc": True,
+    }

@@ -199,3 +199,50 @@ def test_acceptance_not_required_needs_no_accept_call(cloud: Cloud) -> None:
     built = cloud.up(lab)
     assert state_of(built, "acme/acceptance") == "available"
     assert "AcceptVpcEndpointConnections" not in cloud.calls()
+
+
+def twin_of_acmes(cloud: Cloud, built: Built) -> str:
+    """A second endpoint in acme's VPC, with the tags of acme's own: it fits in every attribute."""
+    ec2: Any = cloud.account().ec2
+    [own] = ec2.describe_vpc_endpoints(VpcEndpointIds=[id_of(built, "acme/endpoint")])["VpcEndpoints"]
+    request = {name: own[name] for name in ("VpcEndpointType", "VpcId", "ServiceName")}
+    tags = [{"ResourceType": "vpc-endpoint", "Tags": own["Tags"]}]
+    made = ec2.create_vpc_endpoint(**request, TagSpecifications=tags)["VpcEndpoint"]["VpcEndpointId"]
+    cloud.let_new_ids_propagate()
+    return str(made)
+
+
+def test_what_no_create_of_ours_returned_is_foreign(cloud: Cloud) -> None:
+    """A twin with copied tags: listed as nobody's, not waited for by `down --force`, and deleted by nobody."""
+    lab = cloud.lab(config_of())
+    built = cloud.up(lab)
+    twin = twin_of_acmes(cloud, built)
+    consumers = {row.endpoint: row.consumer for row in rows(cloud, lab)}
+    assert consumers == {id_of(built, "acme/endpoint"): "acme", twin: None}
+    again = cloud.up(cloud.lab(lab.config, lab.state))
+    assert (again.exit_code, state_of(again, "acme/acceptance")) == (0, "available")
+    began = cloud.clock.now()
+    removed = cloud.down(cloud.lab(lab.config, lab.state))
+    assert list(removed.left) == [f"acme/endpoint ({twin})", "acme/subnet-1", "acme/vpc"] or twin in str(removed.left)
+    assert cloud.clock.now() - began < 300
+
+
+def test_with_a_lost_state_only_the_one_that_fits_is_the_consumers(cloud: Cloud) -> None:
+    """One endpoint with the right tags: accepted, and said. Two of them: nobody's, and nothing is accepted."""
+    lab = cloud.lab(config_of(MANUAL))
+    built = cloud.up(lab)
+    auto = config_of({"name": "acme"})
+    lost = cloud.lab(auto)
+    [row] = accept_reject.connections(lost)
+    assert (row.consumer, row.by_tags) == ("acme", True)
+    again = cloud.up(lost)
+    assert state_of(again, "acme/acceptance") == "available"
+    assert any("by its tags alone" in getattr(event, "detail", "") for event in cloud.events)
+    assert cloud.down(cloud.lab(auto, lost.state)).exit_code == 0
+    built = cloud.up(cloud.lab(config_of(MANUAL)))
+    twin_of_acmes(cloud, built)
+    cloud.calls()
+    twice = cloud.lab(auto)
+    assert {row.consumer for row in accept_reject.connections(twice)} == {None}
+    assert cloud.up(twice).exit_code == 1
+    assert "AcceptVpcEndpointConnections" not in cloud.calls()

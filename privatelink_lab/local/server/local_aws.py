@@ -176,8 +176,7 @@ class LocalAws:
         return _unsigned(_refused(request, refuse_other_origin(request.message.headers, self.port)))
 
     def _refuse_signature(self, request: HttpRequest) -> Handled | None:
-        with self._lock:
-            return _unsigned(_refused(request, refuse_signature(*request, self._keys, self._proxies)))
+        return _unsigned(_refused(request, refuse_signature(*request, self._keys, self._proxies)))
 
     def _answer_own_path(self, request: HttpRequest) -> Handled | None:
         """What plab's own commands call."""
