@@ -96,7 +96,8 @@ def _tls_step(text: str) -> str:
     if name and re.search(r"(?i)no.certificate.or.crl.found", text):
         return f"{name} names {os.environ[name]}, which has no certificate."
     if name:
-        return f"{name} names {os.environ[name]}; the certificate of what answers is not in it."
+        text = f"The certificate of what answers is not in {os.environ[name]} ({name})."
+        return f"{text} If a proxy of your network opens TLS, set AWS_CA_BUNDLE to a file with its certificate too."
     return "If a proxy of your network opens TLS, set AWS_CA_BUNDLE to a file with its certificate."
 
 

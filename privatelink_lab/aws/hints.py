@@ -9,10 +9,15 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 _CLOCK = frozenset({"SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed", "AuthFailure"})
+_BOTH_TIMES = (  # the time of the request and AWS's own, in sentences of STS and of EC2
+    r"(?P<ours>\d{8}T\d{6}Z) is (?:now earlier|still later) than .*\((?P<theirs>\d{8}T\d{6}Z) [-+]",
+    r"Timestamp date is (?P<ours>\S+Z)\. Current date is (?P<theirs>\S+Z)",
+)
 _SKEW = 240  # seconds: AWS accepts five minutes
 _MINUTE, _HOUR = 60, 3600
 _IAM_PREFIXES = {"elbv2": "elasticloadbalancing"}
@@ -51,7 +56,7 @@ ROWS = (
     _row(
         " ".join(DENIED),
         "An organization's policy (SCP) forbids {action}. A right of this caller does not help; whoever manages the "
-        "organization can allow it.",
+        "organization can allow it. If it demands tags, add them: `tags:` in the config.",
         r"perform: (?P<action>[\w-]+:\w+).* explicit deny in a service control policy",
     ),
     _row(
@@ -109,6 +114,11 @@ ROWS = (
         r"(?P<id>i-[0-9a-f]+).*disableApiTermination",
     ),
     _row(
+        "TagPolicyViolation",
+        "An organization's tag policy forbids this tag. For a tag of plab, whoever manages the organization can allow "
+        "it; your own are under `tags:` in the config.",
+    ),
+    _row(
         "ForbiddenException",
         "The account and the role of this SSO profile are not assigned to you: check `sso_account_id` and "
         "`sso_role_name`, or ask for access.",
@@ -133,18 +143,34 @@ def next_step(code: str, message: str, *, service: str, operation: str) -> str:
 
 
 def clock_error(code: str, message: str, headers: Mapping[str, str]) -> str:
-    """How wrong this machine's clock is, by the Date of AWS's answer; '' where code and clock say nothing of it."""
+    """How wrong this machine's clock is, by AWS's sentence or the Date of its answer; '' where they say nothing of it."""
     if code not in _CLOCK:
         return ""
-    try:
-        ahead = time.time() - parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError):
-        ahead = 0.0
+    ahead = _ahead_by_sentence(message) or _ahead_by_date(headers.get("date", ""))
     if abs(ahead) > _SKEW:
         hours, minutes = divmod(round(abs(ahead) / _MINUTE), _HOUR // _MINUTE)
         amount = f"{hours} h {minutes} min" if hours else f"{minutes} min"
         return f"This machine's clock is {amount} {'ahead' if ahead > 0 else 'behind'}"
     return "This machine's clock is wrong" if re.match(r"Signature (expired|not yet current)", message) else ""
+
+
+def _ahead_by_sentence(message: str) -> float:
+    """Seconds by which the time of the request is ahead of the time that AWS's sentence names; 0 for none."""
+    found = next(filter(None, (re.search(pattern, message) for pattern in _BOTH_TIMES)), None)
+    if found is None:
+        return 0.0
+    try:
+        ours, theirs = (datetime.fromisoformat(found[name]) for name in ("ours", "theirs"))
+    except ValueError:
+        return 0.0
+    return (ours - theirs).total_seconds()
+
+
+def _ahead_by_date(date: str) -> float:
+    try:
+        return time.time() - parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def keys_hint(region: str) -> str:

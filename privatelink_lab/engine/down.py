@@ -276,7 +276,7 @@ class _Down(Run[Removed]):
             return False
         commands = " && ".join(dict.fromkeys(f"{holder.command} --region {account.region}" for holder in others))
         text = f"{item.key} ({id_}) is held by {item.held}: {error.message}"
-        hint = f"plab did not make that. If nobody needs it: {commands} && plab down"
+        hint = f"That is not of plab. If nobody needs it: {commands} && plab down"
         failure = AwsError(text, code=error.code, operation=error.operation, request_id=error.request_id, hint=hint)
         self.fail(item, failure)
         return True

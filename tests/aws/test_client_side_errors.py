@@ -86,7 +86,7 @@ FAILURES = {  # what botocore raises, the environment, words of the step
             endpoint_url="https://x/", error=OSError("unable to get local issuer certificate")
         ),
         {"REQUESTS_CA_BUNDLE": os.devnull},
-        "the certificate of what answers is not in it",
+        "The certificate of what answers is not in",
     ),
 }
 
