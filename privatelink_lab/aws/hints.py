@@ -143,7 +143,7 @@ def next_step(code: str, message: str, *, service: str, operation: str) -> str:
 
 
 def clock_error(code: str, message: str, headers: Mapping[str, str]) -> str:
-    """How wrong this machine's clock is, by AWS's sentence or the Date of its answer; '' where they say nothing of it."""
+    """How wrong this machine's clock is, by AWS's sentence or its answer's Date; '' where they say nothing of it."""
     if code not in _CLOCK:
         return ""
     ahead = _ahead_by_sentence(message) or _ahead_by_date(headers.get("date", ""))
