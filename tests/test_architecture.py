@@ -51,7 +51,9 @@ NEVER = {
     "local": {"engine", "steps", "lab", "cli", "commands", "ui", "aws", "config", "state", "snapshot"},
 }
 LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
-    "control_client": set(),
+    "process_identity": set(),
+    "sigv4": set(),
+    "control_client": {"process_identity", "sigv4"},
     "network": set(),
     "launch": {"control_client", "network"},
     "api": {"network"},
@@ -59,10 +61,20 @@ LOCAL_ROOMS = {  # room of local/ -> the rooms that it may import
     "elbv2": {"api", "ec2"},
     "privatelink": {"api", "ec2"},
     "traffic": {"api", "ec2", "elbv2", "privatelink", "network"},
-    "server": {"control_client", "api", "ec2", "elbv2", "privatelink", "traffic", "network"},
+    "server": {
+        "control_client",
+        "process_identity",
+        "sigv4",
+        "api",
+        "ec2",
+        "elbv2",
+        "privatelink",
+        "traffic",
+        "network",
+    },
 }
 HOUSE = Path(__file__).parent.parent / "docs" / "pictures" / "draw.py"
-SLEEPERS = {"clock", "local.launch", "local.network.instance_shutdown"}
+SLEEPERS = {"clock", "local.launch", *(f"local.network.instance_{part}" for part in ("boot", "limits", "shutdown"))}
 # The modules that may start a local AWS, or talk to it; all others see an address.
 KNOWS_LOCAL = {"commands.lab_session", "commands.local", "commands.local_shell"}
 
@@ -159,7 +171,7 @@ def test_no_test_imports_another_test_or_a_conftest() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
-    """Only `ui` and the server's log print; only `clock`, the launcher and a timed shutdown sleep."""
+    """Only `ui` and the server's log print; only `clock`, the launcher and an instance's first process sleep."""
     module = name_of(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":

@@ -89,7 +89,7 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
     environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
     arguments = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
     given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would restore them
-    arguments += ["setpriv", "--bounding-set", given_up, "--"]
+    arguments += ["setpriv", "--no-new-privs", "--bounding-set", given_up, "--"]
     system_calls.new_keyring()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the command must not get our caller's open files
     os.execve(nsenter, [*arguments, *(command or [shell])], environment)  # noqa: S606  # without a shell on purpose

@@ -150,7 +150,7 @@ def test_after_a_killed_server_nothing_is_left(user: User) -> None:
     until(lambda: not alive(processes), "end of every process")
     assert Path("/proc/self/mounts").read_text() == mounts
     assert "exit_code" in user.data("down", "-y")[-1]
-    assert not control_client.server_path(user.folder / ".plab").exists()
+    assert control_client.running(user.folder / ".plab") is None
 
 
 def test_a_shell_is_no_more_than_an_instance(user: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,42 @@ def test_a_full_disk_harms_no_other_instance(network: PlannedNetwork) -> None:
     output = run(network, "head -c 1G /dev/zero > /srv/full || echo FULL")
     assert "FULL" in output
     assert "WRITTEN" in run(network, "head -c 1M /dev/zero > /srv/file && echo WRITTEN")
+
+
+THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=[60]).start() for _ in range(200)]"
+MEMORY = "import time; b = bytes(200 << 20).replace(bytes(1), b'x'); time.sleep(60)"
+GREEDY = {  # what user data does, and what the console says
+    "processes": ("for _ in $(seq 300); do sleep 60 & done; sleep 60", "more than 128 processes"),
+    "a fork bomb": ("bomb() { bomb | bomb & }; bomb; sleep 60", "more than 128 processes"),
+    "threads": (f'python3 -c "{THREADS}"', "more than 128 processes"),
+    "memory": (f'for _ in 1 2 3; do python3 -c "{MEMORY}" & done; wait', "more than 512 MiB of memory"),
+}
+ALIVE = "while sleep 0.2; do /bin/true && echo alive; done > /dev/console"
+
+
+@pytest.mark.parametrize("greed", GREEDY)
+def test_a_greedy_instance_is_ended_and_harms_no_other(network: PlannedNetwork, greed: str) -> None:
+    """A fork bomb or a memory filler ends its own instance, says so, and the others and the user go on."""
+    script, reason = GREEDY[greed]
+    other = network.add_instance(PROVIDER, "10.0.0.11", bash(ALIVE))
+    network.apply()
+    network.wait_for_output(other, "alive")
+    greedy = network.add_instance(PROVIDER, "10.0.0.10", bash(script))
+    network.apply()
+    network.wait_for_output(greedy, f"the instance is ended: {reason}")
+    assert until(network.agent.take_ended, "the end") == [InstanceEnded(greedy, 1, "crash")]
+    before = network.agent.console(other).count(b"alive")
+    until(lambda: network.agent.console(other).count(b"alive") > before + 2, "the other instance")
+    subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+def test_no_setuid_program_and_no_program_of_the_user(network: PlannedNetwork) -> None:
+    """Programs get no more rights by being setuid; what the user has installed and the kernel's options are hidden."""
+    output = run(network, "grep NoNewPrivs /proc/self/status; ls /usr/local | wc -l; wc -c < /proc/cmdline; ulimit -c")
+    words = output.split()
+    assert words[:2] == ["NoNewPrivs:", "1"]
+    has_python = os.path.realpath(sys.base_prefix).startswith("/usr/local")
+    assert words[2:5] == ["0", "0", "0"] or has_python
 
 
 def test_scripts_that_cannot_be_prepared_are_logged(network: PlannedNetwork) -> None:

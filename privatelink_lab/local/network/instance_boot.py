@@ -13,10 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from privatelink_lab.local.network import system_calls
+from privatelink_lab.local.network import instance_limits, system_calls
 
 SYSTEM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC_FILES = (  # of /etc: what programs need, and nothing that is secret or about the host
@@ -42,7 +44,17 @@ ETC_FILES = (  # of /etc: what programs need, and nothing that is secret or abou
 )
 DISK_FOLDERS = ("home", "opt", "root", "srv", "var")  # they survive a stop and a start
 DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-HIDDEN_PROC = ("kallsyms", "kcore", "key-users", "keys", "kmsg", "sched_debug", "sysrq-trigger", "timer_list")
+HIDDEN_PROC = (
+    "cmdline",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "sched_debug",
+    "sysrq-trigger",
+    "timer_list",
+)
 USERS = "root:x:0:0:root:/root:/bin/bash\n"
 GROUPS = "root:x:0:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
@@ -85,12 +97,15 @@ def main() -> None:
     system_calls.change_root(settings.root)
     # Without these no process in the instance can undo a mount, also where the user is root on the host.
     system_calls.drop_capabilities(system_calls.DROPPED_CAPABILITIES.values())
+    instance_limits.restrict()
     os.setsid()
     console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY)
     null = os.open("/dev/null", os.O_RDWR)
     for number, source in enumerate((null, console, console)):
         os.dup2(source, number)
     os.closerange(3, 64)
+    instance_limits.watch(_crash)
+    os.nice(instance_limits.NICE)  # of this thread and of what it starts
     _run_scripts(settings)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # from here on the system reaps
     _reap()
@@ -98,10 +113,24 @@ def main() -> None:
         signal.pause()
 
 
+def _crash(reason: str) -> None:
+    """End the instance, with every process in it, and say why on the console, if it takes the words in time."""
+    with suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)  # all but this one, so that nobody else fills the console
+    console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    for _ in range(20):
+        with suppress(BlockingIOError):
+            os.write(console, f"\ncloud-init: the instance is ended: {reason}\n".encode())
+            break
+        time.sleep(0.1)
+    os._exit(1)
+
+
 def _build_root(settings: BootSettings, root: Path) -> None:
     system_calls.mount("tmpfs", root, "tmpfs", system_calls.NOSUID | system_calls.NODEV, f"size={MEMORY_SIZE},mode=755")
     for name in SYSTEM_FOLDERS:
         _expose(Path("/", name), root / name)
+    _hide_local_programs(settings, root / "usr" / "local")
     for name in DISK_FOLDERS:
         (root / name).mkdir()
         system_calls.bind(Path(settings.disk, name), root / name)
@@ -115,6 +144,13 @@ def _build_root(settings: BootSettings, root: Path) -> None:
     _mount_proc(root / "proc")
     _build_dev(settings, root / "dev")
     _install_programs(settings, root / PROGRAMS)
+
+
+def _hide_local_programs(settings: BootSettings, folder: Path) -> None:
+    """/usr/local has what the user has installed, unless Python itself is there."""
+    if folder.is_dir() and Path("/usr/local") not in {Path(settings.prefix), *Path(settings.prefix).parents}:
+        system_calls.mount("tmpfs", folder, "tmpfs", system_calls.NOSUID | system_calls.NODEV, "size=4k,mode=755")
+        system_calls.protect(folder)
 
 
 def _expose(source: Path, target: Path) -> None:

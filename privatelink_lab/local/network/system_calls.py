@@ -21,7 +21,7 @@ _PIVOT_ROOT = 155 if platform.machine() == "x86_64" else 41  # 41 on arm64 and a
 _MOUNT_SETATTR = 442
 _KEYCTL = 250 if platform.machine() == "x86_64" else 219
 _JOIN_SESSION_KEYRING = 1
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 DROPPED_CAPABILITIES = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17}  # no process in an instance has them
 _CAPABILITY_VERSION, _WORD = 0x20080522, 0xFFFFFFFF
 _SO_ATTACH_FILTER = 26
@@ -138,6 +138,11 @@ def new_keyring() -> None:
 def die_with_parent(signal_number: int) -> None:
     """Receive this signal when the thread that started this process ends."""
     _call("prctl", _PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+
+
+def no_new_privileges() -> None:
+    """No program that this process starts gets more rights than it has: setuid and file capabilities do not count."""
+    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def drop_capabilities(capabilities: Iterable[int]) -> None:
