@@ -47,6 +47,7 @@ class Lab:
     clock: Clock
     emit: Emit
     maker: str = field(default_factory=this_maker)
+    has_gone: Callable[[], bool] = lambda: False  # whether the AWS that it lives on has ended: a local one
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
     is_new: bool = False  # it began with this run, as far as AWS shows
@@ -140,9 +141,9 @@ class Lab:
         """Note where a tag of a party that neither config nor state knows was found."""
         self._found_in[party] = account
 
-    def place(self, *, server: str | None, started_by_up: bool) -> Place:
+    def place(self, *, server: str | None, folder: str) -> Place:
         """Where this lab lives now."""
-        return Place(self.provider.region, self.provider.id, server, started_by_up)
+        return Place(self.provider.region, self.provider.id, server, folder if server else "")
 
     # Names and tags.
 
@@ -224,7 +225,10 @@ class Lab:
         return True if not self.had_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
 
     def check_interrupted(self) -> None:
-        """Raise Interrupted once the user asked to stop."""
+        """Raise Interrupted once the user asked to stop; PlabError when the local AWS has ended under the run."""
+        if self.has_gone():
+            text = "The local AWS has ended under this command, and everything in it with it."
+            raise PlabError(text, hint="Its log says why: plab local logs. To begin again: plab up --local")
         if self.interrupted.is_set():
             raise Interrupted(
                 "Stopped; what exists is tagged and in the state file.",

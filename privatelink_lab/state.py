@@ -34,17 +34,17 @@ LISTS = ("lost_creates", "suspects")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a lab lives: the region, and which account or local server answers there."""
+    """Where a lab lives: the region, and which account or local server (and of which folder) answers there."""
 
     region: str
     account: str
     server: str | None = None  # the local server's token; None: AWS
-    started_by_up: bool = False
+    folder: str = ""  # of the local server
 
     @property
     def name(self) -> str:
         """In words: the account and region, or the local AWS."""
-        return f"the local AWS ({self.region})" if self.server else f"account {self.account}, region {self.region}"
+        return f"the local AWS ({self.folder})" if self.server else f"account {self.account}, region {self.region}"
 
     def same_as(self, other: Place) -> bool:
         """Whether both mean the same account, region and server."""

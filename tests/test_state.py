@@ -20,7 +20,7 @@ def saved(folder: Path) -> State:
     full = State(
         lab="test",
         path=state.path_of(folder, "test"),
-        place=Place("us-east-1", "123456789012", "token", started_by_up=True),
+        place=Place("us-east-1", "123456789012", "token", folder="/lab"),
         since="2026-08-01T10:00:00Z",
         ids={"provider/vpc": "vpc-1"},
         created_at={"provider/vpc": 1.5},
@@ -231,9 +231,9 @@ def test_a_place_that_is_no_more_is_forgotten(tmp_path: Path) -> None:
 def test_places_are_the_same_by_account_region_and_server() -> None:
     """Who started the server does not make it another place; another account, region or server does."""
     here = Place("us-east-1", "123456789012", "token")
-    assert here.same_as(Place("us-east-1", "123456789012", "token", started_by_up=True))
+    assert here.same_as(Place("us-east-1", "123456789012", "token", folder="/lab"))
     assert not here.same_as(Place("us-east-1", "123456789012"))
     assert not here.same_as(Place("us-east-2", "123456789012", "token"))
     assert not here.same_as(Place("us-east-1", "210987654321", "token"))
-    assert here.name == "the local AWS (us-east-1)"
+    assert here.name == "the local AWS ()"
     assert Place("us-east-1", "123456789012").name == "account 123456789012, region us-east-1"

@@ -30,7 +30,7 @@ FOLDER_OF = click.option(
 
 @click.group()
 def local() -> None:
-    """The local AWS of this folder: start, stop, status, faults, logs, shell.
+    """The local AWS of this folder: start, stop, status, list, faults, logs, shell.
 
     `plab up --local` starts it. It listens on 127.0.0.1 only and accepts only its own random keys. The AWS CLI or
     Terraform can use it with the export lines that `plab local status` prints.
@@ -59,12 +59,22 @@ def local_start(config: Path | None, *, speed: float, slow: bool, seed: int | No
 
 
 @local.command("stop")
+@click.option("--all", "everywhere", is_flag=True, help="Stop every local AWS of yours on this machine.")
 @FOLDER_OF
-def local_stop(config: Path | None) -> int:
+def local_stop(config: Path | None, *, everywhere: bool) -> int:
     """Stop the local AWS. Everything in it is lost."""
     from privatelink_lab.commands import local as command
 
-    return command.stop(_folder(config))
+    return command.stop_all() if everywhere else command.stop(_folder(config))
+
+
+@local.command("list")
+@JSON
+def local_list(*, json: bool) -> int:
+    """List every local AWS of yours on this machine, also those in other folders."""
+    from privatelink_lab.commands import local as command
+
+    return command.list_servers(json=json)
 
 
 @local.command("status")

@@ -44,7 +44,7 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
         if not execution.screen.json:
             _print_receipt(execution.screen, receipt, result)
         if not receipt.left:
-            execution.session.stop_server_if_idle()
+            execution.session.stop_server_if_idle(tell=True)
             execution.session.state.archive()
         return code
 

@@ -54,7 +54,11 @@ class Session:
 
     def lab(self) -> Lab:
         """The lab, before any call to AWS."""
-        return Lab(self.config, self.state, self._connect, self.clock, self.screen.show)
+        return Lab(self.config, self.state, self._connect, self.clock, self.screen.show, has_gone=self._has_gone)
+
+    def _has_gone(self) -> bool:
+        """Whether the local AWS of this command has ended since."""
+        return self.server is not None and self.server.has_ended()
 
     def _connect(self, party: Party) -> aws.Account:
         return aws.connect(
@@ -99,7 +103,7 @@ class Session:
         if _runs_locally(self.folder):
             raise UsageError(
                 f"A local AWS runs in this folder, and it is not clear whether the lab {self.config.lab!r} is on it.",
-                hint=f"For a lab on it: plab {self.options.command} --local. For a lab on AWS: plab local stop",
+                hint=f"For a lab on it: plab {self.options.command} --local. For a lab on AWS: use another folder.",
             )
         if not self.has_config:
             raise _no_config() if start else NoLab(self.config.lab)
@@ -123,10 +127,10 @@ class Session:
 
         self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
-            self.server, self.started_server = launch.start(self.folder / FOLDER, control_client.ServerOptions())
+            options = control_client.ServerOptions(by_up=True)
+            self.server, self.started_server = launch.start(self.folder / FOLDER, options)
         except KeyboardInterrupt:
-            hint = "Continue with plab up --local, or end it with plab local stop."
-            raise Interrupted("Stopped while the local AWS was starting; it may run now.", hint=hint) from None
+            raise Interrupted("Stopped while the local AWS was starting.", hint="plab up --local") from None
         word = "started" if self.started_server else "running"
         self.screen.show(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
 
@@ -137,7 +141,7 @@ class Session:
         """
         before = self.state.place
         token = self.server.token if self.server else None
-        now = lab.place(server=token, started_by_up=self.started_server or bool(before and before.started_by_up))
+        now = lab.place(server=token, folder=str(self.folder.absolute()))
         if before and not before.same_as(now):
             raise StateError(
                 f"The state of lab {self.config.lab!r} is of {before.name}; these credentials are of {now.name}.",
@@ -150,7 +154,8 @@ class Session:
 
     def _where(self, lab: Lab) -> str:
         if self.server:
-            return f"lab {self.config.lab} on the local AWS ({lab.provider.region}, {self.server.pace})"
+            where = f"local AWS ({self.folder.absolute()})"
+            return f"lab {self.config.lab} on the {where}, {lab.provider.region}, {self.server.pace}"
         at = f" at {lab.provider.endpoint}" if lab.provider.endpoint else ""
         place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}{at}"
         if self.options.lab:
@@ -167,15 +172,19 @@ class Session:
         if why_not:
             raise PlabError(f"The local AWS carries no traffic. {why_not}", hint="plab local status")
 
-    def stop_server_if_idle(self) -> None:
-        """Stop the local AWS if `plab up` started it and nothing is left in it."""
-        if not self.server or not (self.state.place and self.state.place.started_by_up):
+    def stop_server_if_idle(self, *, tell: bool) -> None:
+        """Stop the local AWS if `plab up` started it and nothing is left in it; `tell`: say why it goes on."""
+        if not self.server:
             return
         from privatelink_lab.local import control_client, launch
 
-        if control_client.about(self.server)["resources"] == 0:
+        left = control_client.about(self.server)["resources"]
+        if self.server.by_up and not left:
             launch.stop(self.folder / FOLDER)
             self.screen.say("The local AWS is stopped, because nothing is left in it.")
+        elif tell:
+            why = f"{left} other resources are in it" if left else "`plab local start` started it"
+            self.screen.say(f"The local AWS goes on, because {why}. It ends with: plab local stop")
 
 
 def open_session(options: Options, screen: Screen) -> Session:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local import control_client, launch
+from privatelink_lab.local.running_servers import RunningServer, running_servers
 from privatelink_lab.ui.output import Screen
+
+MIB = 1 << 20
 
 
 def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: bool) -> int:
@@ -16,6 +19,44 @@ def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: boo
     screen = Screen(json=json)
     screen.say(f"The local AWS {'has started' if started else 'was already running'} at {server.url}. Use it with:")
     _print_server(screen, server)
+    return 0
+
+
+def list_servers(*, json: bool) -> int:
+    """List every local AWS of this user; see `plab local list --help`."""
+    screen, servers = Screen(json=json), running_servers()
+    rows = [
+        {
+            "folder": str(server.folder.parent),
+            "url": server.url,
+            "labs": list(server.labs),
+            "since": server.since,
+            "memory": server.memory,
+        }
+        for server in servers
+    ]
+    if json:
+        screen.data({"servers": rows})
+    elif not rows:
+        screen.say("No local AWS of yours is running on this machine.")
+    else:
+        cells = ([*_cells(server), f"{server.memory / MIB:.0f} MiB"] for server in servers)
+        screen.table(("FOLDER", "URL", "LABS", "SINCE", "MEMORY"), cells)
+    return 0
+
+
+def _cells(server: RunningServer) -> list[str]:
+    return [str(server.folder.parent), server.url or "starting", ", ".join(server.labs) or "-", server.since]
+
+
+def stop_all() -> int:
+    """Stop every local AWS of this user; see `plab local stop --help`."""
+    screen, servers = Screen(), running_servers()
+    for server in servers:
+        launch.end(server.identity)
+        screen.say(f"The local AWS of {server.folder.parent} is stopped.")
+    if not servers:
+        screen.say("No local AWS of yours is running on this machine.")
     return 0
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any, Protocol, Self
 
 from privatelink_lab import engine, lock, state
@@ -116,6 +116,14 @@ class Execution:
         self.lab: Lab
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stop_unused_server()
+            raise
+        return self
+
+    def _open(self) -> None:
         with ExitStack() as stack:  # closes what it holds if a line in here fails
             stack.callback(self.screen.close_board)
             if self._locks:
@@ -133,7 +141,6 @@ class Execution:
                 here = self.session
                 self._enter(stack, lambda: lock.on_machine(place, here.url, here.config.lab, here.folder))
             self._stack = stack.pop_all()
-        return self
 
     def _enter(self, stack: ExitStack, lock_of: Callable[[], AbstractContextManager[None]]) -> None:
         try:
@@ -143,8 +150,16 @@ class Execution:
                 raise
             self.screen.warn(f"{error} plab goes on without it.")
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            self._stop_unused_server()
         self._stack.close()
+
+    def _stop_unused_server(self) -> None:
+        """End the local AWS that this command has started, if it was stopped before anything was made there."""
+        if self.session.started_server:
+            with suppress(PlabError):
+                self.session.stop_server_if_idle(tell=False)
 
     def resume(self) -> None:
         """After an interrupt, give the lab a new clock that can wait again, so that the command can clean up."""

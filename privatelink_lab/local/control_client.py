@@ -33,11 +33,13 @@ class ServerOptions:
     speed: float = 20.0
     slow: bool = False
     seed: int | None = None
+    by_up: bool = False  # `plab up` starts it: it ends with the `plab down` that empties it
 
     def options(self) -> list[str]:
         """The options as the server's command line takes them."""
         seed = [] if self.seed is None else ["--seed", str(self.seed)]
-        return ["--speed", str(self.speed), *(["--slow"] if self.slow else []), *seed]
+        flags = [*(["--slow"] if self.slow else []), *(["--by-up"] if self.by_up else [])]
+        return ["--speed", str(self.speed), *flags, *seed]
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class LocalServer:
     secret_access_key: str = field(repr=False)
     speed: float
     slow: bool
+    by_up: bool
+    folder: str
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -84,6 +88,7 @@ class LocalServer:
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_DEFAULT_REGION": REGION,
+            "PLAB_LOCAL_AWS": self.folder,
         }
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 

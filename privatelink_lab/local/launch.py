@@ -21,6 +21,7 @@ from typing import NoReturn
 from privatelink_lab import missing_extra
 from privatelink_lab.errors import PlabError
 from privatelink_lab.local.control_client import LocalServer, ServerOptions, log_path, read, running
+from privatelink_lab.local.process_identity import ProcessIdentity
 
 START_TIMEOUT = 60.0  # seconds that a new server may take to be ready
 STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
@@ -54,12 +55,19 @@ def stop(folder: Path) -> LocalServer | None:
         return None
     if not server.identity.is_here():
         raise server.silence()
-    for signal_ in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):  # it has ended
-            os.kill(server.pid, signal_)
-        if _wait(lambda: _has_ended(server), STOP_TIMEOUT):
-            break
+    end(server.identity)
     return server
+
+
+def end(process: ProcessIdentity) -> None:
+    """End a server's process and wait until it has ended: SIGTERM, and SIGKILL after STOP_TIMEOUT seconds."""
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+        if process.has_ended():
+            return
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal_)
+        if _wait(lambda: _has_ended(process), STOP_TIMEOUT):
+            return
 
 
 def process_in(pid_namespace: int) -> int:
@@ -97,7 +105,12 @@ def enter(process: int, command: Sequence[str]) -> NoReturn:
 
 def _launch(folder: Path, pace: ServerOptions, lock: int) -> tuple[LocalServer, bool]:
     process = _spawn(folder.resolve(), pace, lock)
-    _wait(lambda: process.poll() is not None or _is_ready(folder, process.pid), START_TIMEOUT)
+    try:
+        _wait(lambda: process.poll() is not None or _is_ready(folder, process.pid), START_TIMEOUT)
+    except KeyboardInterrupt:  # nothing is in it yet
+        process.kill()
+        process.wait()
+        raise
     server = running(folder)
     if server is None:
         process.kill()
@@ -166,10 +179,10 @@ def _lock(folder: Path) -> Iterator[int]:
         os.close(held)
 
 
-def _has_ended(server: LocalServer) -> bool:
+def _has_ended(process: ProcessIdentity) -> bool:
     with suppress(ChildProcessError):  # a child of this process would stay as a zombie
-        os.waitpid(server.pid, os.WNOHANG)
-    return server.has_ended()
+        os.waitpid(process.pid, os.WNOHANG)
+    return process.has_ended()
 
 
 def _wait(happened: Callable[[], bool], seconds: float) -> bool:

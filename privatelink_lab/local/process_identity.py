@@ -21,7 +21,18 @@ class ProcessIdentity:
     @classmethod
     def own(cls) -> ProcessIdentity:
         """That of the process that calls this."""
-        return cls(os.getpid(), int(_stat(os.getpid())[_START]), _namespace())
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity:
+        """That of a process of this PID namespace; raises OSError when it has ended."""
+        return cls(pid, int(_stat(pid)[_START]), _namespace())
+
+    def began(self) -> float:
+        """When it began, in seconds since the epoch."""
+        lines = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+        booted = next(float(line.split()[1]) for line in lines if line.startswith("btime "))
+        return booted + self.started / os.sysconf("SC_CLK_TCK")
 
     def is_here(self) -> bool:
         """Whether its number means it in this process too."""

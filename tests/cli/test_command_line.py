@@ -344,7 +344,7 @@ def test_a_local_aws_in_this_folder_is_not_overlooked(run: Run, tmp_path: Path, 
 def test_where_a_local_lab_was_there_is_nothing_to_do(run: Run, tmp_path: Path) -> None:
     """A second `down`, or `status`, in a folder without a config: exit 0; a bare `up` does not go to AWS."""
     (tmp_path / ".plab").mkdir()
-    place = {"region": "us-east-1", "account": "123456789012", "server": "token", "started_by_up": True}
+    place = {"region": "us-east-1", "account": "123456789012", "server": "token", "folder": "/lab"}
     (tmp_path / ".plab" / "privatelink-lab.last.json").write_text(json.dumps({"place": place}))
     for command in (("down", "-y"), ("status",)):
         ran = run(*command)

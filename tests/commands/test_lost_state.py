@@ -19,7 +19,7 @@ def test_it_is_looked_for_on_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Only AWS can say that nothing is left: an earlier local lab of the same name proves nothing."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     (tmp_path / ".plab").mkdir()
-    place = {"region": "us-east-1", "account": "123456789012", "server": "gone", "started_by_up": True}
+    place = {"region": "us-east-1", "account": "123456789012", "server": "gone", "folder": "/lab"}
     (tmp_path / ".plab" / "test.last.json").write_text(json.dumps({"place": place}))
     session = Session(Options(command), Screen(), tmp_path, config_of(), State("test"), has_config=True)
     session.choose_aws(start=False, writes=command == "down")

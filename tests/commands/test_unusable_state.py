@@ -86,7 +86,7 @@ def write_whole(path: Path) -> None:
     empty: dict[str, Any] = {
         name: {} for name in ("ids", "created_at", "create_pending", "attempts", "made", "parties", "timeline")
     } | {"lost_creates": [], "suspects": []}
-    place = {"region": "us-east-1", "account": "123456789012", "server": None, "started_by_up": False}
+    place = {"region": "us-east-1", "account": "123456789012", "server": None, "folder": ""}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"schema": 3, "lab": "test", "place": place, "since": ""} | empty))
 

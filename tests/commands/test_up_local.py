@@ -119,3 +119,63 @@ def test_state_and_server_file_are_for_their_owner_only(folder: Folder) -> None:
     assert hidden.stat().st_mode & 0o777 == 0o700
     for name in ("privatelink-lab.json", "local.json", "local.log"):
         assert (hidden / name).stat().st_mode & 0o777 == 0o600, name
+
+
+CONFIG = "lab: {}\nconsumers: [{{name: acme}}]\n"
+
+
+def test_the_last_down_in_a_folder_ends_the_server(tmp_path: Path) -> None:
+    """Two labs on the local AWS that `up` started: the first `down` says why it goes on, the second one ends it."""
+    made = Folder(tmp_path)
+    for lab in ("one", "two"):
+        (tmp_path / f"{lab}.yaml").write_text(CONFIG.format(lab))
+        made.run("up", "--local", "-q", "-c", f"{lab}.yaml")
+    first = made.run("down", "-y", "-c", "one.yaml")
+    assert "Left: 0." in first
+    made.run("local", "status")
+    assert "Left: 0." in made.run("down", "-y", "-c", "two.yaml")
+    made.run("local", "status", code=1)
+
+
+def test_a_server_that_dies_under_up_is_said_so(tmp_path: Path) -> None:
+    """Kill -9 of the local AWS in the middle of `up`: one sentence within seconds, and the way to begin again."""
+    made = Folder(tmp_path)
+    made.run("local", "start", "--speed", "20")
+    server = made.server()
+    with subprocess.Popen(
+        [*PLAB, "up", "--local"], cwd=tmp_path, env=made.environment, stderr=subprocess.PIPE, text=True
+    ) as up:
+        assert up.stderr
+        assert any("provider/nlb: creating" in line for line in up.stderr)
+        os.kill(server["pid"], signal.SIGKILL)
+        said = up.stderr.read()
+        assert up.wait(PATIENCE) == 1
+    assert "The local AWS has ended under this command, and everything in it with it." in said
+    assert "plab up --local" in said
+
+
+def test_status_during_the_first_up_advises_nothing_that_hurts(tmp_path: Path) -> None:
+    """Another terminal asks while `up` works: it sees the lab, and nobody is told to stop the local AWS."""
+    made = Folder(tmp_path)
+    with subprocess.Popen(
+        [*PLAB, "up", "--local"], cwd=tmp_path, env=made.environment, stderr=subprocess.PIPE, text=True
+    ) as up:
+        assert up.stderr
+        assert any("provider/vpc: creating" in line for line in up.stderr)
+        seen = subprocess.run(
+            [*PLAB, "status"], cwd=tmp_path, env=made.environment, capture_output=True, text=True, check=False
+        )
+        assert "local stop" not in seen.stdout + seen.stderr
+        assert seen.returncode == 0, seen.stderr
+        up.stderr.read()
+    made.run("down", "-y")
+
+
+def test_the_place_line_and_the_shell_name_the_folder(folder: Folder) -> None:
+    """Nobody takes the local AWS for AWS: its folder is in every place line and in a variable for the prompt."""
+    assert f"up in the local AWS ({folder.path})" in folder.run("up", "--local")
+    assert f"export PLAB_LOCAL_AWS={folder.path}" in folder.run("local", "status")
+    listed = json.loads(folder.run("local", "list", "--json"))["servers"]
+    assert str(folder.path) in {server["folder"] for server in listed}
+    assert str(folder.path) in folder.run("local", "list")
+    folder.run("down", "-y")

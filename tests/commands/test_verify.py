@@ -346,6 +346,7 @@ def local(at_cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> P
         monkeypatch.delenv(name)
     aws = at_cloud.aws
     data = asdict(ProcessIdentity.own()) | {"url": aws.url, "token": aws.token, "speed": 0.0, "slow": False}
+    data |= {"by_up": True, "folder": str(tmp_path)}
     keys = {"access_key_id": aws.access_key_id, "secret_access_key": aws.secret_access_key}
     path = tmp_path / ".plab" / "local.json"
     path.parent.mkdir(mode=0o700)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.control_client import LocalServer, ServerOptions
 from privatelink_lab.local.process_identity import ProcessIdentity
+from privatelink_lab.local.running_servers import running_servers
 from privatelink_lab.local.server.__main__ import log_line
 
 
@@ -52,6 +54,8 @@ def pretend(folder: Path, **changes: Any) -> LocalServer:
         "secret_access_key": "it's",
         "speed": 20.0,
         "slow": False,
+        "by_up": False,
+        "folder": str(folder.parent),
     } | changes
     folder.mkdir(exist_ok=True)
     path = control_client.server_path(folder)
@@ -243,7 +247,7 @@ def test_a_server_whose_file_is_gone_writes_it_again(folder: Path) -> None:
     assert control_client.running(folder) == server
     shutil.rmtree(folder)
     folder.mkdir()
-    assert launch._wait(lambda: launch._has_ended(server), PATIENCE)
+    assert launch._wait(server.has_ended, PATIENCE)
     assert list(folder.iterdir()) == []
 
 
@@ -251,7 +255,7 @@ def test_the_server_whose_folder_has_another_ends(folder: Path) -> None:
     """Its file has another server's token: it ends, and leaves that file alone."""
     server, _ = launch.start(folder, ServerOptions(20))
     other = pretend(folder, token="other")
-    assert launch._wait(lambda: launch._has_ended(server), PATIENCE)
+    assert launch._wait(server.has_ended, PATIENCE)
     assert control_client.read(folder) == other
 
 
@@ -280,6 +284,39 @@ def test_a_log_that_is_too_large_begins_again(folder: Path, monkeypatch: pytest.
     kept = path.with_suffix(".log.1").read_text().splitlines() + path.read_text().splitlines()
     assert kept == [f"line {number}" for number in range(300 - len(kept), 300)]
     assert path.stat().st_size <= 1100
+
+
+def test_all_servers_of_a_user_are_found(folder: Path) -> None:
+    """Two servers in two folders: both are listed with their labs, and each can be ended by what is listed."""
+    other = folder.parent / "other" / ".plab"
+    servers = [launch.start(place, ServerOptions(20))[0] for place in (folder, other)]
+    (folder / "shop.json").write_text("{}")
+    (folder / "shop.last.json").write_text("{}")
+    mine = [server for server in running_servers() if server.folder in {folder, other}]
+    assert [(server.folder, server.url, server.labs) for server in mine] == [
+        (folder, servers[0].url, ("shop",)),
+        (other, servers[1].url, ()),
+    ]
+    assert all(server.memory > 20 << 20 for server in mine)
+    began = [datetime.fromisoformat(server.since).timestamp() for server in mine]
+    assert all(abs(time.time() - moment) < PATIENCE for moment in began)
+    for server in mine:
+        launch.end(server.identity)
+    assert not [server for server in running_servers() if server.folder in {folder, other}]
+
+
+def test_a_start_that_is_interrupted_leaves_no_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the server loads: its process is gone."""
+    real = launch._is_ready
+
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "_is_ready", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        launch.start(folder, ServerOptions(20))
+    monkeypatch.setattr(launch, "_is_ready", real)
+    assert servers_of(folder) == []
 
 
 def test_the_launcher_does_not_load_moto() -> None:

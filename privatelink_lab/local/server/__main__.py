@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--speed", type=float, default=20.0)
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--by-up", action="store_true")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--lock", type=int, help="an open file that is closed when the server is ready")
     options = parser.parse_args(arguments)
-    serve(options.folder, ServerOptions(options.speed, options.slow, options.seed), options.lock)
+    serve(options.folder, ServerOptions(options.speed, options.slow, options.seed, options.by_up), options.lock)
     return 0
 
 
@@ -65,6 +66,8 @@ def serve(folder: Path, pace: ServerOptions, lock: int | None = None) -> None:
                 "secret_access_key": aws.secret_access_key,
                 "speed": pace.speed,
                 "slow": pace.slow,
+                "by_up": pace.by_up,
+                "folder": str(folder.parent),
             },
         )
         if place.is_taken():
