@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of
@@ -21,8 +22,11 @@ def test_no_secret_is_printed_or_written(
     """With -v, also where AWS refuses: no key, secret or token in output, events, state or log."""
     import logging
 
-    secrets = [at_cloud.aws.secret_access_key, at_cloud.aws.access_key_id, "t0ken-of-the-session"]
-    monkeypatch.setenv("AWS_SESSION_TOKEN", secrets[2])
+    role: Any = {"RoleArn": "arn:aws:iam::123456789012:role/session", "RoleSessionName": "session"}
+    given = at_cloud.account().sts.assume_role(**role)["Credentials"]
+    secrets = [given["SecretAccessKey"], given["AccessKeyId"], given["SessionToken"]]
+    for name, secret in zip(("SECRET_ACCESS_KEY", "ACCESS_KEY_ID", "SESSION_TOKEN"), secrets, strict=True):
+        monkeypatch.setenv(f"AWS_{name}", secret)
     run("up", "-q")
     written = (tmp_path / ".plab" / "test.json").read_text()
     assert (tmp_path / ".plab" / "test.json").stat().st_mode & 0o777 == 0o600

@@ -14,7 +14,7 @@ from privatelink_lab.local.api.responses import Refusal
 from privatelink_lab.local.server.keys import Keys
 from privatelink_lab.local.sigv4 import HttpMessage, Signature, fits, is_in_time, port_signed_for
 
-SEARCH_EVERY = 1.0  # seconds between two searches for the port of a proxy
+MOST_SEARCHES, SEARCH_PERIOD = 8, 10.0  # searches for the port of a proxy in so many seconds
 MOST_PORTS = 16  # of proxies that are remembered
 
 _BROWSER = "Requests of web pages are refused."
@@ -46,16 +46,18 @@ class ProxyPorts:
 
     def __init__(self) -> None:
         self._found: list[int] = []
-        self._searched = -SEARCH_EVERY
+        self._searches: list[float] = []  # the moments of the last ones
 
     def fit(self, given: Signature, secret: str, message: HttpMessage) -> bool:
         """Whether the request was signed for such a port."""
         if port_signed_for(given, secret, message, self._found) is not None:
             return True
-        if time.monotonic() - self._searched < SEARCH_EVERY:
+        now = time.monotonic()
+        self._searches = [moment for moment in self._searches if now - moment < SEARCH_PERIOD]
+        if len(self._searches) >= MOST_SEARCHES:
             return False
+        self._searches.append(now)
         port = port_signed_for(given, secret, message, range(1024, 65536))
-        self._searched = time.monotonic()
         if port is not None:
             self._found = [port, *self._found[: MOST_PORTS - 1]]
         return port is not None

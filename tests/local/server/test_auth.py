@@ -7,6 +7,7 @@ import socket
 import time
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -19,7 +20,7 @@ from support.timeouts import PATIENCE
 
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.local_aws import LocalAws
-from privatelink_lab.local.sigv4 import HttpMessage, sign
+from privatelink_lab.local.sigv4 import HttpMessage, port_signed_for, sign
 
 TOKEN = "X-Amz-Security-Token"
 
@@ -86,12 +87,18 @@ def test_a_request_that_was_changed_on_its_way(cloud: LocalCloud, part: str) -> 
 
 def test_a_proxy_of_the_user(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recorder on this machine rewrites Host, and its clients sign for its port: found once, then known."""
-    monkeypatch.setattr("privatelink_lab.local.server.auth.SEARCH_EVERY", 60.0)
+    monkeypatch.setattr("privatelink_lab.local.server.auth.MOST_SEARCHES", 3)
     scope, secret = (cloud.aws.access_key_id, "us-east-1", "ec2"), cloud.aws.secret_access_key
     rewritten = {"Host": f"127.0.0.1:{cloud.aws.port}"}
     for name in ("127.0.0.1:61234", "localhost:61234"):
         headers = sign(scope, secret, HttpMessage("POST", "/", {"Host": name} | FORM, CALL))
         assert ask(cloud, headers | rewritten)[0] == 200
+    wrong = sign(scope, "x" * 40, HttpMessage("POST", "/", rewritten | FORM, CALL))
+    searched = Mock(wraps=port_signed_for)
+    monkeypatch.setattr("privatelink_lab.local.server.auth.port_signed_for", searched)
+    for _ in range(10):
+        assert "AuthFailure" in ask(cloud, wrong)[1]
+    assert sum(len(call.args[3]) > 1000 for call in searched.call_args_list) <= 3
     for name, signing in (("127.0.0.1:61235", secret), ("127.0.0.1:61234", "x" * 40), ("example.com:61234", secret)):
         headers = sign(scope, signing, HttpMessage("POST", "/", {"Host": name} | FORM, CALL))
         assert "AuthFailure" in ask(cloud, headers | rewritten)[1]
