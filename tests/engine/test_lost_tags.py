@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.cloud import Cloud, config_of, duplicates, id_of
+from support.lost_tags import strip, tagged_keys
 
 from privatelink_lab import engine
 from privatelink_lab.engine import Built
@@ -11,28 +12,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Phase
 from privatelink_lab.steps import STEPS
 
-TAGS = ("Name", "plab:lab", "plab:key", "plab:maker", "plab:since", "plab:spec", "plab:identity")
-KEYS = (
-    "provider/vpc",
-    "provider/subnet-1",
-    "provider/security-group",
-    "provider/web-server",
-    "provider/target-group",
-    "provider/nlb",
-    "provider/endpoint-service",
-    "acme/vpc",
-    "acme/subnet-1",
-    "acme/security-group",
-    "acme/endpoint",
-)
-
-
-def strip(cloud: Cloud, id_: str) -> None:
-    """Another person's tool removes all tags."""
-    if id_.startswith("arn:"):
-        cloud.account().elbv2.remove_tags(ResourceArns=[id_], TagKeys=list(TAGS))
-    else:
-        cloud.account().ec2.delete_tags(Resources=[id_], Tags=[{"Key": name} for name in TAGS])
+KEYS = tagged_keys("acme")
 
 
 @pytest.fixture
@@ -47,7 +27,7 @@ def built(cloud: Cloud, lab: Lab) -> Built:
 @pytest.mark.parametrize("key", KEYS)
 def test_up_makes_no_second_one(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
     """`up` fails with a sentence that names the id, and creates nothing under that key."""
-    strip(cloud, id_of(built, key))
+    strip(cloud.account(), id_of(built, key))
     cloud.calls()
     again = cloud.up_again(lab)
     assert again.exit_code == 1
@@ -60,7 +40,7 @@ def test_up_makes_no_second_one(cloud: Cloud, lab: Lab, built: Built, key: str) 
 def test_down_leaves_it_and_says_so(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
     """`down` ends soon with exit code 3 and names it; its id stays in the state; `down --adopt` deletes it."""
     id_ = id_of(built, key)
-    strip(cloud, id_)
+    strip(cloud.account(), id_)
     began = cloud.clock.now()
     removed = cloud.down(cloud.lab(state=lab.state))
     assert removed.exit_code == 3
@@ -81,7 +61,7 @@ def test_up_adopts_it(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
     """`up --adopt` puts the same tags back, changes nothing else, and ends well; a plain `up` then makes no change."""
     id_ = id_of(built, key)
     before = dict(lab.state.made[id_])
-    strip(cloud, id_)
+    strip(cloud.account(), id_)
     adopting = cloud.lab(state=lab.state)
     cloud.calls()
     engine.put_tags_back(adopting, engine.survey(adopting, STEPS))
@@ -97,7 +77,7 @@ def test_up_adopts_it(cloud: Cloud, lab: Lab, built: Built, key: str) -> None:
 def test_what_is_not_as_the_state_has_it_gets_no_tags(cloud: Cloud, lab: Lab, built: Built) -> None:
     """The state's hash and the resource disagree (a state of another lab, say): `--adopt` does not touch it."""
     id_ = id_of(built, "acme/vpc")
-    strip(cloud, id_)
+    strip(cloud.account(), id_)
     lab.state.made[id_]["plab:identity"] = "0" * 64
     adopting = cloud.lab(state=lab.state)
     cloud.calls()
@@ -108,7 +88,7 @@ def test_what_is_not_as_the_state_has_it_gets_no_tags(cloud: Cloud, lab: Lab, bu
 
 def test_status_calls_it_untagged(cloud: Cloud, lab: Lab, built: Built) -> None:
     """A user sees the id and the word; nothing else of the lab changes its phase."""
-    strip(cloud, id_of(built, "acme/vpc"))
+    strip(cloud.account(), id_of(built, "acme/vpc"))
     seen = engine.survey(cloud.lab(state=lab.state), STEPS)
     [found] = seen.found["acme/vpc"]
     assert (found.id, found.phase) == (id_of(built, "acme/vpc"), Phase.UNTAGGED)
@@ -118,7 +98,7 @@ def test_status_calls_it_untagged(cloud: Cloud, lab: Lab, built: Built) -> None:
 
 def test_without_a_state_it_is_unknown(cloud: Cloud, built: Built) -> None:
     """No tag and no state: plab knows nothing of it, and does not touch it."""
-    strip(cloud, id_of(built, "acme/endpoint"))
+    strip(cloud.account(), id_of(built, "acme/endpoint"))
     assert "acme/endpoint" not in engine.survey(cloud.lab(), STEPS).existing()
 
 
@@ -131,7 +111,7 @@ def test_two_profiles_of_one_account_are_asked_together(slow_cloud: Cloud) -> No
     assert built.exit_code == 0
     slow_cloud.clock.sleep(120)
     for key in ("provider/vpc", "acme/vpc"):
-        strip(slow_cloud, id_of(built, key))
+        strip(slow_cloud.account(), id_of(built, key))
     again = slow_cloud.up(slow_cloud.lab(config, lab.state))
     assert {key: "has lost the lab's tags" in str(error) for key, error in again.failed.items()} == {
         "provider/vpc": True,

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 from support.cloud import Cloud, config_of
+from support.lost_tags import ALL_TAGS, strip, tagged_keys
 from support.proxied_lab import Count
 
 from privatelink_lab import engine, tags
@@ -17,22 +18,11 @@ from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 
 CONFIG = config_of({"name": "acme"}, {"name": "beta", "role_arn": "arn:aws:iam::222222222222:role/lab"})
-ALL = ("Name", tags.LAB, tags.KEY, tags.MAKER, tags.SINCE, tags.SPEC, tags.IDENTITY)
-LOST = {"all": ALL, "the lab": (tags.LAB,), "the key": (tags.KEY,), "the identity": (tags.IDENTITY,)}
+LOST = {"all": ALL_TAGS, "the lab": (tags.LAB,), "the key": (tags.KEY,), "the identity": (tags.IDENTITY,)}
 STAGES = ("up", "up again", "down")  # as soon as its id is known; between two runs; at the third sleep of `down`
-KEYS = (
-    "provider/vpc",
-    "provider/subnet-1",
-    "provider/security-group",
-    "provider/web-server",
-    "provider/target-group",
-    "provider/nlb",
-    "provider/endpoint-service",
-    *(f"{name}/{what}" for name in ("acme", "beta") for what in ("vpc", "subnet-1", "security-group", "endpoint")),
-)
 MOST_SECONDS = 3_600  # of AWS's time, for one command
 STEP_OF_SAMPLE = 19
-CASES = list(itertools.product(KEYS, STAGES, LOST))
+CASES = list(itertools.product(tagged_keys("acme", "beta"), STAGES, LOST))
 
 
 @pytest.fixture
@@ -42,13 +32,10 @@ def paced(slow_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     return slow_cloud
 
 
-def strip(lab: Lab, key: str, names: tuple[str, ...]) -> str:
+def strip_key(lab: Lab, key: str, names: tuple[str, ...]) -> str:
     """Another person's tool removes these tags; returns the id."""
-    account, id_ = lab.account(key.partition("/")[0]), lab.state.ids[key]
-    if id_.startswith("arn:"):
-        account.elbv2.remove_tags(ResourceArns=[id_], TagKeys=list(names))
-    else:
-        account.ec2.delete_tags(Resources=[id_], Tags=[{"Key": name} for name in names])
+    id_ = lab.state.ids[key]
+    strip(lab.account(key.partition("/")[0]), id_, names)
     return id_
 
 
@@ -60,7 +47,7 @@ def strip_at(cloud: Cloud, lab: Lab, key: str, names: tuple[str, ...], *, sleep:
     def at_sleep() -> None:
         if not ids and next(sleeps) >= sleep and key in lab.state.ids:
             with suppress(AwsError):  # it is not known everywhere yet, or already gone
-                ids.append(strip(lab, key, names))
+                ids.append(strip_key(lab, key, names))
 
     cloud.clock.before_sleep = at_sleep
     return ids
@@ -95,7 +82,7 @@ def test_tags_are_lost(paced: Cloud, record_property: Count, *, whole: bool) -> 
         assert first.exit_code == 0 or stage == "up", case
         paced.let_new_ids_propagate()
         if stage == "up again":
-            ids = [strip(lab, key, LOST[what])]
+            ids = [strip_key(lab, key, LOST[what])]
         again = paced.up(paced.lab(CONFIG, lab.state))
         assert again.exit_code == (1 if ids else 0), case
         assert all(number <= most[kind] for kind, number in count(paced).items()), f"{case}: {count(paced)}"
