@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import (
+    LONG_PATIENCE,
+    SLOW_GRACE_PERIOD,
+    Found,
+    Patience,
+    Phase,
+    Resource,
+    ResourceType,
+    Step,
+    Token,
+)
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Row, Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
@@ -25,6 +35,7 @@ from privatelink_lab.steps.consumer_endpoint import endpoint_key
 
 NAME = "probe"
 LINE_PREFIX = "PLAB-PROBE"  # begins the probe's lines on the console, where the system writes too
+BOOT_TIME = 120.0  # seconds from its launch to its first request, and until its console is shown
 LIFETIME = 15  # minutes until a forgotten probe ends itself
 BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 # What a probe writes: kind of row -> its fields, each with what stands for a missing one, and its types.
@@ -96,9 +107,11 @@ def attempt(turn):
 
 problems, bodies = [None], set()
 turn, tries, wanted, end = 0, 0, task["requests"], time.monotonic() + task["seconds"]
-while tries < wanted and (tries or time.monotonic() < end):
+while tries < wanted and time.monotonic() < end:
     addresses = attempt(turn)
     turn += 1
+    if addresses and not tries:
+        end = time.monotonic() + task["seconds"]
     if addresses or tries:
         tries, wanted = tries + 1, max(wanted, addresses)
     if not addresses:
@@ -110,7 +123,7 @@ END
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """What a probe is to do: how many requests, and how many seconds the first answer may take.
+    """What a probe is to do: how many requests, and how many seconds the first answer, and then all others, may take.
 
     `run` is new for each `verify`, so that no token of an earlier one brings back an instance that has ended.
     """
@@ -226,9 +239,12 @@ PROBE_TYPE = ResourceType("probe", KIND, read=_read, create=_create, delete=term
 
 def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
     """The probe of a consumer, READY with its report in `console`; without a `task` it can only be found and ended."""
+    patience = Patience(BOOT_TIME + 2 * task.seconds, SLOW_GRACE_PERIOD) if task else LONG_PATIENCE
     needs = (endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer))
     cost = prices.instance(lab.config.provider.web_server.instance_type)
-    return Resource(probe_key(consumer), PROBE_TYPE, needs, options=task, usd_per_hour=cost).in_step(NAME)
+    return Resource(
+        probe_key(consumer), replace(PROBE_TYPE, patience=patience), needs, options=task, usd_per_hour=cost
+    ).in_step(NAME)
 
 
 def _rebuild(lab: Lab, key: str) -> Resource | None:
