@@ -82,13 +82,17 @@ class Outage:
         self._clock, self._silent = clock, silent
         self._since: float | None = None  # no connection at all
         self._silent_since: dict[str, float] = {}
+        self._first: dict[str, float] = {}  # as the account has it: another one is another silence
         self._told: set[str] = set()
 
     def note(self, answers: Iterable[object]) -> None:
         """Take in the answers of one snapshot: an outage goes on while no call of it was sent."""
         now, seen, silent = self._clock.now(), list(answers), self._silent()
         began = {source: now - (time.monotonic() - silence.since) for source, silence in silent.items()}
-        self._silent_since = {source: self._silent_since.get(source, since) for source, since in began.items()}
+        same = {source for source, silence in silent.items() if self._first.get(source) == silence.since}
+        known = {source: since for source, since in self._silent_since.items() if source in same}
+        self._silent_since = began | known
+        self._first = {source: silence.since for source, silence in silent.items()}
         self._told &= silent.keys()
         if not seen:  # a snapshot that asked nothing says nothing
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from privatelink_lab.aws.account import Silence
     from privatelink_lab.clock import Clock
 
+LOST_CREATE_PERIOD = 3600.0  # seconds in which the effect of a lost create may still appear
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
 Connect = Callable[[Party], aws.Account]
 
@@ -221,7 +222,9 @@ class Lab:
         state = self.state
         if id_ in state.suspects:
             return False
-        lost = key in state.create_pending or key in state.lost_creates
+        lost_at = state.lost_creates.get(key)
+        is_recent = lost_at is not None and 0 <= self.clock.now() - lost_at < LOST_CREATE_PERIOD
+        lost = key in state.create_pending or is_recent
         return True if not self.had_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
 
     def check_interrupted(self) -> None:

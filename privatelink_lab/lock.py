@@ -47,6 +47,23 @@ def on_machine(place: Place, url: str, lab: str, folder: Path) -> AbstractContex
     return _held(path, f" in {folder.absolute()}", "")
 
 
+def others_at_work(folder: Path, lab: str) -> bool:
+    """Whether a plab holds the lock of another lab in this folder."""
+    own = path_of(folder, lab).with_suffix(".lock")
+    return any(_is_held(path) for path in own.parent.glob("*.lock") if path != own)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # its holder has just removed it
+        return False
+    return False
+
+
 def _own_folder() -> Path | None:
     """The folder of this user's locks, the same for every terminal; None where there is no home to write in.
 

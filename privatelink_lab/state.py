@@ -27,9 +27,9 @@ JOURNALS: dict[str, type | tuple[type, ...]] = {
     "created_at": (int, float),
     "create_pending": (int, float),
     "attempts": int,
+    "lost_creates": (int, float),
     "made": dict,
 }
-LISTS = ("lost_creates", "suspects")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class State:
     created_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; no snapshot has shown it yet
     create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
-    lost_creates: list[str] = field(default_factory=list)  # keys of creates without an answer and without an effect yet
+    lost_creates: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; without answer and effect
     made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab
     suspects: list[str] = field(default_factory=list)  # ids that agree with their tags, and that this lab did not make
     parties: dict[str, Party] = field(default_factory=dict)
@@ -95,10 +95,10 @@ class State:
         if tags:
             self.made[id_] = dict(tags)
 
-    def record_lost(self, key: str) -> None:
-        """Note that a create had no answer and has shown no effect: what appears later is ours all the same."""
-        if self.create_pending.pop(key, None) is not None and key not in self.lost_creates:
-            self.lost_creates.append(key)
+    def record_lost(self, key: str, now: float) -> None:
+        """Note that a create had no answer and has shown no effect: what appears soon is ours all the same."""
+        if self.create_pending.pop(key, None) is not None:
+            self.lost_creates[key] = now
 
     def record_suspects(self, ids: Iterable[str]) -> None:
         """Note what bears the tags of this lab and was not made by it."""
@@ -217,8 +217,8 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
     for journal, type_ in JOURNALS.items():
         if not all(isinstance(value, type_) for value in data[journal].values()):
             raise TypeError(journal)
-    if not all(isinstance(data[name], list) and all(isinstance(id_, str) for id_ in data[name]) for name in LISTS):
-        raise TypeError(LISTS)
+    if not (isinstance(data["suspects"], list) and all(isinstance(id_, str) for id_ in data["suspects"])):
+        raise TypeError("suspects")
     return State(
         path=path,
         place=Place(**place) if place else None,

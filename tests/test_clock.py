@@ -9,7 +9,8 @@ import pytest
 from support.cloud import VirtualClock
 from support.timeouts import PATIENCE
 
-from privatelink_lab.clock import RealClock, until
+from privatelink_lab.aws.account import Silence
+from privatelink_lab.clock import Outage, RealClock, until
 from privatelink_lab.engine.polling import FLOOR, interval
 from privatelink_lab.errors import AwsError
 
@@ -78,3 +79,19 @@ def test_the_real_clock_tells_the_time_of_day() -> None:
     """The state compares times of creation between runs, so the clock counts from the epoch."""
     before, now, after = time.time(), RealClock().now(), time.time()
     assert before - 1 <= now <= after + 1
+
+
+def test_a_silence_that_was_broken_is_another_one() -> None:
+    """One call hangs again and again while others are answered: that is no service without an answer."""
+    clock, error = VirtualClock(), refusal("DescribeVpcs", "ReadTimeoutError")
+    error.source = "ec2 at https://x"
+    silent: dict[str, Silence] = {}
+    outage = Outage(clock, lambda: silent)
+    for _ in range(10):
+        silent[error.source] = Silence(time.monotonic(), error)
+        outage.note([error, ()])
+        clock.time += 60
+    assert not outage.is_too_long(error)
+    outage.note([error])
+    clock.time += 301
+    assert outage.is_too_long(error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privatelink_lab import aws, config, state
+from privatelink_lab import aws, config, lock, state
 from privatelink_lab.clock import Clock, RealClock
 from privatelink_lab.commands import Options
 from privatelink_lab.config import Config
@@ -179,11 +179,13 @@ class Session:
         from privatelink_lab.local import control_client, launch
 
         left = control_client.about(self.server)["resources"]
-        if self.server.by_up and not left:
+        at_work = lock.others_at_work(self.folder, self.config.lab)
+        if self.server.by_up and not left and not at_work:
             launch.stop(self.folder / FOLDER)
             self.screen.say("The local AWS is stopped, because nothing is left in it.")
         elif tell:
-            why = f"{left} other resources are in it" if left else "`plab local start` started it"
+            why = "another plab works on it" if at_work else "`plab local start` started it"
+            why = f"{left} other resources are in it" if left else why
             self.screen.say(f"The local AWS goes on, because {why}. It ends with: plab local stop")
 
 

@@ -76,7 +76,8 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
     plan = json_report.plan(execution.lab, seen, _replaced(seen, replace))
-    execution.session.stop_server_if_idle(tell=False)
+    if execution.session.started_server:
+        execution.session.stop_server_if_idle(tell=False)
     code = execution.finish(plan, 0)
     if execution.screen.json:
         return code

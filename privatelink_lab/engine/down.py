@@ -153,7 +153,8 @@ class _Down(Run[Removed]):
         item.phase, item.found, item.unread = found[0].phase, found, False
         item.ids.update(row.id for row in found)
         for row in found:
-            self.lab.state.record_tags(row.id, row.tags)
+            if self.lab.knows(item.key, row.id):
+                self.lab.state.record_tags(row.id, row.tags)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:

@@ -165,8 +165,10 @@ class _Up(Run[Built]):
         elif len(existing := item.existing if answer else []) > 1:
             self.judge_several(item, existing, snapshot)
         elif existing:
-            self.lab.state.record_seen(item.key, existing[0])
-            self.judge_one(item, next(found for found in answer if found.phase is not Phase.DELETING))
+            found = next(found for found in answer if found.phase is not Phase.DELETING)
+            if self.is_known(item, found):
+                self.lab.state.record_seen(item.key, found.id)
+            self.judge_one(item, found)
         elif answer:
             self.lab.state.created_at.pop(item.key, None)
             self.wait_in(Phase.DELETING, item, answer[0].id, answer[0].detail)
@@ -180,7 +182,12 @@ class _Up(Run[Built]):
             item.ids.add(found.id)
             if found.tags and found.id not in self.lab.state.made:
                 self.lab.recognized.add(found.id)
-            self.lab.state.record_tags(found.id, found.tags)
+            if self.is_known(item, found):
+                self.lab.state.record_tags(found.id, found.tags)
+
+    def is_known(self, item: Item, found: Found) -> bool:
+        """Whether the state may take it for what this lab has made: to be seen is no proof of that."""
+        return not found.tags or bool(self.lab.knows(item.key, found.id))
 
     def judge_several(self, item: Item, ids: list[str], snapshot: Snapshot) -> None:
         """Make nothing under a key that exists twice; a second maker, who began later, removes its own."""
@@ -252,7 +259,7 @@ class _Up(Run[Built]):
                 self.wait(item, state.ids[key], ended, bounded=False)
             item.phase, item.found, item.not_before = None, (), 0.0
             item.ids.clear()
-            state.record_lost(key)
+            state.record_lost(key, self.now)
             if key in state.ids:
                 state.record_gone(key)
             self.refuse_twins(item, snapshot)

@@ -72,7 +72,8 @@ class LocalServer:
         if self.identity.is_here():
             hint = "Try again, or read `plab local logs`. To end it, and lose what is in it: plab local stop"
         else:
-            hint = "It was started in another container or namespace: run plab there."
+            path = shlex.quote(str(server_path(Path(self.folder) / ".plab")))
+            hint = f"It was started in another container or namespace: run plab there. If that is gone: rm {path}"
         return PlabError(f"The local AWS (process {self.pid}, {self.url}) does not answer.", hint=hint)
 
     @property

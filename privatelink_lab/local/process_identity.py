@@ -1,4 +1,7 @@
-"""Which process a number means: numbers are used again, and mean another process in another PID namespace."""
+"""Which process a number means: numbers are used again, and mean another process in another PID namespace.
+
+Where there is no /proc, as on macOS, only the number counts.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 _STATE, _START = 0, 19  # fields of /proc/PID/stat after the command, which may have spaces and brackets
 _ENDED = {"Z", "X", "x"}
+HAS_PROC = Path("/proc/self/stat").exists()
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class ProcessIdentity:
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
         """That of a process of this PID namespace; raises OSError when it has ended."""
-        return cls(pid, int(_stat(pid)[_START]), _namespace())
+        return cls(pid, int(_stat(pid)[_START]) if HAS_PROC else 0, _namespace())
 
     def began(self) -> float:
         """When it began, in seconds since the epoch."""
@@ -42,6 +46,8 @@ class ProcessIdentity:
         """Whether it is certain that it runs no more; False where its number says nothing here."""
         if not self.is_here():
             return False
+        if not HAS_PROC:
+            return not _exists(self.pid)
         try:
             fields = _stat(self.pid)
         except (FileNotFoundError, ProcessLookupError):
@@ -50,7 +56,17 @@ class ProcessIdentity:
 
 
 def _namespace() -> int:
-    return Path("/proc/self/ns/pid").stat().st_ino
+    return Path("/proc/self/ns/pid").stat().st_ino if HAS_PROC else 0
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _stat(pid: int) -> list[str]:

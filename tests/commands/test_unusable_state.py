@@ -12,7 +12,7 @@ import pytest
 from support.cloud import Cloud
 from support.command_line import Run
 
-from privatelink_lab import lock
+from privatelink_lab import lock, state
 
 Harm = Callable[[Path], None]
 
@@ -83,9 +83,7 @@ def test_it_is_refused(at_cloud: Cloud, run: Run, tmp_path: Path, harm: str, com
 
 def write_whole(path: Path) -> None:
     """The state file of a lab in this account and region that has nothing yet."""
-    empty: dict[str, Any] = {
-        name: {} for name in ("ids", "created_at", "create_pending", "attempts", "made", "parties", "timeline")
-    } | {"lost_creates": [], "suspects": []}
+    empty: dict[str, Any] = {name: {} for name in (*state.JOURNALS, "parties", "timeline")} | {"suspects": []}
     place = {"region": "us-east-1", "account": "123456789012", "server": None, "folder": ""}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"schema": 3, "lab": "test", "place": place, "since": ""} | empty))

@@ -197,7 +197,7 @@ def test_without_a_state_both_are_the_labs(cloud: Cloud, lab: Lab, built: Built)
 def test_a_create_without_an_answer_may_have_made_it(cloud: Cloud, lab: Lab, built: Built) -> None:
     """The effect of a lost create appears after a second one was sent: both are the lab's, and `down` deletes both."""
     lab.state.create_pending["acme/vpc"] = cloud.clock.now()
-    lab.state.record_lost("acme/vpc")
+    lab.state.record_lost("acme/vpc", cloud.clock.now())
     twin = twin_of(cloud, lab, built)
     removed = cloud.down(cloud.lab(state=lab.state))
     assert removed.exit_code == 0

@@ -153,7 +153,8 @@ def test_a_server_of_another_container_is_left_alone(folder: Path, sleeper: Proc
     for command in (control_client.running, launch.stop):
         with pytest.raises(PlabError, match="does not answer") as caught:
             command(folder)
-        assert caught.value.hint == "It was started in another container or namespace: run plab there."
+        assert "another container or namespace: run plab there." in caught.value.hint
+        assert f"rm {control_client.server_path(folder)}" in caught.value.hint
     assert not sleeper.has_ended()
     control_client.server_path(folder).unlink()
 

@@ -227,6 +227,21 @@ def test_what_no_create_of_ours_returned_is_foreign(cloud: Cloud) -> None:
     assert cloud.clock.now() - began < 300
 
 
+def test_an_endpoint_that_is_only_seen_is_not_admitted(cloud: Cloud) -> None:
+    """The state has a lab and no endpoint of acme; one that fits appears: `up` does not admit it, now or later."""
+    lab = cloud.lab(config_of(MANUAL))
+    built = cloud.up(lab)
+    id_ = id_of(built, "acme/endpoint")
+    del lab.state.ids["acme/endpoint"], lab.state.made[id_]
+    cloud.calls()
+    for _ in range(2):
+        again = cloud.up(cloud.lab(config_of({"name": "acme"}), lab.state))
+        assert isinstance(again.failed["acme/acceptance"], NotOurs)
+        assert again.failed["acme/acceptance"].hint == f"If you know it: plab accept {id_}"
+    assert "AcceptVpcEndpointConnections" not in cloud.calls()
+    assert [row.consumer for row in rows(cloud, lab)] == [None]
+
+
 def test_with_a_lost_state_only_the_one_that_fits_is_the_consumers(cloud: Cloud) -> None:
     """One endpoint with the right tags: accepted, and said. Two of them: nobody's, and nothing is accepted."""
     lab = cloud.lab(config_of(MANUAL))

@@ -119,6 +119,9 @@ class ServerFile:
                 return False
         except FileNotFoundError:
             return False
+        except OSError as error:  # a network home that is away for a moment
+            log_line(f"{self._folder} cannot be read: {error.strerror}")
+            return True
         try:
             if self._token() is None:
                 self.write()
