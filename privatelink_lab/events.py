@@ -42,11 +42,15 @@ class Started(KeyEvent):
 
 @dataclass(frozen=True)
 class Waiting(KeyEvent):
-    """The key waits for AWS, or for another person; `detail` is AWS's own word."""
+    """The key waits for AWS, or for another person; `detail` is AWS's own word.
+
+    After `limit` seconds plab gives the wait up; None: it waits as long as it takes.
+    """
 
     event: ClassVar[str] = "waiting"
     id: str
     detail: str
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,3 +142,12 @@ class Summary(Event):
 
 
 Emit = Callable[[Event], None]
+
+
+def duration(seconds: float) -> str:
+    """So many seconds as a person reads them: `45 s`, `20 min`, `1 h 5 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 60 or (seconds < 100 and seconds % 60):  # noqa: PLR2004 (90 s says more than 2 min)
+        return f"{seconds:.0f} s"
+    hours, rest = divmod(minutes, 60)
+    return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "")))

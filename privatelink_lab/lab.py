@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LOST_CREATE_PERIOD = 3600.0  # seconds in which the effect of a lost create may still appear
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
+LEAST_PERIOD = 5.0  # seconds that remain of such a period on a local AWS, however fast its clock
+LEAST_TIMEOUT = 60.0  # the same of a timeout: what this machine does itself is no faster
 Connect = Callable[[Party], aws.Account]
 
 
@@ -48,6 +50,7 @@ class Lab:
     clock: Clock
     emit: Emit
     maker: str = field(default_factory=this_maker)
+    speed: float = 1.0  # how many times faster than AWS its clock is; math.inf: everything at once
     has_gone: Callable[[], bool] = lambda: False  # whether the AWS that it lives on has ended: a local one
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
@@ -202,17 +205,24 @@ class Lab:
     def may_be_invisible(self, resource: Resource) -> bool:
         """Whether we made it, or may have, so recently that AWS may not show it yet."""
         key, period = resource.key, self.grace_period(resource)
-        at_least = PENDING_CREATE_PERIOD if self.config.creation_grace_period is None else 0.0
+        pending = self.of_aws(PENDING_CREATE_PERIOD, LEAST_PERIOD)
+        at_least = pending if self.config.creation_grace_period is None else 0.0
         periods = ((self.state.created_at, period), (self.state.create_pending, max(at_least, period)))
         return any(0 <= self.clock.now() - moments[key] < period for moments, period in periods if key in moments)
 
     def grace_period(self, resource: Resource) -> float:
         """Seconds for which describes may miss what exists: the config's, or by the kind of resource."""
-        return (
-            resource.type.patience.creation_grace_period
-            if self.config.creation_grace_period is None
-            else self.config.creation_grace_period
-        )
+        if self.config.creation_grace_period is not None:
+            return self.config.creation_grace_period
+        return self.of_aws(resource.type.patience.creation_grace_period, LEAST_PERIOD)
+
+    def timeout(self, resource: Resource) -> float:
+        """Seconds that a resource may take."""
+        return self.of_aws(resource.type.patience.timeout) + resource.type.patience.also
+
+    def of_aws(self, seconds: float, least: float = LEAST_TIMEOUT) -> float:
+        """Seconds of this machine's clock for `seconds` of AWS's: fewer where the lab's AWS is faster, to a `least`."""
+        return max(seconds / self.speed, min(seconds, least))
 
     def knows(self, key: str, id_: str) -> bool | None:
         """Whether this lab has made the id under the key, by its state; None where nothing speaks for it.

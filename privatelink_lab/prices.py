@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 PRICES_OF = "2026-08"
 REGION = "us-east-1"
 NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
 ENDPOINT_ZONE = 0.01  # USD/hour per zone, in every state, without data
+ENDPOINT_GB = 0.01  # USD per GB in both directions; the endpoint's owner pays it (AWS facts 12)
 ROOT_VOLUME_GIB = 8  # the least that Amazon Linux 2023 takes
 ROOT_VOLUME = ROOT_VOLUME_GIB * 0.08 / 730  # USD/hour: gp3 at 0.08 USD per GB-month
 INSTANCE = {  # USD/hour, Linux on demand
@@ -28,16 +31,67 @@ def instance(instance_type: str) -> float | None:
     return None if price is None else price + ROOT_VOLUME
 
 
-def hourly(prices: Iterable[float | None], region: str) -> float | None:
-    """The sum in USD/hour, to a hundredth of a cent; None where a price or the prices of the region are unknown."""
-    known = list(prices)
-    if None in known or region != REGION:
-        return None
-    return round(sum(price for price in known if price is not None), 4)
+@dataclass(frozen=True)
+class Rate:
+    """What one resource costs in USD/hour; None without a known price. Some are billed by started hours."""
+
+    usd_per_hour: float | None
+    by_consumer: bool = False
+    started_hours: bool = False
 
 
-def in_words(usd_per_hour: float | None) -> str:
-    """A cost per hour as a person reads it."""
-    if usd_per_hour is None:
-        return f"an unknown amount per hour (prices are known for {REGION} only, and for what AWS shows)"
-    return f"about {usd_per_hour:.4f} USD/hour on AWS ({REGION} list price of {PRICES_OF})"
+@dataclass(frozen=True)
+class Cost:
+    """What a lab costs: in one region, on AWS or (`local`) not at all.
+
+    `is_whole` is False where AWS did not show everything that may cost money.
+    """
+
+    rates: tuple[Rate, ...]
+    region: str
+    partition: str = "aws"
+    local: bool = False
+    is_whole: bool = True
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """The sum in USD/hour, to a hundredth of a cent; None where it, or the region's prices, are not known."""
+        return self._sum(self.rates) if self.region == REGION else None
+
+    def usd_after(self, hours: float) -> float | None:
+        """USD for that many hours, to the cent; None as for an hour. Started hours of endpoints count as whole ones."""
+        return self._after(hours) if self.region == REGION else None
+
+    def in_words(self) -> str:
+        """The cost per hour as a person reads it, and who pays what."""
+        total = self._sum(self.rates)
+        if total is None or self.partition != "aws":
+            return f"an unknown amount per hour (prices are known for {REGION} only, and for what AWS shows)"
+        consumers = self._sum(tuple(rate for rate in self.rates if rate.by_consumer)) or 0.0
+        shares = f"the provider {total - consumers:.4f}, the consumers {consumers:.4f} and {ENDPOINT_GB} per GB"
+        whose = f" ({shares})" if consumers else ""
+        if self.local:
+            return f"nothing here; on AWS about {total:.4f} USD/hour{whose}"
+        prices = f"list prices of {PRICES_OF}" if self.region == REGION else f"{REGION} prices"
+        return f"about {total:.4f} USD/hour at {prices}{whose}"
+
+    def spent_in_words(self, hours: float) -> str:
+        """What it has cost in that many hours, as a person reads it."""
+        spent = None if self.partition != "aws" else self._after(hours)
+        if spent is None:
+            return "an unknown amount"
+        if self.local:
+            return f"nothing here; on AWS about {spent:.2f} USD"
+        return f"about {spent:.2f} USD" + ("" if self.region == REGION else f" at {REGION} prices")
+
+    def _after(self, hours: float) -> float | None:
+        if self._sum(self.rates) is None:
+            return None
+        parts = ((rate.usd_per_hour or 0.0, math.ceil(hours) if rate.started_hours else hours) for rate in self.rates)
+        return round(sum(price * count for price, count in parts), 2)
+
+    def _sum(self, rates: Iterable[Rate]) -> float | None:
+        prices = [rate.usd_per_hour for rate in rates]
+        if None in prices or not self.is_whole:
+            return None
+        return round(sum(price for price in prices if price is not None), 4)

@@ -77,11 +77,13 @@ class Patience:
 
     `timeout`: from the last call or the first wait to FAILED. `creation_grace_period`: how long describes may miss a
     new id (AWS is eventually consistent) before it counts as gone. Where a second create makes a second resource, the
-    period is long (SLOW_GRACE_PERIOD): waiting is free and a duplicate is not.
+    period is long (SLOW_GRACE_PERIOD): waiting is free and a duplicate is not. `also`: seconds on top of the timeout
+    that the user has allowed, which are no shorter where the lab's AWS is faster.
     """
 
     timeout: float = 300.0
     creation_grace_period: float = 20.0
+    also: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ class ResourceType:
 
     What else: `called_by` names the party whose credentials its functions use, where it is not the party of the key:
     the provider accepts what belongs to a consumer. `retryable` are the codes that AWS answers to its create or update
-    while what it depends on is new.
+    while what it depends on is new. An endpoint is `billed_by_started_hours` (AWS facts 12).
     """
 
     noun: str
@@ -211,6 +213,7 @@ class ResourceType:
     made_by_plab: bool = True
     goes_with_parent: bool = False
     called_by: str = ""
+    billed_by_started_hours: bool = False
     retryable: frozenset[str] = frozenset()
     patience: Patience = Patience()
 

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import aws_cli
 from support.cloud import Cloud, cloud_at
 from support.command_line import Ran, Run, write_config
+from support.printed_commands import refusals
 
 from privatelink_lab.cli.main import main
 from privatelink_lab.engine import Built
+from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 
 
@@ -90,6 +93,22 @@ def no_aws_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
+@pytest.fixture(autouse=True)
+def advice_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test lets plab advise, the command line takes it as it stands."""
+    refused: list[str] = []
+    create = PlabError.__init__
+
+    def check(error: PlabError, message: str, *, hint: str = "") -> None:
+        refused.extend(refusals(f"{message}\n{hint}"))
+        refused.extend(aws_cli.refusals(hint))
+        create(error, message, hint=hint)
+
+    monkeypatch.setattr(PlabError, "__init__", check)
+    yield
+    assert not refused
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run `plab` with these arguments in a scratch folder."""
@@ -101,6 +120,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
             main()
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
+        assert not [*refusals(printed.out + printed.err), *aws_cli.refusals(printed.out + printed.err)]
         return Ran(int(ended.value.code or 0), printed.out, printed.err)
 
     return call

@@ -22,6 +22,7 @@ from privatelink_lab.events import (
     Unanswered,
     Verified,
     Waiting,
+    duration,
 )
 from privatelink_lab.ui.output import Screen
 
@@ -35,7 +36,7 @@ TIMES = {"p50": 0.4, "max": 0.5, "each": [0.3, 0.5]}
 ERROR_KEYS = ["code", "message", "request_id", "hint"]
 CONTRACT: list[tuple[Event, list[str]]] = [
     (Started(KEY, STEP, "create"), ["event", "key", "step", "action", "id"]),
-    (Waiting(KEY, STEP, "vpc-1", "pending"), ["event", "key", "step", "id", "detail"]),
+    (Waiting(KEY, STEP, "vpc-1", "pending"), ["event", "key", "step", "id", "detail", "limit"]),
     (Finished(KEY, STEP, "vpc-1", "ready", "available"), ["event", "key", "step", "id", "phase", "detail"]),
     (Failed(KEY, STEP, REFUSED), ["event", "key", "step", "error"]),
     (
@@ -116,3 +117,12 @@ def test_one_object_stays_on_one_line() -> None:
         Screen(json=True).data(Failed(KEY, STEP, PlabError("first\nsecond 你好")).as_json())
     assert stream.getvalue().count("\n") == 1
     assert "你好" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (45, "45 s"), (60, "1 min"), (90, "90 s"), (300, "5 min"), (3600, "1 h"), (4320, "1 h 12 min")],
+)
+def test_a_duration_in_words(seconds: float, said: str) -> None:
+    """As a person says it."""
+    assert duration(seconds) == said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -108,16 +108,16 @@ class Account:
     def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
         """All rows under `result` of a describe, over all pages."""
         client = self.client(service, once=False)
-        with self.heard(client, service, operation):
+        with self.heard(client, service, operation, request):
             pages: Iterable[dict[str, Any]] = client.get_paginator(operation).paginate(**request)
             return [row for page in pages for row in page.get(result) or ()]
 
     @contextmanager
-    def heard(self, client: Any, service: str, operation: str) -> Iterator[None]:
+    def heard(self, client: Any, service: str, operation: str, request: Mapping[str, Any]) -> Iterator[None]:
         """As `translated`; `silent` then has its service and URL if no usable answer came from there."""
         source, began = f"{service} at {client.meta.endpoint_url}", time.monotonic()
         try:
-            with translated(service, operation, self.region, self._profile):
+            with translated(service, operation, self.region, self._profile, request):
                 yield
         except AwsError as error:
             if isinstance(error, LostAnswer) or is_unsent(error):
@@ -181,7 +181,7 @@ class _TranslatingClient:
         method = getattr(client, operation)
 
         def call(**request: Any) -> Any:
-            with self._account.heard(client, self._service, operation):
+            with self._account.heard(client, self._service, operation, request):
                 return method(**request)
 
         return call

@@ -14,8 +14,9 @@ import botocore.exceptions
 import botocore.parsers
 
 from privatelink_lab.aws import hints
+from privatelink_lab.aws.call_line import log_call
 from privatelink_lab.aws.client_side_errors import RUN_AGAIN, client_side_error, unreadable_credentials
-from privatelink_lab.errors import AccountError, AwsError, LostAnswer
+from privatelink_lab.errors import AccountError, AwsError, LostAnswer, PlabError
 
 # What AWS says of credentials (AWS facts 10).
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -23,20 +24,36 @@ UNKNOWN_KEYS = frozenset(
     {"InvalidClientTokenId", "AuthFailure", "UnrecognizedClientException", "SignatureDoesNotMatch", "OptInRequired"}
 )
 
+NOTHING: Mapping[str, Any] = {}
+
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def translated(service: str, operation: str, region: str = "", profile: str = "") -> Iterator[None]:
-    """Raise what botocore raises inside as AwsError, LostAnswer or AccountError; log the call's time in ms."""
+def translated(
+    service: str, operation: str, region: str = "", profile: str = "", request: Mapping[str, Any] = NOTHING
+) -> Iterator[None]:
+    """Raise what botocore raises inside as AwsError, LostAnswer or AccountError; log the call, with its request."""
     began = time.monotonic()
+    name = _api_name(operation)
+    try:
+        with _translated(service, name, region, profile):
+            yield
+    except PlabError as error:
+        refused = error.code if isinstance(error, AwsError) else type(error).__name__
+        log_call(service, name, request, time.monotonic() - began, refused)
+        raise
+    log_call(service, name, request, time.monotonic() - began)
+
+
+@contextmanager
+def _translated(service: str, operation: str, region: str, profile: str) -> Iterator[None]:
     try:
         yield
-        log.debug("%s %s %.0f ms", service, _api_name(operation), 1000 * (time.monotonic() - began))
     except botocore.exceptions.ClientError as error:
         raise _refused(service, region, error) from None
     except botocore.exceptions.BotoCoreError as error:
-        raise client_side_error(_api_name(operation), error, profile) from None
+        raise client_side_error(operation, error, profile) from None
     except EOFError:  # botocore asks for a code of MFA, and nobody answers
         hint = "Run plab on a terminal, or use credentials that need no code, such as those of `aws sso login`."
         raise AccountError("The credentials need an MFA code, and there is no terminal to ask on.", hint=hint) from None
@@ -44,7 +61,7 @@ def translated(service: str, operation: str, region: str = "", profile: str = ""
         raise unreadable_credentials(error, profile) from None
     except (botocore.parsers.ResponseParserError, KeyError):  # botocore's parser for ELBv2 raises KeyError
         text = "The answer cannot be read: it is cut short, or not from AWS"
-        raise LostAnswer(text, code="ResponseParserError", operation=_api_name(operation), hint=RUN_AGAIN) from None
+        raise LostAnswer(text, code="ResponseParserError", operation=operation, hint=RUN_AGAIN) from None
 
 
 def refuse_stranger(parsed: Mapping[str, Any], **_: object) -> None:

@@ -77,7 +77,7 @@ ROWS = (
     ),
     _row(
         " ".join(DENIED),
-        "Allow the action {action} to this caller. plab iam-policy prints all actions.",
+        "Allow the action {action} to this caller. All actions: plab iam-policy --help",
         r"perform: (?P<action>[\w-]+:\w+)",
     ),
     _quota("VpcLimitExceeded", "vpc L-F678F1CE", "Delete a VPC, or reuse one (`vpc: {{id: ...}}` in the config)"),
@@ -138,7 +138,7 @@ def next_step(code: str, message: str, *, service: str, operation: str) -> str:
             return row.step.format(**found.groupdict())
     if code in DENIED:
         prefix = "sts" if operation == "AssumeRole" else _IAM_PREFIXES.get(service, service)
-        return f"Allow the action {prefix}:{operation} to this caller. plab iam-policy prints all actions."
+        return f"Allow the action {prefix}:{operation} to this caller. All actions: plab iam-policy --help"
     return ""
 
 

@@ -12,7 +12,25 @@ from privatelink_lab.cli import accept, connections, down, iam_policy, init, loc
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=CONTEXT)
+SECTIONS = {
+    "Build and remove": (init.init, up.up, down.down),
+    "Customers": (connections.connections, accept.accept, reject.reject),
+    "Understand": (status.status, verify.verify, iam_policy.iam_policy),
+    "Without an account": (local.local,),
+}
+
+
+class _Sections(click.Group):
+    """A group whose help lists its commands by what people want."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a list per section."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(90)) for command in commands])
+
+
+@click.group(cls=_Sections, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="plab")
 def plab() -> None:
     """Build, share and remove an AWS PrivateLink service and its customers.
@@ -28,16 +46,5 @@ def plab() -> None:
     """  # noqa: D301 (click's mark for "keep these lines" is a backspace character)
 
 
-for command in (
-    init.init,
-    up.up,
-    down.down,
-    accept.accept,
-    reject.reject,
-    connections.connections,
-    status.status,
-    verify.verify,
-    iam_policy.iam_policy,
-    local.local,
-):
+for command in (command for commands in SECTIONS.values() for command in commands):
     plab.add_command(command)

@@ -9,7 +9,10 @@ from privatelink_lab.commands import Options
 @click.command("connections")
 @lab_options("connections")
 def connections(options: Options) -> int:
-    """List the connections to the service: endpoint, owner account, state, consumer, since when."""
+    """List the connections to the service.
+
+    Each has its endpoint, owner account, state, consumer and age; then come the names to connect to.
+    """
     from privatelink_lab.commands import connections as command
 
     return command.connections(options)

@@ -18,11 +18,11 @@ from privatelink_lab.commands import Options
 @LAB
 @lab_options("down", asks=True)
 def down(options: Options, *, force: bool, adopt: bool) -> int:
-    """Delete everything that bears the lab's tag, and check that nothing is left.
+    """Delete the whole lab, and check that nothing is left.
 
-    Reused VPCs and subnets stay as they were. plab lists connections of other accounts and asks before it cuts them;
-    --yes alone does not cut them. It ends with a receipt, and with exit code 3 when something is left. Run it again
-    after any failure.
+    The lab is what bears its tag. Reused VPCs and subnets stay as they were. plab lists connections of other accounts
+    and asks before it cuts them; --yes alone does not cut them. It ends with a receipt, and with exit code 3 when
+    something is left. Run it again after any failure.
     """
     from privatelink_lab.commands import down as command
 

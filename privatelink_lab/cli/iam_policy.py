@@ -12,7 +12,7 @@ from privatelink_lab.cli.options import CONFIG
 @click.argument("side", type=click.Choice(["provider", "consumer", "verify"]))
 @CONFIG
 def iam_policy(side: str, *, config: Path | None) -> None:
-    """Print the IAM policy that the credentials of one side need, as JSON.
+    """Print the IAM policy that one side needs, as JSON.
 
     `provider` is for the account of the service, `consumer` for the account of a consumer, and `verify` for what
     `plab verify` needs in a consumer's account on top of `consumer`. No call goes out. What deletes is allowed for

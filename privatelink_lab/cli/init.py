@@ -14,10 +14,7 @@ def init(file: Path, *, force: bool) -> None:
     The file documents every key with its default. Change `lab` and `region`, then run `plab up`. An editor that has the
     YAML language server checks and completes the file, by a JSON schema that plab writes to .plab beside it.
     """
+    from privatelink_lab.commands import Options
     from privatelink_lab.commands import init as command
 
-    command.write_example(file, force=force)
-    option = "" if file == Path("plab.yaml") else f" -c {file}"
-    click.echo(
-        f"Wrote {file}. Next: plab up --local{option} (no account), or plab up --dry-run{option} (AWS)", err=True
-    )
+    click.echo(command.init(Options("init", None if file == Path("plab.yaml") else file), file, force=force), err=True)

@@ -30,10 +30,10 @@ FOLDER_OF = click.option(
 
 @click.group()
 def local() -> None:
-    """The local AWS of this folder: start, stop, status, list, faults, logs, shell.
+    """The local AWS: start, stop, status, list, faults, logs, shell.
 
-    `plab up --local` starts it. It listens on 127.0.0.1 only and accepts only its own random keys. The AWS CLI or
-    Terraform can use it with the export lines that `plab local status` prints.
+    It belongs to this folder, and `plab up --local` starts it. It listens on 127.0.0.1 only and accepts only its own
+    random keys. The AWS CLI or Terraform can use it with the export lines that `plab local status` prints.
     """
 
 
@@ -126,7 +126,8 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
 def local_shell(config: Path | None, *, party: str, command: tuple[str, ...]) -> int:
     """Open a shell, or run one command, inside the VPC of `provider` or of a consumer.
 
-    In a consumer's VPC the endpoint's DNS name answers once the connection is accepted. Only the provider's VPC reaches
+    There $SERVICE is the service's name, and in a consumer's VPC $ENDPOINT is the endpoint's DNS name: it answers once
+    the connection is accepted. Only the provider's VPC reaches
     the web server's own address. Put plab's options before PROVIDER_OR_CONSUMER; the rest belongs to the command.
     """
     from privatelink_lab.commands import Options

@@ -1,6 +1,7 @@
 """The program: from the words of the command line to the exit code, also for what goes wrong."""
 
 import gc
+import io
 import os
 import sys
 
@@ -14,6 +15,9 @@ GARBAGE = 500_000  # new objects until the collector runs; a run makes a third o
 
 def run() -> None:
     """The program `plab`: the command line in a process of its own, where garbage collection would only cost time."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal cannot show must not end a command
     gc.set_threshold(GARBAGE)  # loading botocore's models makes no garbage; looking for it took a third of the time
     try:
         main()

@@ -8,13 +8,13 @@ from privatelink_lab.commands import Options
 
 
 @click.command("reject")
-@click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_ID...")
+@click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_OR_CONSUMER...")
 @lab_options("reject", asks=True)
 def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
-    """Reject pending connections, or cut available ones, and wait until they are rejected.
+    """Reject pending connections, or cut available ones.
 
-    `plab connections` lists the ids. A rejected endpoint still exists in its owner's account and costs its owner money
-    until they delete it. `plab up` never accepts it again.
+    plab waits until they are rejected. `plab connections` lists the endpoint ids. A rejected endpoint still exists in
+    its owner's account and costs its owner money until they delete it. `plab up` never accepts it again.
     """
     from privatelink_lab.commands import reject as command
 

@@ -14,7 +14,7 @@ def accept(options: Options, *, endpoints: Sequence[str], everyone: bool, ask: A
     """Accept pending connections; see `plab accept --help`."""
     with Execution(options) as execution:
         rows = accept_reject.connections(execution.lab)
-        rows = accept_reject.with_ids(rows, endpoints) if endpoints else [row for row in rows if row.pending]
+        rows = accept_reject.named(rows, endpoints) if endpoints else [row for row in rows if row.pending]
         if not rows:
             execution.screen.say("Nothing is pending.")
             return execution.finish({"accepted": [], "skipped": {}}, 0)

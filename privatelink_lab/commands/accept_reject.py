@@ -15,9 +15,10 @@ from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine.polling import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
-from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting
+from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting, duration
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Phase
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS, acceptance
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.consumer_endpoint import phase_of
@@ -33,19 +34,26 @@ Act = Callable[[Lab, list[Connection]], list[Failed]]
 
 def connections(lab: Lab) -> list[Connection]:
     """The connections to the lab's service now, oldest first; [] when there is no service."""
-    rows = acceptance.connections(lab, engine.take_snapshot(lab, engine.planned(lab, STEPS)))
-    return sorted(rows, key=lambda row: (str(row.since), row.endpoint))
+    return in_snapshot(lab, engine.take_snapshot(lab, engine.planned(lab, STEPS)))
 
 
-def with_ids(rows: list[Connection], ids: Sequence[str]) -> list[Connection]:
-    """The connections of these endpoint ids; raises UsageError for an id that is not connected."""
-    by_id = {row.endpoint: row for row in rows}
-    unknown = [id_ for id_ in ids if id_ not in by_id]
+def in_snapshot(lab: Lab, snapshot: Snapshot) -> list[Connection]:
+    """The same, as a snapshot shows them."""
+    return sorted(acceptance.connections(lab, snapshot), key=lambda row: (str(row.since), row.endpoint))
+
+
+def named(rows: list[Connection], names: Sequence[str]) -> list[Connection]:
+    """The connections of these endpoint ids and consumers' names; raises UsageError for one that has none.
+
+    A consumer's name means those that are open, if it has any.
+    """
+    by_name = {name: [row for row in rows if name in {row.endpoint, row.consumer}] for name in names}
+    by_name = {name: [row for row in found if row.open] or found for name, found in by_name.items()}
+    unknown = [name for name, found in by_name.items() if not found]
     if unknown:
-        raise UsageError(
-            f"The service has no connection of the endpoint {', '.join(unknown)}.", hint="List them: plab connections"
-        )
-    return [by_id[id_] for id_ in dict.fromkeys(ids)]
+        text = f"The service has no connection of an endpoint or consumer {', '.join(unknown)}."
+        raise UsageError(text, hint="List them: plab connections")
+    return list({row.endpoint: row for found in by_name.values() for row in found}.values())
 
 
 def refuse_ended(rows: list[Connection]) -> None:
@@ -126,7 +134,7 @@ class _Admission:
         self.open = {row.endpoint: row for row in rows}
         self.refused: Mapping[str, AwsError] = {}
         self.failed: list[Failed] = []
-        self.began = lab.clock.now()
+        self.began, self.limit = lab.clock.now(), lab.of_aws(TIMEOUT)
 
     def run(self, rows: list[Connection], send: Send, action: str) -> list[Failed]:
         """Send these rows in one call, for the one service, and wait until all reach the goal; returns what failed.
@@ -157,12 +165,12 @@ class _Admission:
             self._fail(before, self.refused[before.endpoint])
         elif not row or phase in {Phase.FAILED, Phase.DELETING}:
             self._fail(before, _problem(f"{before.endpoint} is {row.state if row else 'gone'}."))
-        elif self.lab.clock.now() - self.began > TIMEOUT:
-            text = f"{before.endpoint} is still {row.state} after {TIMEOUT / 60:.0f} minutes."
+        elif self.lab.clock.now() - self.began > self.limit:
+            text = f"{before.endpoint} is still {row.state} after {duration(self.limit)}."
             self._fail(before, _problem(text))
         elif row.state != before.state:
             self.open[row.endpoint] = row
-            self.lab.emit(Waiting(_key(row), STEP, row.endpoint, row.state))
+            self.lab.emit(Waiting(_key(row), STEP, row.endpoint, row.state, self.limit))
 
     def _fail(self, row: Connection, error: PlabError) -> None:
         failed = Failed(_key(row), STEP, error)

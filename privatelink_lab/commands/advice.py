@@ -1,4 +1,4 @@
-"""Advice as the user has to type it: the commands in a hint get the options of the command that prints it."""
+"""Advice as the user has to type it: the commands in a text get the options of the command that prints it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from privatelink_lab.commands import Options
 
 _COMMAND = re.compile(
     r"\bplab (up|down|status|verify|connections|accept|reject|iam-policy|local (?:start|stop|status|logs|shell|faults))"
-    r"\b( --local\b)?+(?! (?:-c|--config|--lab) )"
+    r"\b(?! --(?:help|all))( --local\b)?+(?! (?:-c|--config|--lab) )"
 )
+_AWS_CLI = re.compile(r"(?<!&& )\baws (?=(?:ec2|elbv2) [a-z])")
 
 
 def as_typed(text: str, options: Options, *, local: bool) -> str:
     """The text, whose commands of plab also have `-c FILE`, `--lab NAME`, and `--local` for `up`, where these apply.
 
-    `local` is whether the lab is on a local AWS. A command that names its file or its lab stays as it is.
+    `local` is whether the lab is on a local AWS: then a command of the AWS CLI comes with the line that points it
+    there. A command that names its file or its lab stays as it is.
     """
 
     def complete(match: re.Match[str]) -> str:
@@ -26,4 +28,6 @@ def as_typed(text: str, options: Options, *, local: bool) -> str:
         lab = f" --lab {options.lab}" if options.lab and command in {"down", "status"} else ""
         return f"plab {command}{here}{file}{lab}"
 
+    if local:
+        text = _AWS_CLI.sub('eval "$(plab local status)" && aws ', text)
     return _COMMAND.sub(complete, text)

@@ -13,6 +13,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Hop, Phase
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeReport
+from privatelink_lab.steps.web_server import page
 
 SETTINGS = frozenset({Hop.SERVICE, Hop.BALANCER})  # what is wrong there rarely stops a packet: named last
 OK = 200
@@ -33,7 +34,7 @@ def endpoint_problem(seen: Survey, consumer: str) -> Verified | None:
 
 def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verified:
     """The verdict on a probe's report; `seen`, a survey after the probe, shows the broken hop where there is one."""
-    wanted = hashlib.sha256(lab.config.provider.web_server.message.encode()).hexdigest()
+    wanted = hashlib.sha256(page(lab.config.provider.web_server.message)).hexdigest()
     good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
     if good and len(good) == report.tries:
         return _reached(consumer, good)

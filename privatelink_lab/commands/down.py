@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from privatelink_lab import engine, prices
+from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import AccountError, AwsError, PlabError
+from privatelink_lab.prices import Cost
 from privatelink_lab.resource import Found
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN
@@ -30,19 +31,19 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
         if execution.lab.only_since or execution.lab.adopted:
             seen = engine.survey(execution.lab, STEPS, to_delete=True)  # only what is this maker's own
         existing = [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
-        cost = json_report.cost_of(execution.lab, seen)
+        cost, since = json_report.cost_of(execution.lab, seen), json_report.since_of(execution.lab, seen)
         if existing and not _consents(execution, seen, existing, force=force, ask=ask):
             execution.screen.say("Nothing was changed.")
-            return execution.finish(json_report.removed(execution.lab, engine.Removed(), None), 1)
+            return execution.finish(json_report.removed(execution.lab, engine.Removed()), 1)
         execution.screen.open_board([(seen.resources[key].step, key) for key in reversed(existing)])
         with interruptible(execution.lab):
             receipt = engine.down(execution.lab, STEPS, seen)
-        result = json_report.removed(execution.lab, receipt, cost)
+        result = json_report.removed(execution.lab, receipt, cost, since)
         code = execution.finish(result, receipt.exit_code, receipt.left)
         for text in receipt.incomplete.values():
             execution.screen.warn(text)
         if not execution.screen.json:
-            _print_receipt(execution.screen, receipt, result)
+            _print_receipt(execution.screen, receipt, result, cost, since)
         if not receipt.left:
             execution.session.stop_server_if_idle(tell=True)
             execution.session.state.archive()
@@ -71,14 +72,14 @@ def _consents_to_cut(execution: Execution, foreign: Sequence[Found], ask: Ask) -
     return ask("Do their owners know? Reject all these connections?", instead="--force")
 
 
-def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any]) -> None:
+def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any], cost: Cost, since: str) -> None:
     screen.out(f"Deleted: {json_report.counted(result['deleted'])}.")
     screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
     if receipt.left:
         steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
         screen.out(" ".join([LEFT, *(steps or [_next(receipt)]), *(["Then plab down"] if steps else [])]))
-    elif result["stopped_usd_per_hour"]:
-        screen.out(f"This no longer costs {prices.in_words(result['stopped_usd_per_hour'])}.")
+    elif result["deleted"]:
+        screen.out(f"It cost {cost.in_words()}.{json_report.spent(cost, since)}")
 
 
 def _next(receipt: engine.Removed) -> str:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.advice import as_typed
 from privatelink_lab.errors import UsageError
 from privatelink_lab.state import FOLDER
 
 SCHEMA = "config.schema.json"
 FIRST_LINE = f"# yaml-language-server: $schema={FOLDER}/{SCHEMA}\n"  # relative to the config
+
+
+NEXT = "Next: plab up --local (no account), or plab up --dry-run (AWS)"
+
+
+def init(options: Options, path: Path, *, force: bool) -> str:
+    """Write the example config, and return the sentence that says so; raises UsageError."""
+    write_example(path, force=force)
+    return as_typed(f"Wrote {path}. {NEXT}", options, local=False)
 
 
 def write_example(path: Path, *, force: bool) -> None:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from privatelink_lab import engine, prices
+from privatelink_lab import engine
+from privatelink_lab.config import PROVIDER
 from privatelink_lab.engine import Built, Removed, Survey
+from privatelink_lab.errors import PlabError
+from privatelink_lab.events import duration
 from privatelink_lab.lab import Lab
+from privatelink_lab.prices import Cost, Rate
 from privatelink_lab.resource import Found, Phase, Resource
+from privatelink_lab.resource_key import split_key
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import Connection
+from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
 
-MISSING, THERE = "missing", "there"
+MISSING, THERE, UNKNOWN = "missing", "there", "unknown"
 SUSPECT, INCOMPLETE = "suspect", "incomplete"  # what bears the lab's tag and is not its own
 
 
-def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]:
+def status(lab: Lab, seen: Survey, cost: Cost, *, has_config: bool = True) -> dict[str, Any]:
     """The `status` object: what exists, in which phase, at what cost per hour, and since when.
 
     Without a config (`has_config` is False) plab cannot know what is missing or not as asked: the phase is THERE.
@@ -28,16 +36,16 @@ def status(lab: Lab, seen: Survey, *, has_config: bool = True) -> dict[str, Any]
     rows = [row for key in seen.resources for row in _status_rows(seen, key)]
     if not has_config:
         rows = [_without_verdict(row) for row in rows if row["phase"] != MISSING]
-    rows += [_row(what, "", None, "unknown", str(error)) for what, error in seen.unseen.items()]
+    rows += [_row(what, "", None, UNKNOWN, str(error)) for what, error in seen.unseen.items()]
     rows += [_row(what, "", None, SUSPECT, str(error)) for what, error in engine.suspects(lab, seen.snapshot).items()]
     rows += [_row("", "", id_, INCOMPLETE, text) for id_, text in engine.incomplete(lab, seen.snapshot).items()]
-    usd_per_hour = cost_of(lab, seen)
+    hours = age_hours(since_of(lab, seen))
     return {
         "lab": lab.config.lab,
         "place": place(lab),
-        "usd_per_hour": usd_per_hour,
-        "since": lab.state.since or seen.since,
-        "usd_so_far": _so_far(lab.state.since or seen.since, usd_per_hour),
+        "usd_per_hour": cost.usd_per_hour,
+        "since": since_of(lab, seen),
+        "usd_so_far": None if hours is None else cost.usd_after(hours),
         "resources": rows,
     }
 
@@ -60,7 +68,7 @@ def place(lab: Lab) -> str:
 def _status_rows(seen: Survey, key: str) -> list[dict[str, Any]]:
     resource = seen.resources[key]
     if key in seen.errors:
-        return [_row(key, resource.step, None, "unknown", str(seen.errors[key]))]
+        return [_row(key, resource.step, None, UNKNOWN, str(seen.errors[key]))]
     if not seen.found[key] and resource.type.made_by_plab:
         return [_row(key, resource.step, None, MISSING, "")]
     return [
@@ -82,29 +90,62 @@ def _row(key: str, step: str, id_: str | None, phase: str, detail: str) -> dict[
     return {"key": key, "step": step, "id": id_, "phase": phase, "detail": detail, "shows": {}}
 
 
-def cost_of(lab: Lab, seen: Survey) -> float | None:
-    """USD/hour of all that a survey shows; None if a price, or whether something exists, is unknown."""
-    return None if seen.unseen else _cost(lab, seen.resources, seen.found, seen.errors.keys())
+def since_of(lab: Lab, seen: Survey) -> str:
+    """When the lab began; '' where neither the state nor a tag says it."""
+    return lab.state.since or seen.since
+
+
+def cost_of(lab: Lab, seen: Survey) -> Cost:
+    """The cost of all that a survey shows; unknown if a price, or whether something exists, is."""
+    return _cost(lab, seen.resources, seen.found, seen.errors.keys(), is_whole=not seen.unseen)
+
+
+def cost_planned(lab: Lab, seen: Survey) -> Cost:
+    """The cost of all that the config asks for."""
+    planned = [resource for resource in seen.resources.values() if resource.type.made_by_plab]
+    return _cost_of_rates(lab, [_rate(resource, resource.usd_per_hour) for resource in planned])
+
+
+def cost_built(lab: Lab, run: Built) -> Cost:
+    """The cost after an `up`, also of what this lab has made and the config no longer names: a `down` ends it."""
+    forgotten = engine.no_longer_planned(lab, STEPS)
+    existing = {key: (Found(lab.state.ids[key], Phase.READY),) for key in forgotten}
+    unread = run.unread | (run.failed.keys() & lab.state.ids.keys())
+    return _cost(lab, run.resources | forgotten, existing | run.seen | run.done, unread)
 
 
 def _cost(
-    lab: Lab, resources: dict[str, Resource], found: dict[str, tuple[Found, ...]], unread: Collection[str]
-) -> float | None:
+    lab: Lab,
+    resources: dict[str, Resource],
+    found: dict[str, tuple[Found, ...]],
+    unread: Collection[str],
+    *,
+    is_whole: bool = True,
+) -> Cost:
     """The cost of each resource that was found, or else of its kind. What may exist and was not shown is unknown."""
     hidden = {*unread, *lab.state.create_pending} & resources.keys() - {key for key, things in found.items() if things}
-    if any(resources[key].usd_per_hour != 0 for key in hidden):
-        return None
-    costs = [
-        resources[key].usd_per_hour if thing.usd_per_hour is None else thing.usd_per_hour
+    rates = [
+        _rate(resources[key], resources[key].usd_per_hour if thing.usd_per_hour is None else thing.usd_per_hour)
         for key, things in found.items()
         for thing in things
     ]
-    return prices.hourly(costs, lab.provider.region)
+    all_shown = is_whole and all(resources[key].usd_per_hour == 0 for key in hidden)
+    return _cost_of_rates(lab, rates, is_whole=all_shown)
 
 
-def _so_far(since: str, usd_per_hour: float | None) -> float | None:
+def _rate(resource: Resource, usd_per_hour: float | None) -> Rate:
+    return Rate(usd_per_hour, resource.party != PROVIDER, resource.type.billed_by_started_hours)
+
+
+def _cost_of_rates(lab: Lab, rates: list[Rate], *, is_whole: bool = True) -> Cost:
+    local = bool(lab.state.place and lab.state.place.server)
+    return Cost(tuple(rates), lab.provider.region, lab.provider.partition, local, is_whole)
+
+
+def spent(cost: Cost, since: str) -> str:
+    """A sentence of what a lab has cost since it began; '' where that moment is not known."""
     hours = age_hours(since)
-    return None if usd_per_hour is None or hours is None else round(hours * usd_per_hour, 2)
+    return "" if hours is None else f" Spent in {duration(hours * 3600)}: {cost.spent_in_words(hours)}."
 
 
 def age_hours(since: str) -> float | None:
@@ -117,19 +158,18 @@ def age_hours(since: str) -> float | None:
     return hours if hours >= 0 else None
 
 
-def plan(lab: Lab, seen: Survey, replaced: set[str]) -> dict[str, Any]:
+def plan(lab: Lab, seen: Survey, replaced: set[str], cost: Cost) -> dict[str, Any]:
     """The plan of `up --dry-run`: one action per key, and the cost per hour afterwards."""
     rows = [
         _plan_row(seen, resource, replace=key in replaced)
         for key, resource in seen.resources.items()
         if resource.type.made_by_plab or seen.found.get(key)
     ]
-    costs = [r.usd_per_hour for r in seen.resources.values() if r.type.made_by_plab]
     return {
         "lab": lab.config.lab,
         "place": place(lab),
         "plan": rows,
-        "usd_per_hour": prices.hourly(costs, lab.provider.region),
+        "usd_per_hour": cost.usd_per_hour,
     }
 
 
@@ -158,20 +198,15 @@ def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, s
     return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 
 
-def built(lab: Lab, run: Built) -> dict[str, Any]:
-    """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands.
-
-    The cost has what the config no longer names and this lab has made: it exists until a `down`.
-    """
+def built(lab: Lab, run: Built, cost: Cost) -> dict[str, Any]:
+    """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands."""
     forgotten = engine.no_longer_planned(lab, STEPS)
-    existing = {key: (Found(lab.state.ids[key], Phase.READY),) for key in forgotten}
-    unread = run.unread | (run.failed.keys() & lab.state.ids.keys())
     return {
         "lab": lab.config.lab,
         "place": place(lab),
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
-        "usd_per_hour": _cost(lab, run.resources | forgotten, existing | run.seen | run.done, unread),
+        "usd_per_hour": cost.usd_per_hour,
         "not_in_config": sorted(key for key, resource in forgotten.items() if resource.usd_per_hour != 0),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
@@ -195,16 +230,17 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 
 def _next(lab: Lab, run: Built) -> list[str]:
-    connections = [found[0] for key, found in run.done.items() if key.endswith("/acceptance")]
-    held = [connection.id for connection in connections if connection.phase is Phase.HELD]
-    accept = [f"plab accept {' '.join(held)}"] if held else []
+    connections = {key: found[0] for key, found in run.done.items() if key.endswith("/acceptance")}
+    held = [split_key(key)[0] for key, connection in connections.items() if connection.phase is Phase.HELD]
+    accept = [f"plab accept {held[0]}" if len(held) == 1 else "plab accept"] if held else []
     repair = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
     verify = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
     return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
 
 
-def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, Any]:
+def removed(lab: Lab, receipt: Removed, before: Cost | None = None, since: str = "") -> dict[str, Any]:
     """The receipt of `down`: how many of what were deleted, what is left and why, and the cost that has ended."""
+    hours = age_hours(since)
     left = [{"key": key, "error": error.as_json()} for key, error in receipt.left.items()]
     return {
         "lab": lab.config.lab,
@@ -212,7 +248,8 @@ def removed(lab: Lab, receipt: Removed, cost_before: float | None) -> dict[str, 
         "deleted": {noun: len(ids) for noun, ids in receipt.deleted.items()},
         "left": left,
         "incomplete": receipt.incomplete,
-        "stopped_usd_per_hour": None if left else cost_before,
+        "stopped_usd_per_hour": before.usd_per_hour if before and not left else None,
+        "usd_so_far": before.usd_after(hours) if before and hours is not None else None,
     }
 
 
@@ -221,9 +258,11 @@ def counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()) or "nothing"
 
 
-def connections(rows: list[Connection]) -> dict[str, Any]:
-    """The `connections` object."""
+def connections(rows: list[Connection], snapshot: Snapshot | None = None) -> dict[str, Any]:
+    """The `connections` object; DNS names are those that a snapshot shows of the lab's own endpoints."""
+    names = {row.endpoint: shown(snapshot, endpoint_key(row.consumer), "dns_name") for row in rows if row.consumer}
     return {
+        "service_name": shown(snapshot, SERVICE, "service_name"),
         "connections": [
             {
                 "endpoint": row.endpoint,
@@ -232,7 +271,16 @@ def connections(rows: list[Connection]) -> dict[str, Any]:
                 "consumer": row.consumer,
                 "region": row.region,
                 "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
+                "dns_name": names.get(row.endpoint),
             }
             for row in rows
-        ]
+        ],
     }
+
+
+def shown(snapshot: Snapshot | None, key: str, name: str) -> str | None:
+    """A name that a snapshot shows of a key; None where it shows none."""
+    with suppress(PlabError):  # another party's account may refuse what this command can do without
+        found = snapshot.found(key) if snapshot else ()
+        return found[0].shows.get(name) if found else None
+    return None

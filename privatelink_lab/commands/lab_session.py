@@ -5,6 +5,7 @@ Local is an address, not a mode: only this file and the `plab local` commands kn
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,7 +55,13 @@ class Session:
 
     def lab(self) -> Lab:
         """The lab, before any call to AWS."""
-        return Lab(self.config, self.state, self._connect, self.clock, self.screen.show, has_gone=self._has_gone)
+        lab = Lab(self.config, self.state, self._connect, self.clock, self.screen.show, has_gone=self._has_gone)
+        lab.speed = self._speed
+        return lab
+
+    @property
+    def _speed(self) -> float:
+        return (self.server.speed or math.inf) if self.server else 1.0
 
     def _has_gone(self) -> bool:
         """Whether the local AWS of this command has ended since."""
@@ -76,7 +83,7 @@ class Session:
         if start and was_local and not self.options.local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives on the local AWS; a bare `plab up` would build it on AWS.",
-                hint="Continue there: plab up --local. Or run plab down first.",
+                hint="Continue there: plab up --local. Or remove it: plab down",
             )
         if not (self.state.place or was_local or self.options.local or "AWS_ENDPOINT_URL" in os.environ):
             self._refuse_unclear_aws(start=start)
@@ -139,7 +146,7 @@ class Session:
 
         Raises StateError for a lab whose state is of another account, region or server.
         """
-        before = self.state.place
+        before, lab.speed = self.state.place, self._speed
         token = self.server.token if self.server else None
         now = lab.place(server=token, folder=str(self.folder.absolute()))
         if before and not before.same_as(now):

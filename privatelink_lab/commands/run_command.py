@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -13,11 +12,12 @@ from privatelink_lab import engine, lock, state
 from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.advice import as_typed
-from privatelink_lab.commands.lab_session import LOCAL_STEP, NoLab, Session, is_local, open_session
+from privatelink_lab.commands.lab_session import NoLab, Session, is_local, open_session
 from privatelink_lab.errors import PlabError, Unwritable
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
+from privatelink_lab.ui.call_lines import CallLines
 from privatelink_lab.ui.output import Screen
 
 NO_ERRORS: Mapping[str, PlabError] = {}
@@ -33,7 +33,7 @@ class Ask(Protocol):
 def execute(command: Callable[..., int], options: Options, **rest: Any) -> int:
     """Run a command and return its exit code; with --json an error becomes the summary, otherwise it is raised."""
     if options.verbose:
-        logging.basicConfig(stream=sys.stderr, format="%(message)s")
+        logging.basicConfig(handlers=[CallLines()])
         logging.getLogger("privatelink_lab").setLevel(logging.DEBUG)
     try:
         return command(options, **rest)
@@ -133,8 +133,7 @@ class Execution:
             self.lab = self.session.lab()
             if self._starts:
                 planned = [(r.step, r.key) for r in engine.planned(self.lab, STEPS).values() if r.type.made_by_plab]
-                local = [(LOCAL_STEP, "local")] if self.session.options.local else []
-                self.screen.open_board([*local, *planned])
+                self.screen.open_board(planned)
             self.session.choose_aws(start=self._starts, writes=self._writes)
             place = self.session.resolve_place(self.lab)
             if self._locks:

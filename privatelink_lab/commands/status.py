@@ -1,28 +1,45 @@
-"""`plab status`: what exists, in which state, at what cost."""
+"""`plab status`: what exists, in which state, at what cost, and what to do about it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from privatelink_lab import engine, prices
+from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.json_report import INCOMPLETE, MISSING, SUSPECT, THERE, UNKNOWN
 from privatelink_lab.commands.lab_session import last_run
 from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.prices import Cost
+from privatelink_lab.resource import Phase, Resource
+from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.output import Screen
 
 HOURS_PER_DAY = 24
+GOOD = frozenset({Phase.READY, Phase.HELD, THERE})
+STYLES = {
+    Phase.READY: "green",
+    THERE: "green",
+    Phase.HELD: "yellow",
+    Phase.PENDING: "cyan",
+    Phase.DELETING: "cyan",
+    **dict.fromkeys([MISSING, Phase.DRIFTED, Phase.FAILED, Phase.UNTAGGED, UNKNOWN, SUSPECT, INCOMPLETE], "red"),
+}
+MOST_NAMED = 6  # keys in one line
 
 
-def status(options: Options) -> int:
+def status(options: Options, *, exit_code: bool) -> int:
     """Show what exists; see `plab status --help`."""
     with Execution(options) as execution:
-        data = json_report.status(execution.lab, engine.survey(execution.lab, STEPS), has_config=not options.lab)
+        seen = engine.survey(execution.lab, STEPS)
+        cost = json_report.cost_of(execution.lab, seen)
+        data = json_report.status(execution.lab, seen, cost, has_config=not options.lab)
         if options.json:
             execution.screen.data(data)
         else:
-            _print_status(execution.screen, data)
-        return 0
+            _print_status(execution.screen, data, cost, seen.resources)
+        return int(exit_code and not all(row["phase"] in GOOD for row in data["resources"]))
 
 
 def timeline(options: Options) -> int:
@@ -38,19 +55,52 @@ def timeline(options: Options) -> int:
     return 0
 
 
-def _print_status(screen: Screen, data: dict[str, Any]) -> None:
+def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, resources: Mapping[str, Resource]) -> None:
     rows = data["resources"]
     if all(row["phase"] == json_report.MISSING for row in rows):
         screen.out("There is no such lab: nothing in AWS bears its tag. Next: plab up")
         return
-    cells = ((row["key"], row["phase"], row["detail"], (row["id"] or "-").rpartition(":")[2]) for row in rows)
-    screen.table(("KEY", "STATE", "DETAIL", "ID"), cells)  # without the prefix of ARNs: a line fits into a window
+    cells = ((row["key"], row["phase"], row["detail"], row["id"] or "-") for row in rows)
+    looks = {"optional": ("DETAIL",), "styles": {"STATE": STYLES}, "important": STYLES.keys() - GOOD}
+    screen.table(("KEY", "STATE", "DETAIL", "ID"), cells, **looks)
     for row in rows:
         for name in row["shows"].values():
             screen.out(f"{row['key']}: {name}")
-    screen.out(f"Cost: {prices.in_words(data['usd_per_hour'])}.")
+    screen.out(f"Cost: {cost.in_words()}.{json_report.spent(cost, data['since'])}")
     hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
-        spent = "an unknown amount" if data["usd_so_far"] is None else f"about {data['usd_so_far']:.2f} USD"
-        screen.out(f"This lab is {hours / HOURS_PER_DAY:.0f} days old and has cost {spent} so far.")
-        screen.out("If you no longer need it: plab down")
+        screen.out("This lab is more than a day old. If you no longer need it: plab down")
+    screen.out(conclusion(rows, resources))
+
+
+def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource]) -> str:
+    """How many are not as they should be, which, and the command that helps, where one is known."""
+    by_phase: dict[str, list[str]] = {}
+    for row in rows:
+        by_phase.setdefault(row["phase"], []).append(row["key"] or row["id"])
+    bad = {phase: keys for phase, keys in by_phase.items() if phase not in {Phase.READY, THERE}}
+    if not bad:
+        return f"All {len(rows)} are {'ready' if Phase.READY in by_phase else THERE}."
+    counts = [f"{len(keys)} of {len(rows)} {phase}: {_few(keys)}" for phase, keys in bad.items()]
+    command = _command(bad, resources)
+    return "; ".join(counts) + (f" -> {command}" if command else ".")
+
+
+def _few(keys: list[str]) -> str:
+    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+    return ", ".join(keys[:MOST_NAMED]) + more
+
+
+def _command(bad: Mapping[str, list[str]], resources: Mapping[str, Resource]) -> str:
+    """The next command; '' where AWS's own words have to be read first."""
+    if bad.keys() == {Phase.HELD}:
+        names = [split_key(key)[0] for key in bad[Phase.HELD]]
+        return f"plab accept {names[0]}" if len(names) == 1 else "plab accept"
+    if bad.keys() & {UNKNOWN, SUSPECT, INCOMPLETE}:
+        return ""
+    fixed = [key for key in bad.get(Phase.DRIFTED, ()) if key in resources and not resources[key].type.update]
+    replaced = [key for key in (*bad.get(Phase.FAILED, ()), *fixed) if key in resources]
+    if any(not resources[key].type.delete for key in replaced):
+        return ""
+    adopt = " --adopt" if Phase.UNTAGGED in bad else ""
+    return f"plab up{adopt}{''.join(f' --replace {key}' for key in replaced)}"

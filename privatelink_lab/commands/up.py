@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from privatelink_lab import engine, prices
+from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Execution
@@ -13,10 +13,13 @@ from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
 from privatelink_lab.lab import Lab
+from privatelink_lab.prices import Cost
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN, connections
 from privatelink_lab.steps.endpoint_service import PERMISSIONS, may_ask
 from privatelink_lab.ui.output import Screen
+
+MOST_NAMED = 3  # ids in one `Next:`
 
 
 def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) -> int:
@@ -36,10 +39,13 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
                 built = engine.up(execution.lab, STEPS, adopt=adopt)
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
-        result = json_report.built(execution.lab, built)
+        cost = json_report.cost_built(execution.lab, built)
+        result = json_report.built(execution.lab, built, cost)
         if uninvited := _uninvited(execution.lab, built):
             result["uninvited"] = uninvited
-            result["next"].insert(0, f"plab reject {' '.join(uninvited)}")
+            few = len(uninvited) <= MOST_NAMED
+            result["next"].insert(0, f"plab reject {' '.join(uninvited)}" if few else "plab connections")
+            result["next"] = list(dict.fromkeys(result["next"]))
         result["next"] = [execution.screen.advise(command) for command in result["next"]]
         code = execution.finish(result, built.exit_code, built.failed)
         for what, error in built.suspects.items():
@@ -47,7 +53,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         for text in built.incomplete.values():
             execution.screen.warn(text)
         if not execution.screen.json:
-            _print_built(execution.screen, execution.session.config, result, ok=code == 0)
+            _print_built(execution.screen, execution.session.config, result, cost, ok=code == 0)
         return code
 
 
@@ -68,14 +74,15 @@ def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
     if not receipt.left:
         execution.session.state.archive()
     left = f" Left: {', '.join(receipt.left)}." if receipt.left else ""
-    deleted = json_report.counted(json_report.removed(execution.lab, receipt, None)["deleted"])
+    deleted = json_report.counted(json_report.removed(execution.lab, receipt)["deleted"])
     return ConcurrentMaker(f"{met} This run has deleted what it had made: {deleted}.{left}", hint=met.hint)
 
 
 def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
-    plan = json_report.plan(execution.lab, seen, _replaced(seen, replace))
+    cost = json_report.cost_planned(execution.lab, seen)
+    plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), cost)
     if execution.session.started_server:
         execution.session.stop_server_if_idle(tell=False)
     code = execution.finish(plan, 0)
@@ -83,7 +90,7 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
         return code
     cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
     execution.screen.table(("KEY", "ACTION", "NOW"), cells)
-    execution.screen.out(f"Nothing was changed. It would cost {prices.in_words(plan['usd_per_hour'])}.")
+    execution.screen.out(f"Nothing was changed. It would cost {cost.in_words()}.")
     return code
 
 
@@ -107,11 +114,11 @@ def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:
     ]
     for key in keys:
         if key not in replaceable:
-            raise UsageError(f"plab up cannot replace {key!r}.", hint=f"One of: {', '.join(replaceable)}")
+            raise UsageError(f"{key!r} cannot be replaced.", hint=f"One of: {', '.join(replaceable)}")
     return {dependent for key in keys for dependent in engine.dependents_of(seen.resources, key)}
 
 
-def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: bool) -> None:
+def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: Cost, *, ok: bool) -> None:
     if ok:
         screen.out(f"The lab {config.lab} is up in {result['place']}, after {result['seconds']:.0f} s.")
     else:
@@ -121,11 +128,11 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], *, ok: 
     for endpoint in result["endpoints"]:
         state = "" if endpoint["state"] == "available" else f"{endpoint['state']}  "
         screen.out(f"  {endpoint['consumer']:<10} {state}{endpoint['dns_name'] or ''}".rstrip())
-    screen.out(f"  cost       {prices.in_words(result['usd_per_hour'])}")
+    screen.out(f"  cost       {cost.in_words()}")
     if result["not_in_config"]:
         keys = result["not_in_config"]
         screen.out(f"Not in the config any more, and it still costs money: {', '.join(keys)}.")
-        screen.out(f"Remove it: plab up {' '.join(f'--replace {key}' for key in keys)}")
+        screen.out(f"Remove it: plab up --replace {' --replace '.join(keys)}")
     for endpoint, account in result["uninvited"].items():
         text = f"Account {account} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
         screen.out(f"{text} Cut it: plab reject {endpoint}")

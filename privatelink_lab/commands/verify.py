@@ -114,7 +114,7 @@ def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
         except Interrupted:
             raise Interrupted(
                 "Stopped; a probe may be left. It ends itself within a quarter of an hour.",
-                hint="plab verify or plab down removes it at once.",
+                hint="This removes it at once: plab verify",
             ) from None
     for key in removed.left:
         execution.screen.warn(f"{key} is left; it ends itself within a quarter of an hour.")
@@ -138,7 +138,7 @@ def _step(seen: Survey, consumer: str) -> str:
     if not found:
         return "plab up" if key in seen.found else ""
     if found[0].phase is Phase.HELD:
-        return f"plab accept {found[0].id}"
+        return f"plab accept {consumer}"
     return f"plab up --replace {key}" if found[0].phase is Phase.FAILED else ""
 
 

@@ -15,7 +15,7 @@ from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
-AGAIN = "Run plab down again."
+AGAIN = "Run it again: plab down"
 ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what holds the resource
 ASK_AGAIN = 60.0  # seconds until it asks again
 
@@ -159,7 +159,7 @@ class _Down(Run[Removed]):
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:
             text = f"{', '.join(sorted(unasked))} appeared during this `down`; you have not agreed to cut it."
-            self.fail(item, PlabError(text, hint="plab down shows it and asks."))
+            self.fail(item, PlabError(text, hint="This shows it and asks: plab down"))
         elif lost := next((row for row in found if row.phase is Phase.UNTAGGED), None):
             if not item.error:
                 self.fail(item, untagged(item.resource, lost))

@@ -15,7 +15,7 @@ from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import Interrupted, PlabError
-from privatelink_lab.events import Failed, Unanswered, Waiting
+from privatelink_lab.events import Failed, Unanswered, Waiting, duration
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
@@ -142,8 +142,12 @@ class Run(ABC, Generic[Outcome]):
 
     def run(self) -> Outcome:
         """Loop until it is done; raises Interrupted, StateError."""
+        before = self.lab.state.timeline
         try:
-            return until(self.tick, clock=self.lab.clock, pause=self.pause)
+            outcome = until(self.tick, clock=self.lab.clock, pause=self.pause)
+            if before and not before.over:  # a run that was stopped; this one has ended, also if it had nothing to do
+                self.lab.state.timeline = self.timeline
+            return outcome  # noqa: TRY300 (an interrupt has no outcome)
         except Interrupted:
             self.timeline.note(self.now, over=False)
             raise
@@ -203,13 +207,13 @@ class Run(ABC, Generic[Outcome]):
     def wait(self, item: Item, id_: str, detail: str, *, bounded: bool = True) -> None:
         """Tell the user what the item waits for; fail it after its timeout, if the wait is `bounded`."""
         item.since = self.now if item.since is None else item.since
+        timeout = self.lab.timeout(item.resource)
         if item.detail != detail:
             item.detail = detail
             self.pace.changed(item.key)
-            self.lab.emit(Waiting(item.key, item.resource.step, id_, detail))
-        timeout = item.type.patience.timeout
+            self.lab.emit(Waiting(item.key, item.resource.step, id_, detail, timeout if bounded else None))
         if bounded and self.now - item.since > timeout:
-            text = f"{item.key} is still {detail!r} after {timeout / 60:.0f} minutes."
+            text = f"{item.key} is still {detail!r} after {duration(timeout)}."
             self.fail(item, PlabError(text, hint=self.hint))
 
     def postpone(self, item: Item) -> None:

@@ -17,7 +17,7 @@ from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, Resource
 from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
-WAIT_ON = "Run plab up again to wait on, or plab down to give up."
+WAIT_ON = "To wait on: plab up. To give up: plab down"
 SEEN_LATER = TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
 
 
@@ -370,10 +370,10 @@ class _Up(Run[Built]):
     def refused(self, item: Item, error: PlabError) -> None:
         """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""
         item.since = self.now if item.since is None else item.since
-        timeout = item.type.patience.timeout
+        timeout = self.lab.timeout(item.resource)
         meaning = classify(error, NOT_FOUND_YET | ALREADY | item.type.retryable)
         if meaning is ErrorClass.NOT_YET:
-            timeout = min(timeout, PROPAGATION_TIMEOUT)
+            timeout = min(timeout, self.lab.of_aws(PROPAGATION_TIMEOUT))
         if self.outage.is_too_long(error):
             self.fail(item, self.outage.explained(error))
         elif meaning not in {ErrorClass.NO_EFFECT, ErrorClass.NOT_YET} or self.now - item.since > timeout:

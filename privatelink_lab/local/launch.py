@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -82,19 +82,21 @@ def process_in(pid_namespace: int) -> int:
     return min(found)
 
 
-def enter(process: int, command: Sequence[str]) -> NoReturn:
+def enter(process: int, command: Sequence[str], names: Mapping[str, str]) -> NoReturn:
     """Replace this process by a shell, or by the command, in the namespaces of another process.
 
-    Raises PlabError without util-linux's nsenter.
+    `names` become variables there. Raises PlabError without util-linux's programs.
     """
     from privatelink_lab.local.network import instance_boot, system_calls
 
-    nsenter = shutil.which("nsenter")
-    if nsenter is None:
-        raise PlabError("There is no `nsenter` on this machine.", hint="It comes with the package util-linux.")
+    programs = {name: shutil.which(name) or "" for name in ("nsenter", "setpriv")}
+    for name, path in programs.items():
+        if not path:
+            raise PlabError(f"There is no `{name}` on this machine.", hint="It comes with the package util-linux.")
+    nsenter = programs["nsenter"]
     shell = next(shell for shell in ("/bin/bash", "/bin/sh") if Path(shell).exists() or shell == "/bin/sh")
     kept = {name: os.environ[name] for name in ("TERM", "COLORTERM") if name in os.environ}
-    environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept
+    environment = {"PATH": instance_boot.PATH, "HOME": "/root", "LANG": "C.UTF-8"} | kept | dict(names)
     arguments = [nsenter, "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", str(process)]
     given_up = ",".join(f"-{name}" for name in system_calls.DROPPED_CAPABILITIES)  # nsenter would restore them
     arguments += ["setpriv", "--no-new-privs", "--bounding-set", given_up, "--"]

@@ -99,6 +99,7 @@ ENDPOINT_TYPE = ResourceType(
     read=_read,
     create=_create,
     delete=_delete,
+    billed_by_started_hours=True,
     retryable=frozenset({"Unavailable", "InvalidServiceName"}),
     patience=LONG_PATIENCE,
 )

@@ -239,7 +239,7 @@ PROBE_TYPE = ResourceType("probe", KIND, read=_read, create=_create, delete=term
 
 def probe(lab: Lab, consumer: str, task: ProbeTask | None = None) -> Resource:
     """The probe of a consumer, READY with its report in `console`; without a `task` it can only be found and ended."""
-    patience = Patience(BOOT_TIME + 2 * task.seconds, SLOW_GRACE_PERIOD) if task else LONG_PATIENCE
+    patience = Patience(BOOT_TIME, SLOW_GRACE_PERIOD, also=2 * task.seconds) if task else LONG_PATIENCE
     needs = (endpoint_key(consumer), *subnet_keys(lab, consumer)[:1], group_key(consumer))
     cost = prices.instance(lab.config.provider.web_server.instance_type)
     return Resource(

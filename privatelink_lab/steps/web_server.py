@@ -31,6 +31,7 @@ from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
 GROUP = group_key(PROVIDER)
+NEWLINE = "\n"
 # A per-boot script of cloud-init serves the page again after every boot, without systemd, and restarts the server when
 # it dies. The page has a folder of its own: user data runs in /, and http.server serves the folder it is told.
 USER_DATA = """\
@@ -54,9 +55,14 @@ echo PLAB-WEB-SERVER-STARTED > /dev/console
 """
 
 
+def page(message: str) -> bytes:
+    """What the server answers: the message, and a newline at its end, for those who read it in a shell."""
+    return f"{message.removesuffix(NEWLINE)}{NEWLINE}".encode()
+
+
 def user_data(message: str, port: int) -> str:
     """The shell script of the instance's first boot; the message reaches the shell as base64 only."""
-    return USER_DATA.format(message=base64.b64encode(message.encode()).decode(), port=port)
+    return USER_DATA.format(message=base64.b64encode(page(message)).decode(), port=port)
 
 
 def _spec(lab: Lab) -> str:

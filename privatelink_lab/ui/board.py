@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from privatelink_lab.events import Event, Finished, KeyEvent, Started, Waiting
+from privatelink_lab.events import Event, Finished, KeyEvent, Started, Waiting, duration
 
 TODO, BUSY, DONE, HELD, FAILED = "todo", "busy", "done", "held", "failed"
 DOING = {
@@ -64,7 +64,8 @@ def _mark_and_word(event: KeyEvent) -> tuple[str, str]:
         case Started():
             return BUSY, DOING.get(event.action, event.action)
         case Waiting():
-            return BUSY, event.detail
+            limit = f" ({duration(event.limit)} at most)" if event.limit and event.detail else ""
+            return BUSY, f"{event.detail}{limit}"
         case Finished():
             return (HELD if event.phase == "held" else DONE), event.detail
     return FAILED, "failed"

@@ -1,6 +1,6 @@
 """How a command shows things: as a live board on a terminal, plain lines in a pipe, JSON, or with errors only.
 
-Results go to stdout, all else to stderr. With `CI` or `NO_COLOR` a terminal counts as a pipe.
+Results go to stdout, all else to stderr. With `CI` a terminal counts as a pipe.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import AccountError, PlabError
-from privatelink_lab.events import Event, Failed, Unanswered
+from privatelink_lab.events import Event, Failed, KeyEvent, Unanswered
 from privatelink_lab.printable import printable
 from privatelink_lab.ui.plain_lines import plain_text
-from privatelink_lab.ui.timeline_bars import fitted
+from privatelink_lab.ui.timeline_bars import ASCII, UNICODE, fitted
 
 if TYPE_CHECKING:
     from privatelink_lab.ui.rich_terminal import LiveBoard
@@ -35,22 +35,30 @@ class Screen:
         self.quiet = quiet
         self.advise = advise
         self._live: LiveBoard | None = None
+        self._plan: list[tuple[str, str]] = []  # of the board that is not drawn yet
         self._began = time.monotonic()
         self._written_errors: set[str] = set()
 
     def open_board(self, plan: Iterable[tuple[str, str]]) -> None:
-        """Show the live board of these (step, key) pairs, if stderr is a terminal."""
-        plain = (
-            os.environ.get("CI") or "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}
-        )
+        """Show the live board of these (step, key) pairs from their first event on, if stderr is a terminal.
+
+        So a refusal that comes first leaves no empty board.
+        """
+        plain = os.environ.get("CI") or os.environ.get("TERM", "dumb") in {"dumb", "unknown"}
         if self.json or self.quiet or not sys.stderr.isatty() or plain:
             return
-        from privatelink_lab.ui.rich_terminal import LiveBoard  # rich takes 0.1 s to load: only when it draws
+        self._plan = list(plan)
 
-        self._live = LiveBoard(sys.stderr, plan)
+    def _draw(self, event: Event) -> LiveBoard | None:
+        if not self._live and isinstance(event, KeyEvent) and event.key in {key for _, key in self._plan}:
+            from privatelink_lab.ui.rich_terminal import LiveBoard  # rich takes 0.1 s to load: only when it draws
+
+            self._live, self._plan = LiveBoard(sys.stderr, self._plan), []
+        return self._live
 
     def close_board(self) -> None:
         """Stop drawing; the board's last state stays on the terminal."""
+        self._plan = []
         if self._live:
             self._live.stop()
             self._live = None
@@ -61,8 +69,8 @@ class Screen:
             error.hint = self.advise(error.hint)
         if self.json:
             self.data(event.as_json())
-        elif self._live:
-            self._live.show(event)
+        elif live := self._draw(event):
+            live.show(event)
             if isinstance(event, Unanswered):
                 self.say(plain_text(event))
         elif text := plain_text(event):
@@ -105,13 +113,14 @@ class Screen:
 
     def data(self, data: dict[str, Any]) -> None:
         """Print one JSON object to stdout, on one line."""
-        print(json.dumps(data, ensure_ascii=False), flush=True)
+        unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+        print(json.dumps(data, ensure_ascii=not unicode), flush=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table to stdout."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], **looks: Any) -> None:
+        """Print a table to stdout; `looks` as `print_table` has them."""
         from privatelink_lab.ui.rich_terminal import print_table
 
-        print_table(sys.stdout, columns, rows)
+        print_table(sys.stdout, columns, rows, **looks)
 
     def bars(self, timeline: dict[str, Any]) -> None:
         """Print a run's timeline to stdout."""
@@ -120,4 +129,6 @@ class Screen:
         so_far = "" if timeline["over"] else " so far: the run was stopped, or has not ended yet"
         self.out(f"{timeline['command']}, {timeline['began']}: {timeline['seconds']:.1f} s{so_far}.")
         self.table(*fitted(timeline, unicode=unicode, columns=columns))
+        decides, beside = UNICODE if unicode else ASCII
+        self.out(f"{decides} decided how long the run took; {beside} went on beside it.")
         self.out(f"The chain that decides it: {' -> '.join(timeline['chain'])}")

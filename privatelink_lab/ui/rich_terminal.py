@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import IO
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleRenderable, Group
 from rich.live import Live
 from rich.table import Table
@@ -16,6 +17,7 @@ from rich.text import Text
 from privatelink_lab.events import Event
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.ui.board import BUSY, DONE, FAILED, HELD, TODO, Board
+from privatelink_lab.ui.table_layout import laid_out
 
 MARKS = {  # in Unicode and in ASCII, and the style
     TODO: ("·", ".", "dim"),
@@ -24,7 +26,8 @@ MARKS = {  # in Unicode and in ASCII, and the style
     HELD: ("◆", "=", "yellow"),
     FAILED: ("✗", "x", "red"),
 }
-WIDE = 100_000  # characters: in a pipe, no cell is folded
+WIDE = 100_000  # characters: in a pipe, no cell moves
+NO_STYLES: Mapping[str, Mapping[str, str]] = {}
 
 
 class LiveBoard:
@@ -70,16 +73,35 @@ class LiveBoard:
         return Group(table)
 
 
-def print_table(stream: IO[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a table: in a pipe as wide as its content, on a terminal folded to the window."""
+def print_table(
+    stream: IO[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    optional: Collection[str] = (),
+    styles: Mapping[str, Mapping[str, str]] = NO_STYLES,
+    important: Collection[str] = (),
+) -> None:
+    """Write a table: in a pipe as wide as its content, on a terminal laid out for the window.
+
+    `styles` says for a column how each of its words looks. A row with an `important` word keeps its optional cells.
+    """
     terminal = stream.isatty()
-    colour = terminal and "NO_COLOR" not in os.environ
-    console = Console(file=stream, highlight=False, no_color=not colour, width=None if terminal else WIDE)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(on_one_line(cell)) for cell in row))
-    with console.capture() as capture:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()), file=stream)
+    console = Console(file=stream, highlight=False, no_color="NO_COLOR" in os.environ)
+    cells = [[on_one_line(cell) for cell in row] for row in rows]
+    width = console.width if terminal else WIDE
+    lines = laid_out(
+        columns,
+        cells,
+        width=width,
+        optional=optional,
+        is_important=lambda row: not set(important).isdisjoint(row),
+        length=cell_len,
+    )
+    for number, line in enumerate(lines):
+        text = Text()
+        for part, column in line:
+            style = "bold" if number == 0 else styles.get("" if column is None else columns[column], {}).get(part, "")
+            text.append(part, style if terminal else "")
+        text.rstrip()
+        console.print(text, soft_wrap=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from support.cloud import Cloud
 from support.command_line import Run, write_config
 from support.foreign_account import STRANGER, connect_stranger
 
+from privatelink_lab.cli import SECTIONS, plab
 from privatelink_lab.engine import Built
 from privatelink_lab.resource import Found, Phase
 
@@ -33,7 +37,7 @@ def test_up_status_connections_down(at_cloud: Cloud, run: Run) -> None:
     down = run("down", "-y")
     assert down.code == 0
     assert "Left: 0." in down.out
-    assert "This no longer costs about 0.0438 USD/hour" in down.out
+    assert "It cost about 0.0438 USD/hour at list prices" in down.out
     assert at_cloud.aws.inventory() == before
     again = run("down", "-y")
     assert (again.code, "Deleted: nothing." in again.out) == (0, True)
@@ -142,7 +146,7 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
     shown = {row["key"]: list(row["shows"]) for row in status["resources"] if row["shows"]}
     assert shown == {"provider/endpoint-service": ["service_name"], "acme/endpoint": ["dns_name"]}
     rows = run("connections", "--json").json[0]["connections"]
-    assert list(rows[0]) == ["endpoint", "owner", "state", "consumer", "region", "since"]
+    assert list(rows[0]) == ["endpoint", "owner", "state", "consumer", "region", "since", "dns_name"]
     accepted = run("accept", rows[0]["endpoint"], "-y", "--json").json
     assert [line["event"] for line in accepted][-2:] == ["accepted", "summary"]
     assert accepted[-1]["accepted"] == [rows[0]["endpoint"]]
@@ -159,6 +163,7 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
         "left",
         "incomplete",
         "stopped_usd_per_hour",
+        "usd_so_far",
     ]
 
 
@@ -351,3 +356,29 @@ def test_where_a_local_lab_was_there_is_nothing_to_do(run: Run, tmp_path: Path) 
         assert (ran.code, "The lab is not there: it was on the local AWS" in ran.err) == (0, True)
     refused = run("up")
     assert (refused.code, "There is no config file" in refused.err) == (2, True)
+
+
+def test_every_command_has_a_section_in_the_help(run: Run) -> None:
+    """`plab --help` groups the commands by what people want, and leaves none out."""
+    ran = run("--help")
+    assert re.findall(r"^(\w[\w ]+):$", ran.out, re.MULTILINE)[-4:] == list(SECTIONS)
+    for name in plab.commands:
+        assert re.search(rf"^  {name}  ", ran.out, re.MULTILINE), name
+
+
+def test_a_mistyped_command_is_told_which_one_was_meant(run: Run) -> None:
+    """`plab statu` names `status`."""
+    ran = run("statu")
+    assert ran.code == 2
+    assert "'status'" in ran.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
+def test_what_stdout_cannot_encode_ends_no_command(tmp_path: Path, encoding: str) -> None:
+    """A Chinese file name on a terminal without Unicode is printed with escapes; the command has worked."""
+    command = [sys.executable, "-m", "privatelink_lab", "init", "你好.yaml"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert b"Wrote " in ran.stderr
+    assert [path.name for path in tmp_path.glob("*.yaml")] == ["你好.yaml"]

@@ -20,9 +20,10 @@ from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.state import Party, State
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import ProbeReport
+from privatelink_lab.steps.web_server import page
 
 MESSAGE = config_of().provider.web_server.message
-DIGEST = hashlib.sha256(MESSAGE.encode()).hexdigest()
+DIGEST = hashlib.sha256(page(MESSAGE)).hexdigest()
 
 
 def answer(number: int = 0, **other: Any) -> dict[str, Any]:

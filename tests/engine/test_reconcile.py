@@ -87,7 +87,7 @@ def test_what_is_not_visible_yet_is_not_made_again(cloud: Cloud) -> None:
     built, _ = build(cloud, thing)
     assert built.exit_code == 0
     assert thing.made == ["id-0"]
-    assert Waiting("provider/thing", "things", "id-0", "not visible yet") in cloud.events
+    assert Waiting("provider/thing", "things", "id-0", "not visible yet", 60.0) in cloud.events
 
 
 def test_what_is_missing_after_its_grace_period_is_made_again_with_a_new_token(cloud: Cloud) -> None:
@@ -199,7 +199,7 @@ def test_a_wait_has_an_end(cloud: Cloud) -> None:
     thing = Thing("provider/thing")
     thing.seen = [(Found("id-7", Phase.PENDING, "provisioning"),)]
     built, _ = build(cloud, thing)
-    assert "is still 'provisioning' after 1 minutes" in built.failed["provider/thing"].message
+    assert "is still 'provisioning' after 1 min" in built.failed["provider/thing"].message
     assert 60 <= cloud.clock.now() - 1_700_000_000 <= 75
 
 
@@ -458,7 +458,7 @@ def test_an_update_without_effect_is_a_failure(cloud: Cloud) -> None:
     thing.seen = [(Found("id", Phase.DRIFTED, "off"),)]
     began = cloud.clock.now()
     built, _ = build(cloud, thing)
-    assert "is still 'off' after 1 minutes" in str(built.failed["provider/thing"])
+    assert "is still 'off' after 1 min" in str(built.failed["provider/thing"])
     assert cloud.clock.now() - began < 90
 
 
@@ -565,7 +565,7 @@ def test_what_was_ready_and_is_throttled_for_ever_ends(cloud: Cloud) -> None:
 
     thing.options["find"] = find
     built, _ = build(cloud, thing, slow)
-    assert "is still 'RequestLimitExceeded' after 1 minutes" in str(built.failed["provider/thing"])
+    assert "is still 'RequestLimitExceeded' after 1 min" in str(built.failed["provider/thing"])
     assert cloud.clock.now() - BEGAN < 200
 
 

@@ -127,7 +127,7 @@ def test_accepting_an_unknown_id_is_refused(cloud: Cloud, lab: Lab) -> None:
     """An id that is not connected is bad usage; nothing is accepted."""
     cloud.up(lab)
     with pytest.raises(UsageError, match="vpce-0"):
-        accept_reject.with_ids(rows(cloud, lab), ["vpce-0"])
+        accept_reject.named(rows(cloud, lab), ["vpce-0"])
 
 
 def test_a_refusal_inside_a_200_is_a_failure(cloud: Cloud) -> None:

@@ -12,38 +12,61 @@ from botocore import xform_name
 
 from privatelink_lab.aws import Account
 
-_COMMAND = re.compile(r"aws (?:ec2|elbv2) [\w-]+(?: (?!&&)[^\s,;]+(?<!\.))+")
+_COMMAND = re.compile(r"(?<![\w./-])aws (?:ec2|elbv2|sts|account|service-quotas) [\w-]+(?: (?!&&)[^\s,;`]+(?<!\.))*")
 
 
 def commands_in(text: str) -> list[str]:
-    """The commands of `aws ec2` and `aws elbv2` in a text, without the sentence's own full stop."""
+    """The commands of the AWS CLI that call an API in a text, without the sentence's own full stop."""
     return _COMMAND.findall(text)
 
 
 def type_in(account: Account, command: str) -> dict[str, Any]:
     """Run one command with an account's credentials and return AWS's answer; raises AwsError as the call does."""
+    service, method, request, region = parse(command)
+    assert region in {"", account.region}
+    answer: dict[str, Any] = getattr(getattr(account, service), method)(**request)
+    return answer
+
+
+def refusals(text: str) -> list[str]:
+    """The commands in a text that are not in the AWS CLI, by botocore's models, and what is wrong with them."""
+    refused = []
+    for command in commands_in(text):
+        try:
+            parse(command)
+        except (AssertionError, KeyError, ValueError, IndexError) as error:
+            refused.append(f"{command}: {error!r}")
+    return refused
+
+
+def parse(command: str) -> tuple[str, str, dict[str, Any], str]:
+    """The service, boto3's method, the request and the region of a command.
+
+    Raises KeyError for an operation or an option that the model does not have, AssertionError without a required one.
+    """
     program, service, operation, *words = shlex.split(command)
     assert program == "aws"
     model = botocore.session.get_session().get_service_model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
     shape: Any = model.operation_model(names[operation]).input_shape
-    options = {xform_name(name, "-"): name for name in shape.members}
+    options = {xform_name(name, "-"): name for name in (shape.members if shape else ())}
     request: dict[str, Any] = {}
+    region = ""
     for option, values in _options(words):
         if option == "region":
-            assert values == [account.region]
+            [region] = values
         elif option.startswith("no-"):
             request[options[option[3:]]] = {"Value": False}
         else:
             request[options[option]] = _value(shape.members[options[option]], values)
-    client: Any = getattr(account, service)
-    answer: dict[str, Any] = getattr(client, operation.replace("-", "_"))(**request)
-    return answer
+    required = shape.required_members if shape else []
+    assert request.keys() >= set(required), f"needs {required}"
+    return service, operation.replace("-", "_"), request, region
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
     at = [number for number, word in enumerate(words) if word.startswith("--")]
-    for begin, end in zip(at, [*at[1:], len(words)], strict=True):
+    for begin, end in zip(at, [*at[1:], len(words)][: len(at)], strict=True):
         yield words[begin][2:], words[begin + 1 : end]
 
 

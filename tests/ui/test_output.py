@@ -9,7 +9,7 @@ import re
 import pytest
 
 from privatelink_lab.errors import PlabError
-from privatelink_lab.events import Failed, Started
+from privatelink_lab.events import Failed, Started, Waiting
 from privatelink_lab.ui.output import Screen
 from privatelink_lab.ui.rich_terminal import print_table
 
@@ -100,3 +100,33 @@ def test_an_interrupt_loses_no_error(capsys: pytest.CaptureFixture[str]) -> None
     """With --quiet the screen prints an error when it happens, so a run that is stopped later has printed it."""
     Screen(quiet=True).show(Failed("provider/vpc", "network", PlabError("No more VPCs.")))
     assert capsys.readouterr().err == "Error: provider/vpc: No more VPCs.\n"
+
+
+# The board, on a terminal.
+
+
+def test_the_board_appears_with_the_first_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal before anything happens leaves no empty board; NO_COLOR drops the colours and not the board."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = Screen()
+    screen.open_board([(STEP, KEY)])
+    screen.say("lab test in account 1")
+    assert terminal.getvalue() == "lab test in account 1\n"
+    screen.show(Waiting(KEY, STEP, "vpc-1", "pending", 300.0))
+    screen.close_board()
+    drawn = terminal.getvalue()
+    assert "provider/vpc pending (5 min at most)" in drawn
+    assert "\x1b[3" not in drawn
+
+
+def test_a_board_that_never_began_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """After the command has closed it, a late event is a plain line."""
+    screen = Screen()
+    screen.open_board([(STEP, KEY)])
+    screen.close_board()
+    screen.show(Started(KEY, STEP, "create"))
+    assert capsys.readouterr().err == "   0.0s  provider/vpc: creating\n"
