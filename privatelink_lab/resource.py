@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab import iam_actions, tags
+from privatelink_lab.attributes import Attribute, differences, in_words
 from privatelink_lab.digest import digest
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
@@ -60,7 +61,8 @@ class Found:
     """One thing in AWS; `shows` holds what a user wants to read of it (a DNS name, a service name).
 
     `usd_per_hour` is what this one costs where that differs from its Resource's plan (more zones, say). `tags` are
-    plab's own, as AWS shows them; of what has lost them, as the state has them, if they are its own.
+    plab's own, as AWS shows them; of what has lost them, as the state has them, if they are its own. `drift` is what
+    differs of what is DRIFTED, where its type compares attributes.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Found:
     shows: Mapping[str, str] = field(default_factory=dict)
     usd_per_hour: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    drift: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Token:
 
 Find = Callable[["Lab", "Snapshot", "Resource"], tuple[Found, ...]]
 Read = Callable[["Lab", "Snapshot", "Resource", "Row"], Found]
+Compare = Callable[["Lab", "Snapshot", "Resource", "Row"], Iterable[Attribute]]
 Create = Callable[["Lab", "Snapshot", "Resource", Token], Found]
 Update = Callable[["Lab", "Snapshot", "Resource", Found], None]
 Delete = Callable[["Account", tuple[str, ...]], Mapping[str, "AwsError"]]
@@ -156,13 +160,39 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
 
     def found(row: Row) -> Found:
         try:
-            return replace(read(lab, snapshot, resource, row), tags=tags.own(tags.of(row)))
+            as_read = replace(read(lab, snapshot, resource, row), tags=tags.own(tags.of(row)))
+            return as_read if snapshot.to_delete else compared(lab, snapshot, resource, row, as_read)
         except AwsError as error:  # for a deletion it is enough that it exists
             if not snapshot.to_delete or classify(error) is not ErrorClass.FINAL:
                 raise
             return Found(row[kind.id], Phase.READY, f"exists ({error.code})")
 
     return tuple(found(row) for row in rows)
+
+
+def compared(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row, found: Found) -> Found:
+    """What a row means once its attributes are compared: DRIFTED, from what to what, where one is not as asked.
+
+    What AWS is still at work on, and what has failed, is not compared.
+    """
+    if found.phase not in SATISFIED or not lab.names(resource.party):
+        return found
+    drift = differences([*resource.type.compare(lab, snapshot, resource, row), *_config_tags(lab, resource, row)])
+    return replace(found, phase=Phase.DRIFTED, detail=in_words(drift), drift=drift) if drift else found
+
+
+def _config_tags(lab: Lab, resource: Resource, row: Row) -> list[Attribute]:
+    """The config's own tags, on what bears tags. What others have added says nothing."""
+    if not resource.type.create:
+        return []
+    now, kind, account = tags.of(row), resource.type.kind, lab.account(resource.party)
+
+    def put(name: str, value: str) -> Callable[[], object]:
+        assert kind is not None  # noqa: S101 (what has no kind has no tags)
+        return lambda: account.put_tags(kind.service, str(row[kind.id]), {name: value})
+
+    wanted = lab.config.tags.items() if kind and kind.id in row else ()
+    return [Attribute(f"tag {name}", now.get(name, ""), value, put(name, value)) for name, value in wanted]
 
 
 def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
@@ -183,6 +213,11 @@ def _ids(lab: Lab, snapshot: Snapshot, kind: Kind, account: Account) -> list[str
     return [ids[r.key] for r in of_kind if lab.is_account_of(r.party, account.id)]
 
 
+def _compares_nothing(_: Lab, __: Snapshot, ___: Resource, ____: Row) -> tuple[Attribute, ...]:
+    """Most types have nothing that a hand can change and that the config decides."""
+    return ()
+
+
 @dataclass(frozen=True)
 class ResourceType:
     """What is the same for every resource of one sort, such as all subnets.
@@ -197,6 +232,8 @@ class ResourceType:
     Who plans it and who waits for it: `up` makes what is `made_by_plab` (foreign connections are not). `down` deletes
     what has a `delete`. It waits until everything is gone but what `goes_with_parent`, also for what only AWS deletes.
 
+    What is compared: `compare` lists the attributes that the config decides and a hand can change.
+
     What else: `called_by` names the party whose credentials its functions use, where it is not the party of the key:
     the provider accepts what belongs to a consumer. `retryable` are the codes that AWS answers to its create or update
     while what it depends on is new. An endpoint is `billed_by_started_hours` (AWS facts 12).
@@ -210,6 +247,7 @@ class ResourceType:
     update: Update | None = None
     delete: Delete | None = None
     holders: Holders | None = None
+    compare: Compare = _compares_nothing
     made_by_plab: bool = True
     goes_with_parent: bool = False
     called_by: str = ""
@@ -217,10 +255,14 @@ class ResourceType:
     retryable: frozenset[str] = frozenset()
     patience: Patience = Patience()
 
+    def can_update(self, found: Found) -> bool:
+        """Whether what is DRIFTED can be changed in place."""
+        return all(attribute.change for attribute in found.drift) if found.drift else self.update is not None
+
     @property
     def actions(self) -> set[str]:
         """The IAM actions of its functions and of its kind, and the right to tag what is created."""
-        functions = (self.find, self.read, self.create, self.update, self.delete, self.holders)
+        functions = (self.find, self.read, self.create, self.update, self.delete, self.holders, self.compare)
         actions = {action for function in functions for action in iam_actions.of(function)}
         if self.kind:
             actions |= self.kind.reads | ({self.kind.tags} if self.create else set())

@@ -112,6 +112,14 @@ class Account:
             pages: Iterable[dict[str, Any]] = client.get_paginator(operation).paginate(**request)
             return [row for page in pages for row in page.get(result) or ()]
 
+    def put_tags(self, service: str, id_: str, named: Mapping[str, str]) -> None:
+        """Give what has this id or ARN these tags; other tags stay."""
+        pairs: list[Any] = [{"Key": name, "Value": value} for name, value in named.items()]
+        if service == "elbv2":
+            self.elbv2.add_tags(ResourceArns=[id_], Tags=pairs)
+        else:
+            self.ec2.create_tags(Resources=[id_], Tags=pairs)
+
     @contextmanager
     def heard(self, client: Any, service: str, operation: str, request: Mapping[str, Any]) -> Iterator[None]:
         """As `translated`; `silent` then has its service and URL if no usable answer came from there."""

@@ -194,6 +194,8 @@ def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, s
         action = "replace"
     else:
         action = ACTIONS[found[0].phase] if resource.type.made_by_plab else "leave"
+        if found[0].phase is Phase.DRIFTED and not resource.type.can_update(found[0]):
+            action = "cannot"
     detail = str(error) if error else ", ".join(f"{thing.id} {thing.detail}" for thing in found or ())
     return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 

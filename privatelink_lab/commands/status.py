@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from privatelink_lab import engine
@@ -10,6 +10,7 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.json_report import INCOMPLETE, MISSING, SUSPECT, THERE, UNKNOWN
 from privatelink_lab.commands.lab_session import last_run
 from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.engine import Survey
 from privatelink_lab.prices import Cost
 from privatelink_lab.resource import Phase, Resource
 from privatelink_lab.resource_key import split_key
@@ -38,7 +39,7 @@ def status(options: Options, *, exit_code: bool) -> int:
         if options.json:
             execution.screen.data(data)
         else:
-            _print_status(execution.screen, data, cost, seen.resources)
+            _print_status(execution.screen, data, cost, conclusion(data["resources"], seen.resources, _unfit(seen)))
         return int(exit_code and not all(row["phase"] in GOOD for row in data["resources"]))
 
 
@@ -55,7 +56,7 @@ def timeline(options: Options) -> int:
     return 0
 
 
-def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, resources: Mapping[str, Resource]) -> None:
+def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -> None:
     rows = data["resources"]
     if all(row["phase"] == json_report.MISSING for row in rows):
         screen.out("There is no such lab: nothing in AWS bears its tag. Next: plab up")
@@ -70,11 +71,23 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, resources: M
     hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")
-    screen.out(conclusion(rows, resources))
+    screen.out(last)
 
 
-def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource]) -> str:
-    """How many are not as they should be, which, and the command that helps, where one is known."""
+def _unfit(seen: Survey) -> set[str]:
+    """The keys of what is there and can only be replaced."""
+    return {
+        key
+        for key, found in seen.found.items()
+        if found and found[0].phase is Phase.DRIFTED and not seen.resources[key].type.can_update(found[0])
+    }
+
+
+def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource], unfit: Collection[str] = ()) -> str:
+    """How many are not as they should be, which, and the command that helps, where one is known.
+
+    `unfit` are the keys of what has drifted and can only be replaced.
+    """
     by_phase: dict[str, list[str]] = {}
     for row in rows:
         by_phase.setdefault(row["phase"], []).append(row["key"] or row["id"])
@@ -82,7 +95,7 @@ def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource]) ->
     if not bad:
         return f"All {len(rows)} are {'ready' if Phase.READY in by_phase else THERE}."
     counts = [f"{len(keys)} of {len(rows)} {phase}: {_few(keys)}" for phase, keys in bad.items()]
-    command = _command(bad, resources)
+    command = _command(bad, resources, unfit)
     return "; ".join(counts) + (f" -> {command}" if command else ".")
 
 
@@ -91,15 +104,14 @@ def _few(keys: list[str]) -> str:
     return ", ".join(keys[:MOST_NAMED]) + more
 
 
-def _command(bad: Mapping[str, list[str]], resources: Mapping[str, Resource]) -> str:
+def _command(bad: Mapping[str, list[str]], resources: Mapping[str, Resource], unfit: Collection[str]) -> str:
     """The next command; '' where AWS's own words have to be read first."""
     if bad.keys() == {Phase.HELD}:
         names = [split_key(key)[0] for key in bad[Phase.HELD]]
         return f"plab accept {names[0]}" if len(names) == 1 else "plab accept"
     if bad.keys() & {UNKNOWN, SUSPECT, INCOMPLETE}:
         return ""
-    fixed = [key for key in bad.get(Phase.DRIFTED, ()) if key in resources and not resources[key].type.update]
-    replaced = [key for key in (*bad.get(Phase.FAILED, ()), *fixed) if key in resources]
+    replaced = [key for key in (*bad.get(Phase.FAILED, ()), *unfit) if key in resources]
     if any(not resources[key].type.delete for key in replaced):
         return ""
     adopt = " --adopt" if Phase.UNTAGGED in bad else ""

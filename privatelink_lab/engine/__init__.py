@@ -6,9 +6,10 @@ over everything that bears the lab's tag. Waits overlap, so the total is the lon
 loop writes the state; steps come in as data.
 """
 
-from privatelink_lab.engine.down import AGAIN, dependents_of, down, remove_own
+from privatelink_lab.engine.down import AGAIN, down, remove_own
 from privatelink_lab.engine.outcome import Built, Removed
 from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, put_tags_back, suspects
+from privatelink_lab.engine.reconcile import dependents_of
 from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
 from privatelink_lab.engine.up import check, create_only, up
 

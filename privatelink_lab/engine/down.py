@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Removed
 from privatelink_lab.engine.ownership import incomplete, suspects, untagged
-from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key
+from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key, dependents_of
 from privatelink_lab.engine.survey import Survey, survey
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
@@ -33,14 +33,6 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
     """Delete what this run's maker has made, and nothing of the maker who began earlier; returns the receipt."""
     lab.only_since = lab.state.since
     return down(lab, steps, survey(lab, steps, to_delete=True))
-
-
-def dependents_of(resources: Mapping[str, Resource], key: str) -> set[str]:
-    """Every key that depends on `key`, directly or through others, and `key` itself."""
-    after = {key}
-    while more := {r.key for r in resources.values() if after & set(r.depends_on)} - after:
-        after |= more
-    return after
 
 
 class _Down(Run[Removed]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from privatelink_lab import tags
 from privatelink_lab.engine.survey import Survey
@@ -35,12 +34,9 @@ def put_tags_back(lab: Lab, seen: Survey) -> None:
 
 
 def _tag(lab: Lab, resource: Resource, lost: Found) -> None:
-    account, named = lab.account(resource.party), {"Name": lab.resource_name(resource.key), **lost.tags}
-    pairs: list[Any] = [{"Key": name, "Value": value} for name, value in named.items()]
-    if resource.type.kind and resource.type.kind.service == "elbv2":
-        account.elbv2.add_tags(ResourceArns=[lost.id], Tags=pairs)
-    else:
-        account.ec2.create_tags(Resources=[lost.id], Tags=pairs)
+    named = {"Name": lab.resource_name(resource.key), **lost.tags}
+    assert resource.type.kind is not None  # noqa: S101 (what has no kind has no tags to lose)
+    lab.account(resource.party).put_tags(resource.type.kind.service, lost.id, named)
 
 
 def suspects(lab: Lab, snapshot: Snapshot) -> dict[str, PlabError]:

@@ -75,6 +75,14 @@ def dependents_by_key(resources: Mapping[str, Resource], *, to_delete: bool = Fa
     return dependents
 
 
+def dependents_of(resources: Mapping[str, Resource], key: str) -> set[str]:
+    """Every key that depends on `key`, directly or through others, and `key` itself."""
+    after = {key}
+    while more := {r.key for r in resources.values() if after & set(r.depends_on)} - after:
+        after |= more
+    return after
+
+
 class Run(ABC, Generic[Outcome]):
     """One `up` or `down`."""
 

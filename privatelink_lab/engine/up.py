@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from privatelink_lab.config import PROVIDER
 from privatelink_lab.engine.outcome import Built
 from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, refuse_if_later, suspects, untagged
 from privatelink_lab.engine.polling import FLOOR
-from privatelink_lab.engine.reconcile import MOST_CREATES, RESEND, Answer, Item, Run, dependents_by_key
+from privatelink_lab.engine.reconcile import (
+    MOST_CREATES,
+    RESEND,
+    Answer,
+    Item,
+    Run,
+    dependents_by_key,
+    dependents_of,
+)
 from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import AwsError, PlabError
-from privatelink_lab.events import Finished, Started
+from privatelink_lab.events import Failed, Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
@@ -74,6 +83,9 @@ class _Up(Run[Built]):
                 self.neighbours[other].append(key)
         self.rechecking: set[str] = set()  # ready keys that this tick reads again
         self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
+        self.given_up: list[Item] = []  # until replaced, and not shown yet
+        self.replaceable: set[str] = set()  # keys that a replacement can help
+        self.unfit: set[str] = set()  # keys whose drift cannot be changed in place
         self.suspects: dict[str, PlabError] = {}
         self.incomplete: dict[str, str] = {}
 
@@ -132,6 +144,8 @@ class _Up(Run[Built]):
     def observe(self) -> Snapshot:
         """Read a snapshot; what depends on a failure is then no longer waited for."""
         snapshot = super().observe()
+        self.show_given_up()
+        self.hold_back()
         self.rechecking = set()
         self.suspects |= suspects(self.lab, snapshot)
         self.incomplete |= incomplete(self.lab, snapshot)
@@ -200,7 +214,6 @@ class _Up(Run[Built]):
 
     def judge_one(self, item: Item, found: Found) -> None:
         """Go by the phase of what AWS shows under the key, or has just answered to its create."""
-        hint = f"plab up --replace {item.key}" if item.type.delete else ""
         match found.phase:
             case Phase.READY if self.can_be_made(item):
                 self.mark_ready(item, found)
@@ -209,11 +222,41 @@ class _Up(Run[Built]):
             case Phase.UNTAGGED:
                 self.fail(item, untagged(item.resource, found))
             case Phase.FAILED:
-                self.fail(item, PlabError(f"{item.key} ({found.id}) {found.detail}.", hint=hint))
-            case Phase.DRIFTED if item.type.update is None:
-                self.fail(item, PlabError(f"{item.key} ({found.id}) is not as asked: {found.detail}.", hint=hint))
+                self.give_up(item, f"{item.key} ({found.id}) {found.detail}.")
+            case Phase.DRIFTED if not item.type.can_update(found):
+                self.unfit.add(item.key)
+                self.give_up(item, f"{item.key} ({found.id}) is not as asked: {found.detail}.")
             case phase:
                 self.wait_in(phase, item, found.id, found.detail)
+
+    def give_up(self, item: Item, text: str) -> None:
+        """Give it up until it is replaced; the error is shown once this snapshot has named all such items."""
+        item.phase, item.error = Phase.FAILED, PlabError(text)
+        self.given_up.append(item)
+        if item.type.delete:
+            self.replaceable.add(item.key)
+
+    def show_given_up(self) -> None:
+        """Show what only a replacement can help, with one command for all of it."""
+        if not self.given_up:
+            return
+        keys = [key for key in self.own if key in self.replaceable]
+        under = {after for key in keys for after in dependents_of(self.own, key) - {key}}  # these go with it
+        command = "plab up" + "".join(f" --replace {key}" for key in keys if key not in under)
+        for item in self.given_up:
+            assert item.error is not None  # noqa: S101 (`give_up` has given it one)
+            item.error.hint = command if item.type.delete else ""
+            self.lab.emit(Failed(item.key, item.resource.step, item.error))
+        self.given_up.clear()
+
+    def hold_back(self) -> None:
+        """Touch nothing that stands with what only a replacement can change: half a change breaks what works.
+
+        A consumer's own stands alone; on the provider's everything stands.
+        """
+        parties = {self.own[key].party for key in self.unfit}
+        for item in self.open() if parties else ():
+            item.blocked = PROVIDER in parties or item.resource.party in parties
 
     def mark_ready(self, item: Item, found: Found) -> None:
         """It is as asked."""
@@ -302,6 +345,9 @@ class _Up(Run[Built]):
         """Whether a create or an update can go out: nothing is created unread, and nothing twice in one tick."""
         if not self.can_be_made(item) or self.now < item.not_before or (item.key, self.action(item)) in self.tried:
             return False
+        # While AWS does not show all that exists, something may still turn out to need a replacement.
+        if any(other.unread and other.key in self.lab.state.ids for other in self.watched()):
+            return False
         if item.phase is None:
             return item.type.create is not None and item.key in self.read
         return item.phase is Phase.DRIFTED
@@ -324,8 +370,12 @@ class _Up(Run[Built]):
         resource, attempt = item.resource, self.lab.state.attempts.get(item.key, 0)
         if item.phase is None and resource.type.create:
             return resource.type.create(self.lab, snapshot, resource, Token(self.lab.config.lab, item.key, attempt))
-        if resource.type.update:
-            resource.type.update(self.lab, snapshot, resource, snapshot.found(item.key)[0])
+        found = snapshot.found(item.key)[0]
+        for attribute in found.drift:
+            assert attribute.change is not None  # noqa: S101 (`judge_one` has asked)
+            attribute.change()
+        if resource.type.update and not found.drift:
+            resource.type.update(self.lab, snapshot, resource, found)
         return None
 
     def record(self, items: list[Item], answer: object) -> bool:
@@ -366,6 +416,7 @@ class _Up(Run[Built]):
             self.lab.state.record_created(item.key, created.id, self.now, self.lab.given_tags.pop(item.key, {}))
             item.found = (created,)
             self.judge_one(item, created)
+            self.show_given_up()
 
     def refused(self, item: Item, error: PlabError) -> None:
         """Send it again later if that can help: a throttle within the timeout, all else until it has propagated."""

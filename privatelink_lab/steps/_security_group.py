@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from privatelink_lab import tags
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
@@ -43,9 +44,24 @@ def ingress_key(party: str) -> str:
 
 # The group.
 
+EVERYTHING = "all from 0.0.0.0/0"  # as the words for a rule say it, also of an egress rule
+
 
 def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     return Found(row["GroupId"], Phase.READY, "in place")
+
+
+@calls("ec2:AuthorizeSecurityGroupEgress")
+def _compare_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    """AWS's own rule of a new group: whatever is in it may answer, and a probe may ask. Further rules say nothing."""
+    rules = {text for rule in row.get("IpPermissionsEgress") or () for text in _rule_texts(rule)}
+    everything: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+
+    def admit() -> object:
+        ec2 = lab.account(resource.party).ec2
+        return ec2.authorize_security_group_egress(GroupId=row["GroupId"], IpPermissions=everything)
+
+    return [Attribute("egress", {EVERYTHING} if EVERYTHING in rules else rules, {EVERYTHING}, admit)]
 
 
 @calls("ec2:CreateSecurityGroup")
@@ -89,6 +105,7 @@ GROUP_TYPE = ResourceType(
     create=_create_group,
     delete=_delete_groups,
     holders=_holders.of_group,
+    compare=_compare_group,
     patience=LONG_PATIENCE,
 )
 
@@ -110,8 +127,30 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
     present = wanted & _admitted(rows[0], lab.config.provider.web_server.port)
     id_ = _rule_id(lab, rows[0]["GroupId"])
     if present == wanted:
-        return (Found(id_, Phase.READY, f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(wanted))}"),)
+        detail = f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(wanted))}"
+        return (Found(id_, Phase.READY, detail + _others(lab, rows[0], wanted)),)
     return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(wanted - present))}"),) if present else ()
+
+
+def _others(lab: Lab, group: Row, wanted: set[str]) -> str:
+    """What else the group admits: plab names it and leaves it alone."""
+    ours = {f"tcp {lab.config.provider.web_server.port} from {source}" for source in wanted}
+    texts = {text for rule in group.get("IpPermissions") or () for text in _rule_texts(rule)}
+    return "".join(f"; also {text}, which plab leaves alone" for text in sorted(texts - ours))
+
+
+def _rule_texts(rule: Any) -> list[str]:
+    """A rule in words, once for each of its sources."""
+    first, last = rule.get("FromPort"), rule.get("ToPort")
+    ports = "" if first is None else f" {first}" if first == last else f" {first}-{last}"
+    what = "all" if rule["IpProtocol"] == "-1" else f"{rule['IpProtocol']}{ports}"
+    lists = {
+        "IpRanges": "CidrIp",
+        "Ipv6Ranges": "CidrIpv6",
+        "UserIdGroupPairs": "GroupId",
+        "PrefixListIds": "PrefixListId",
+    }
+    return [f"{what} from {source[name]}" for rows, name in lists.items() for source in rule.get(rows) or ()]
 
 
 def _group_rows(lab: Lab, snapshot: Snapshot, resource: Resource) -> Rows:

@@ -5,9 +5,12 @@ The endpoint's own DNS names work without any VPC attribute; private DNS require
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from privatelink_lab import prices
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
@@ -39,6 +42,7 @@ STATES = {
     "failed": Phase.FAILED,
     "deleting": Phase.DELETING,
 }
+FULL_ACCESS = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 
 
 def endpoint_key(consumer: str) -> str:
@@ -60,6 +64,37 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     names = [entry["DnsName"] for entry in row.get("DnsEntries") or ()]
     cost = prices.ENDPOINT_ZONE * len(row.get("SubnetIds") or ())
     return Found(id_, phase, _detail(row, state), {"dns_name": names[0]} if names else {}, cost)
+
+
+@calls("ec2:ModifyVpcEndpoint")
+def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    group, subnets = snapshot.id(group_key(resource.party)), set(subnet_ids(lab, snapshot, resource.party))
+    groups = {entry["GroupId"] for entry in row.get("Groups") or ()}
+    present, wanted = set(row.get("SubnetIds") or ()), {group} if group else set()
+
+    def modify(**request: Any) -> Callable[[], object]:
+        given = {name: value for name, value in request.items() if value != []}
+        ec2 = lab.account(resource.party).ec2
+        return lambda: ec2.modify_vpc_endpoint(VpcEndpointId=row["VpcEndpointId"], **given)
+
+    regroup = modify(AddSecurityGroupIds=sorted(wanted - groups), RemoveSecurityGroupIds=sorted(groups - wanted))
+    move = modify(AddSubnetIds=sorted(subnets - present), RemoveSubnetIds=sorted(present - subnets))
+    policy = "everything" if _admits_everything(row.get("PolicyDocument")) else "less than everything"
+    return [
+        Attribute("security groups", groups, wanted or None, regroup),
+        Attribute("subnets", present, subnets or None, move),
+        Attribute("private DNS", row.get("PrivateDnsEnabled"), wanted=False, change=modify(PrivateDnsEnabled=False)),
+        Attribute("policy", policy, "everything", modify(ResetPolicy=True)),
+    ]
+
+
+def _admits_everything(policy: str | None) -> bool:
+    """Whether an endpoint's policy is AWS's default; a service of PrivateLink may show none at all."""
+    try:
+        statements = json.loads(policy or "{}").get("Statement", [FULL_ACCESS])
+    except ValueError:
+        return False
+    return bool(FULL_ACCESS.items() <= dict(statements[0]).items()) if len(statements) == 1 else False
 
 
 def _detail(row: Row, state: str) -> str:
@@ -99,6 +134,7 @@ ENDPOINT_TYPE = ResourceType(
     read=_read,
     create=_create,
     delete=_delete,
+    compare=_compare,
     billed_by_started_hours=True,
     retryable=frozenset({"Unavailable", "InvalidServiceName"}),
     patience=LONG_PATIENCE,

@@ -6,8 +6,10 @@ them are one resource, because ModifyVpcEndpointServicePermissions adds and remo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
@@ -38,15 +40,29 @@ STATES = {
 
 
 def _read_service(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
-    id_, state = row["ServiceId"], row["ServiceState"]
+    state = row["ServiceState"]
     phase = STATES.get(state.lower(), Phase.FAILED)
-    balancer, wanted = snapshot.id(NLB), lab.config.provider.service.acceptance_required
-    shows = {"service_name": row["ServiceName"]}
-    if phase is Phase.READY and balancer and row.get("NetworkLoadBalancerArns") != [balancer]:
-        return Found(id_, Phase.FAILED, "is on another load balancer than the lab's", shows)
-    if phase is Phase.READY and row["AcceptanceRequired"] != wanted:
-        return Found(id_, Phase.DRIFTED, f"acceptance required is {row['AcceptanceRequired']}".lower(), shows)
-    return Found(id_, phase, state, shows)
+    return Found(row["ServiceId"], phase, state, {"service_name": row["ServiceName"]})
+
+
+@calls("ec2:ModifyVpcEndpointServiceConfiguration")
+def _compare_service(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    balancer, required = snapshot.id(NLB), lab.config.provider.service.acceptance_required
+    balancers = set(row.get("NetworkLoadBalancerArns") or ())
+
+    def modify(**request: Any) -> Callable[[], object]:
+        given = {name: value for name, value in request.items() if value != []}
+        ec2 = lab.provider.ec2
+        return lambda: ec2.modify_vpc_endpoint_service_configuration(ServiceId=row["ServiceId"], **given)
+
+    ours = {balancer} if balancer else set()
+    move = modify(
+        AddNetworkLoadBalancerArns=sorted(ours - balancers), RemoveNetworkLoadBalancerArns=sorted(balancers - ours)
+    )
+    return [
+        Attribute("load balancers", balancers, ours or None, move),
+        Attribute("acceptance required", row["AcceptanceRequired"], required, modify(AcceptanceRequired=required)),
+    ]
 
 
 @calls("ec2:CreateVpcEndpointServiceConfiguration")
@@ -61,12 +77,6 @@ def _create_service(lab: Lab, snapshot: Snapshot, resource: Resource, token: Tok
         TagSpecifications=lab.tag_specifications(resource),
     )
     return Found(created["ServiceConfiguration"]["ServiceId"], Phase.PENDING, "created")
-
-
-@calls("ec2:ModifyVpcEndpointServiceConfiguration")
-def _update_service(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    required = lab.config.provider.service.acceptance_required
-    lab.provider.ec2.modify_vpc_endpoint_service_configuration(ServiceId=found.id, AcceptanceRequired=required)
 
 
 @calls("ec2:DeleteVpcEndpointServiceConfigurations")
@@ -158,7 +168,7 @@ SERVICE_TYPE = ResourceType(
     KIND,
     read=_read_service,
     create=_create_service,
-    update=_update_service,
+    compare=_compare_service,
     delete=_delete_services,
     # InvalidParameter names a balancer that is not active everywhere yet, or still tied to the service before
     # (AWS facts 5).

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
@@ -40,10 +41,7 @@ SUBNET = Kind(
 STATES = {"pending": Phase.PENDING, "available": Phase.READY}
 
 
-def _found(row: Row, id_: str, cidr: str | None) -> Found:
-    """A row whose CIDR cannot be changed in place: another one than the config's is a failure that says both."""
-    if cidr and row["CidrBlock"] != cidr:
-        return Found(row[id_], Phase.FAILED, f"has {row['CidrBlock']}, the config says {cidr}")
+def _found(row: Row, id_: str) -> Found:
     return Found(row[id_], STATES.get(row["State"], Phase.FAILED), row["State"])
 
 
@@ -51,8 +49,12 @@ def _found(row: Row, id_: str, cidr: str | None) -> Found:
 
 
 def _read_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
+    return _found(row, "VpcId")
+
+
+def _compare_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
     vpc = vpc_of(lab, resource.party)
-    return _found(row, "VpcId", vpc.cidr if vpc else None)
+    return [Attribute("CIDR", row["CidrBlock"], vpc.cidr if vpc else None)]
 
 
 @calls("ec2:CreateVpc")
@@ -71,7 +73,14 @@ def _delete_vpcs(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
 
 
 VPC_TYPE = ResourceType(
-    "VPC", VPC, read=_read_vpc, create=_create_vpc, delete=_delete_vpcs, holders=_holders.of_vpc, patience=LONG_PATIENCE
+    "VPC",
+    VPC,
+    read=_read_vpc,
+    create=_create_vpc,
+    delete=_delete_vpcs,
+    holders=_holders.of_vpc,
+    compare=_compare_vpc,
+    patience=LONG_PATIENCE,
 )
 
 
@@ -91,11 +100,16 @@ def _cidr(lab: Lab, resource: Resource) -> str | None:
 
 
 def _read_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
-    found, named = _found(row, "SubnetId", _cidr(lab, resource)), lab.config.provider.zone_ids
-    zone, wanted = row["AvailabilityZoneId"], named[_number(resource) - 1 :][:1]
-    if resource.party == PROVIDER and wanted and zone != wanted[0]:
-        found = Found(found.id, Phase.FAILED, f"is in {zone}, the config says {wanted[0]}")
-    return replace(found, shows={"zone": row["AvailabilityZoneId"]})
+    return replace(_found(row, "SubnetId"), shows={"zone": row["AvailabilityZoneId"]})
+
+
+def _compare_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    zones = lab.config.provider.zone_ids if resource.party == PROVIDER else ()
+    zone = next(iter(zones[_number(resource) - 1 :]), None)
+    return [
+        Attribute("CIDR", row["CidrBlock"], _cidr(lab, resource)),
+        Attribute("zone", row["AvailabilityZoneId"], zone),
+    ]
 
 
 @calls("ec2:CreateSubnet")
@@ -129,6 +143,7 @@ SUBNET_TYPE = ResourceType(
     "subnet",
     SUBNET,
     read=_read_subnet,
+    compare=_compare_subnet,
     create=_create_subnet,
     delete=_delete_subnets,
     holders=_holders.of_subnet,

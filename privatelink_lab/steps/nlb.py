@@ -7,15 +7,28 @@ Cross-zone is off on a new NLB, so an endpoint in a zone without a target would 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from privatelink_lab import prices
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import (
+    LONG_PATIENCE,
+    Found,
+    Hop,
+    Patience,
+    Phase,
+    Resource,
+    ResourceType,
+    Step,
+    Token,
+    compared,
+)
 from privatelink_lab.snapshot import Kind, Row, Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
@@ -40,21 +53,25 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 # The balancer.
 
 
-@calls("elasticloadbalancing:DescribeLoadBalancerAttributes")
 def _read_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
-    arn, state = row["LoadBalancerArn"], row["State"]["Code"]
-    phase = STATES.get(state, Phase.FAILED)
+    state = row["State"]["Code"]
+    return Found(row["LoadBalancerArn"], STATES.get(state, Phase.FAILED), state)
+
+
+@calls("elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:ModifyLoadBalancerAttributes")
+def _compare_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    arn = row["LoadBalancerArn"]
     present = {zone["SubnetId"] for zone in row.get("AvailabilityZones") or () if zone.get("SubnetId")}
-    wanted = set(subnet_ids(lab, snapshot, PROVIDER))
-    if wanted and present and wanted != present:
-        return Found(arn, Phase.FAILED, f"is in {_list(present)}, the config says {_list(wanted)}")
-    if phase is Phase.READY and not _crosses_zones(lab.provider, snapshot, arn):
-        return Found(arn, Phase.DRIFTED, "cross-zone is off")
-    return Found(arn, phase, state)
+    wanted = subnet_ids(lab, snapshot, PROVIDER)
 
+    def cross() -> object:
+        attributes: Any = [{"Key": CROSS_ZONE, "Value": "true"}]
+        return lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
 
-def _list(ids: set[str]) -> str:
-    return ", ".join(sorted(ids))
+    return [
+        Attribute("subnets", present or None, wanted or None),
+        Attribute("cross-zone", _crosses_zones(lab.provider, snapshot, arn), wanted=True, change=cross),
+    ]
 
 
 def _crosses_zones(account: Account, snapshot: Snapshot, arn: str) -> bool:
@@ -79,12 +96,6 @@ def _create_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
     return Found(created["LoadBalancers"][0]["LoadBalancerArn"], Phase.PENDING, "provisioning")
 
 
-@calls("elasticloadbalancing:ModifyLoadBalancerAttributes")
-def _update_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    attributes: Any = [{"Key": CROSS_ZONE, "Value": "true"}]
-    lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=found.id, Attributes=attributes)
-
-
 @calls("elasticloadbalancing:DeleteLoadBalancer")
 def _delete_balancers(account: Account, ids: tuple[str, ...]) -> dict[str, AwsError]:
     return errors_by_id(ids, lambda arn: account.elbv2.delete_load_balancer(LoadBalancerArn=arn))
@@ -99,16 +110,25 @@ def _find_listener(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Fo
     if not arn:
         return ()
     rows = snapshot.pages(lab.provider, "elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
-    return tuple(_found_listener(lab, snapshot, row) for row in rows)
+    listeners = [(row, Found(row["ListenerArn"], Phase.READY, f"tcp {row['Port']}")) for row in rows]
+    return tuple(
+        found if snapshot.to_delete else compared(lab, snapshot, resource, row, found) for row, found in listeners
+    )
 
 
-def _found_listener(lab: Lab, snapshot: Snapshot, row: Row) -> Found:
+@calls("elasticloadbalancing:ModifyListener")
+def _compare_listener(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
     arn, port, group = row["ListenerArn"], lab.config.provider.web_server.port, snapshot.id(TARGET_GROUP)
-    if row["Port"] != port:
-        return Found(arn, Phase.FAILED, f"listens on {row['Port']}, the config says {port}")
-    if group and [action.get("TargetGroupArn") for action in row["DefaultActions"]] != [group]:
-        return Found(arn, Phase.DRIFTED, "forwards elsewhere")
-    return Found(arn, Phase.READY, f"tcp {port}")
+    groups = {action.get("TargetGroupArn", action["Type"]) for action in row["DefaultActions"]}
+
+    def modify(**request: Any) -> Callable[[], object]:
+        return lambda: lab.provider.elbv2.modify_listener(ListenerArn=arn, **request)
+
+    return [
+        Attribute("port", row["Port"], port, modify(Port=port)),
+        Attribute("protocol", row["Protocol"], "TCP"),
+        Attribute("target group", groups, {group} if group else None, modify(DefaultActions=_forward(snapshot))),
+    ]
 
 
 def _forward(snapshot: Snapshot) -> Any:
@@ -125,11 +145,6 @@ def _create_listener(lab: Lab, snapshot: Snapshot, resource: Resource, token: To
         Tags=lab.tags(resource),
     )
     return Found(created["Listeners"][0]["ListenerArn"], Phase.PENDING, "created")
-
-
-@calls("elasticloadbalancing:ModifyListener")
-def _update_listener(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    lab.provider.elbv2.modify_listener(ListenerArn=found.id, DefaultActions=_forward(snapshot))
 
 
 @calls("elasticloadbalancing:DeleteListener")
@@ -166,7 +181,7 @@ LOAD_BALANCER_TYPE = ResourceType(
     KIND,
     read=_read_balancer,
     create=_create_balancer,
-    update=_update_balancer,
+    compare=_compare_balancer,
     delete=_delete_balancers,
     retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound"}),
     patience=Patience(timeout=900),
@@ -175,7 +190,7 @@ LISTENER_TYPE = ResourceType(
     "listener",
     find=_find_listener,
     create=_create_listener,
-    update=_update_listener,
+    compare=_compare_listener,
     delete=_delete_listeners,
     retryable=frozenset({"LoadBalancerNotFound", "TargetGroupNotFound"}),
 )

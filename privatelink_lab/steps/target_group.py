@@ -6,8 +6,11 @@ registration, which waits for it and gates nothing (AWS facts 4).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
@@ -41,16 +44,61 @@ HEALTH = {
     "unavailable": Phase.PENDING,
 }
 NOT_REGISTERED = {"draining", "unhealthy.draining"}  # deregistered by hand: registering again is harmless
+# AWS's defaults (30 s, five times) would keep a lab waiting for two and a half minutes.
+HEALTH_CHECK: Any = {
+    "HealthCheckProtocol": "TCP",
+    "HealthCheckIntervalSeconds": 5,
+    "HealthCheckTimeoutSeconds": 2,
+    "HealthyThresholdCount": 2,
+    "UnhealthyThresholdCount": 2,
+}
+ATTRIBUTES = {  # AWS's defaults, on which the path stands: a plain web server reads no proxy protocol
+    "proxy_protocol_v2.enabled": "false",
+    "preserve_client_ip.enabled": "true",
+}
 
 
 # The group.
 
 
 def _read_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
-    port = lab.config.provider.web_server.port
-    if row["Port"] != port:
-        return Found(row["TargetGroupArn"], Phase.FAILED, f"has port {row['Port']}, the config says {port}")
     return Found(row["TargetGroupArn"], Phase.READY, "in place")
+
+
+@calls(
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:ModifyTargetGroup",
+    "elasticloadbalancing:ModifyTargetGroupAttributes",
+)
+def _compare_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    arn, elbv2 = row["TargetGroupArn"], lab.provider.elbv2
+    present = _attributes(lab.provider, snapshot, arn)
+
+    def check(name: str, value: Any) -> Callable[[], object]:
+        return lambda: elbv2.modify_target_group(TargetGroupArn=arn, **{name: value})
+
+    def put(key: str, value: str) -> Callable[[], object]:
+        attributes: Any = [{"Key": key, "Value": value}]
+        return lambda: elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
+
+    return [
+        Attribute("port", row["Port"], lab.config.provider.web_server.port),
+        *(Attribute(_words(name), row.get(name), value, check(name, value)) for name, value in HEALTH_CHECK.items()),
+        *(Attribute(key, present.get(key), value, put(key, value)) for key, value in ATTRIBUTES.items()),
+    ]
+
+
+def _words(name: str) -> str:
+    """HealthCheckIntervalSeconds as words."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).lower()
+
+
+def _attributes(account: Account, snapshot: Snapshot, arn: str) -> dict[str, str]:
+    def fetch() -> dict[str, str]:
+        rows = account.elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+        return {row["Key"]: row["Value"] for row in rows}
+
+    return snapshot.of_parent(account, "target-group-attributes", arn, fetch)
 
 
 @calls("elasticloadbalancing:CreateTargetGroup")
@@ -65,12 +113,7 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
     created = lab.provider.elbv2.create_target_group(
         **request,
         Name=lab.name,
-        # AWS's defaults (30 s, five times) would keep a lab waiting for two and a half minutes.
-        HealthCheckProtocol="TCP",
-        HealthCheckIntervalSeconds=5,
-        HealthCheckTimeoutSeconds=2,
-        HealthyThresholdCount=2,
-        UnhealthyThresholdCount=2,
+        **HEALTH_CHECK,
         Tags=lab.tags(resource, TargetGroupName=lab.name, **request),
     )
     # The answer may be an existing group (AWS facts 4): the next snapshot shows whose tag it bears.
@@ -119,7 +162,9 @@ def _register(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) ->
     return Found(instance, Phase.PENDING, "registered")
 
 
-TARGET_GROUP_TYPE = ResourceType("target group", KIND, read=_read_group, create=_create_group, delete=_delete_groups)
+TARGET_GROUP_TYPE = ResourceType(
+    "target group", KIND, read=_read_group, create=_create_group, delete=_delete_groups, compare=_compare_group
+)
 TARGET_TYPE = ResourceType(
     "target",
     find=_find_registration,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 
 from privatelink_lab import prices, tags
+from privatelink_lab.attributes import Attribute
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.digest import digest
 from privatelink_lab.errors import PlabError
@@ -78,6 +79,22 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     return Found(row["InstanceId"], phase, state, {"private_ip": row.get("PrivateIpAddress", "")})
 
 
+@calls("ec2:ModifyInstanceAttribute")
+def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    id_, group = row["InstanceId"], snapshot.id(GROUP)
+    groups = {entry["GroupId"] for entry in row.get("SecurityGroups") or ()}
+
+    def move() -> object:
+        return lab.provider.ec2.modify_instance_attribute(InstanceId=id_, Groups=[group or ""])
+
+    return [
+        Attribute("security groups", groups, {group} if group else None, move),
+        Attribute(
+            "instance type", row["InstanceType"], lab.config.provider.web_server.instance_type, lambda: _end(lab, id_)
+        ),
+    ]
+
+
 @calls("ec2:RunInstances", "ssm:GetParameter")
 def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> Found:
     server = lab.config.provider.web_server
@@ -97,12 +114,16 @@ def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> N
     """Start a stopped instance; terminate one that the config no longer describes (the loop makes a new one)."""
     if found.detail == STOPPED:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
-    elif not zones_with_type(lab):  # a mistyped type must not end the server that runs
-        type_ = lab.config.provider.web_server.instance_type
-        text = f"{lab.provider.region} has no instance type {type_}; {found.id} runs on."
-        raise PlabError(text, hint="Correct `instance_type` in the config, then: plab up")
     else:
-        lab.provider.ec2.terminate_instances(InstanceIds=[found.id])
+        _end(lab, found.id)
+
+
+def _end(lab: Lab, id_: str) -> None:
+    if not zones_with_type(lab):  # a mistyped type must not end the server that runs
+        type_ = lab.config.provider.web_server.instance_type
+        text = f"{lab.provider.region} has no instance type {type_}; {id_} runs on."
+        raise PlabError(text, hint="Correct `instance_type` in the config, then: plab up")
+    lab.provider.ec2.terminate_instances(InstanceIds=[id_])
 
 
 WEB_SERVER_TYPE = ResourceType(
@@ -112,6 +133,7 @@ WEB_SERVER_TYPE = ResourceType(
     create=_create,
     update=_update,
     delete=terminate,
+    compare=_compare,
     patience=Patience(600, SLOW_GRACE_PERIOD),
 )
 

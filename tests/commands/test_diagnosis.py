@@ -94,8 +94,12 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
 
 
 BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
-    (stop_crossing_zones, "balancer", "provider/nlb: cross-zone is off"),  # rarely stops a packet: named last
-    (require_no_acceptance, "service", "provider/endpoint-service: acceptance required is false"),
+    (
+        stop_crossing_zones,
+        "balancer",
+        "provider/nlb: cross-zone: off, the config says on",
+    ),  # rarely stops a packet: named last
+    (require_no_acceptance, "service", "provider/endpoint-service: acceptance required: off, the config says on"),
     (deregister, "target", "provider/target-group/registration: missing"),
     (revoke_targets_rule, "target security group", "provider/security-group/ingress: missing"),
     (stop_web_server, "web server", "provider/web-server: stopped"),

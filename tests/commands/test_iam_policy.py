@@ -53,7 +53,7 @@ def recorded(cloud: Cloud, config: Config, calls: Calls, before: Lab | None = No
 
 
 def change_by_hand(cloud: Cloud, lab: Lab, built: engine.Built) -> None:
-    """Stop the web server, let the listener forward to another target group, and connect another account."""
+    """Change by hand what `up` sets again, and connect another account."""
     account = cloud.account()
     account.ec2.stop_instances(InstanceIds=[id_of(built, "provider/web-server")])
     vpc = id_of(built, "provider/vpc")
@@ -62,7 +62,26 @@ def change_by_hand(cloud: Cloud, lab: Lab, built: engine.Built) -> None:
     cloud.let_new_ids_propagate()
     actions: Any = [{"Type": "forward", "TargetGroupArn": group}]
     account.elbv2.modify_listener(ListenerArn=id_of(built, "provider/nlb/listener"), DefaultActions=actions)
+    everything: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    for key, role in (("provider/security-group", None), ("acme/security-group", ACME["role_arn"])):
+        cloud.account(role).ec2.revoke_security_group_egress(GroupId=id_of(built, key), IpPermissions=everything)
+    target_group = id_of(built, "provider/target-group")
+    proxy: Any = {"Key": "proxy_protocol_v2.enabled", "Value": "true"}
+    account.elbv2.modify_target_group(TargetGroupArn=target_group, HealthyThresholdCount=5)
+    account.elbv2.modify_target_group_attributes(TargetGroupArn=target_group, Attributes=[proxy])
+    endpoint = id_of(built, "acme/endpoint")
+    policy = '{"Statement": []}'
+    cloud.account(ACME["role_arn"]).ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=policy)
     connect_stranger(cloud, built)
+
+
+def move_server(cloud: Cloud, built: engine.Built) -> str:
+    """Give the web server another security group, and return its id."""
+    ec2 = cloud.account().ec2
+    made = ec2.create_security_group(GroupName="other", Description="other", VpcId=id_of(built, "provider/vpc"))
+    cloud.let_new_ids_propagate()
+    ec2.modify_instance_attribute(InstanceId=id_of(built, "provider/web-server"), Groups=[made["GroupId"]])
+    return str(made["GroupId"])
 
 
 def put_guests(cloud: Cloud, lab: Lab) -> Callable[[], None]:
@@ -92,7 +111,11 @@ def whole_life(cloud: Cloud) -> Calls:
     assert cloud.up(repaired).exit_code == 0
     cloud.clock.sleep(60)
     changed = recorded(cloud, config_of(ACME, provider={"web_server": {"message": "another"}}), calls, repaired)
-    assert cloud.up(changed).exit_code == 0
+    assert (built := cloud.up(changed)).exit_code == 0
+    group = move_server(cloud, built)
+    cloud.clock.sleep(60)
+    assert cloud.up(recorded(cloud, changed.config, calls, changed)).exit_code == 0
+    cloud.account().ec2.delete_security_group(GroupId=group)
     verified = recorded(cloud, changed.config, calls, changed)
     probed = probe(verified, "acme", ProbeTask(requests=1, seconds=60, run="one"))
     assert engine.create_only(verified, {probed.key: probed}, engine.survey(verified, STEPS)).exit_code == 0

@@ -192,7 +192,7 @@ def test_cross_zone_switched_off_is_switched_on(cloud: Cloud, lab: Lab, built: B
     balancer = id_of(built, "provider/nlb")
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=off)
-    assert cloud.phases(lab)["provider/nlb"] == "cross-zone is off"
+    assert cloud.phases(lab)["provider/nlb"] == "cross-zone: off, the config says on"
     assert cloud.up_again(lab).exit_code == 0
     assert cloud.phases(lab)["provider/nlb"] == "active"
 
@@ -246,7 +246,7 @@ def test_acceptance_switched_off_by_hand_is_switched_on(cloud: Cloud, lab: Lab, 
     """A service that no longer requires acceptance is drift: `up` requires it again."""
     service = id_of(built, "provider/endpoint-service")
     cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
-    assert cloud.phases(lab)["provider/endpoint-service"] == "acceptance required is false"
+    assert cloud.phases(lab)["provider/endpoint-service"] == "acceptance required: off, the config says on"
     assert cloud.up_again(lab).exit_code == 0
     assert cloud.phases(lab)["provider/endpoint-service"] == "Available"
 

@@ -32,7 +32,7 @@ def test_a_new_cidr_is_refused_with_old_and_new(cloud: Cloud, lab: Lab, built: B
     """`up` does not replace a VPC by itself: the error has the old and new CIDR, and the command for it."""
     after = cloud.up_again(lab, config_of({"name": "acme", "vpc": {"cidr": "10.9.0.0/16"}}))
     error = after.failed["acme/vpc"]
-    assert "has 10.1.0.0/16, the config says 10.9.0.0/16" in error.message
+    assert "CIDR: 10.1.0.0/16, the config says 10.9.0.0/16" in error.message
     assert error.hint == "plab up --replace acme/vpc"
     assert cloud.changes() == []
 

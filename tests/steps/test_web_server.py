@@ -18,7 +18,7 @@ from support.timeouts import PATIENCE, until
 
 from privatelink_lab.config.models import LONGEST_MESSAGE, WebServer
 from privatelink_lab.steps._instance import architecture
-from privatelink_lab.steps.web_server import user_data
+from privatelink_lab.steps.web_server import page, user_data
 
 MOST_USER_DATA = 16_384  # bytes before base64 (RunInstances)
 DEFAULT = WebServer().message
@@ -80,8 +80,8 @@ def test_the_script_is_bash_and_holds_the_message_as_base64_only(message: str) -
     script = user_data(message, 8080)
     subprocess.run(["bash", "-n"], input=script.encode(), check=True)  # noqa: S607
     encoded = next(line for line in script.splitlines() if "base64 -d" in line).split()[1]
-    assert script.replace(encoded, "") == user_data("", 8080)
-    assert base64.b64decode(encoded, validate=True) == message.encode()
+    assert script.replace(encoded, "Cg==") == user_data("", 8080)
+    assert base64.b64decode(encoded, validate=True) == page(message)
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "好", "😀"])
@@ -160,9 +160,9 @@ PER_BOOT = "var/lib/cloud/scripts/per-boot/plab-web-server"
 def test_the_first_boot_serves_the_message(machine: Machine, name: str) -> None:
     """A client reads exactly the bytes of the config; the console says that the server was started."""
     machine.boot(first_boot(machine, AWKWARD[name]))
-    assert machine.page() == AWKWARD[name].encode()
+    assert machine.page() == page(AWKWARD[name])
     assert (machine.root / "dev/console").read_text() == "PLAB-WEB-SERVER-STARTED\n"
-    assert machine.page("/index.html") == AWKWARD[name].encode()
+    assert machine.page("/index.html") == page(AWKWARD[name])
 
 
 def test_nothing_but_the_page_is_served(machine: Machine) -> None:
@@ -182,7 +182,7 @@ def test_a_server_that_dies_is_started_again(machine: Machine) -> None:
     machine.page()
     [child] = children_of(machine.groups[0])
     os.kill(child, signal.SIGKILL)
-    assert machine.page() == DEFAULT.encode()
+    assert machine.page() == page(DEFAULT)
 
 
 def children_of(group: int) -> list[int]:
@@ -205,5 +205,5 @@ def test_a_reboot_serves_again(machine: Machine) -> None:
     machine.page()
     machine.shut_down()
     machine.boot(machine.root / PER_BOOT)
-    assert machine.page() == DEFAULT.encode()
+    assert machine.page() == page(DEFAULT)
     assert (machine.root / PER_BOOT).stat().st_mode & 0o111

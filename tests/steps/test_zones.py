@@ -36,7 +36,7 @@ def test_another_zone_is_refused_with_old_and_new(cloud: Cloud) -> None:
     cloud.up(lab)
     after = cloud.up_again(lab, config_of(provider={"zones": ["use1-az1"]}))
     error = after.failed["provider/subnet-1"]
-    assert "is in use1-az4, the config says use1-az1" in error.message
+    assert "zone: use1-az4, the config says use1-az1" in error.message
     assert error.hint == "plab up --replace provider/subnet-1"
 
 

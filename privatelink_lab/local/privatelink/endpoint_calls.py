@@ -19,6 +19,8 @@ from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint
 from privatelink_lab.local.privatelink.endpoint_placement import check_private_dns, check_subnets
 from privatelink_lab.local.privatelink.service_discovery import SHARED_SERVICES, find_service, require_aws_service
 
+# What AWS shows of an endpoint that was made without a policy.
+FULL_ACCESS = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
 _INTERFACE_ONLY = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
 
 
@@ -85,7 +87,7 @@ class Endpoints(Ec2Call):
             service,
             vpc_id=vpc_id,
             service_name=self._get_param("ServiceName"),
-            policy_document=self._get_param("PolicyDocument"),
+            policy_document=self._get_param("PolicyDocument") or FULL_ACCESS,
             route_table_ids=[],
             subnet_ids=subnets,
             client_token=self._get_param("ClientToken"),
@@ -112,7 +114,8 @@ class Endpoints(Ec2Call):
         private_dns = self._get_param("PrivateDnsEnabled")
         if private_dns:
             check_private_dns(backend.get_vpc(vpc_id), endpoint.service)
-        endpoint.policy_document = self._get_param("PolicyDocument") or endpoint.policy_document
+        reset = FULL_ACCESS if self._get_bool_param("ResetPolicy", False) else ""
+        endpoint.policy_document = reset or self._get_param("PolicyDocument") or endpoint.policy_document
         endpoint.change(
             add_subnets=new,
             remove_subnets=gone,
