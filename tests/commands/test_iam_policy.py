@@ -111,7 +111,8 @@ def whole_life(cloud: Cloud) -> Calls:
     assert cloud.up(repaired).exit_code == 0
     cloud.clock.sleep(60)
     changed = recorded(cloud, config_of(ACME, provider={"web_server": {"message": "another"}}), calls, repaired)
-    assert (built := cloud.up(changed)).exit_code == 0
+    built = cloud.up(changed)
+    assert built.exit_code == 0
     group = move_server(cloud, built)
     cloud.clock.sleep(60)
     assert cloud.up(recorded(cloud, changed.config, calls, changed)).exit_code == 0
