@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -112,7 +114,14 @@ def _print_server(screen: Screen, server: control_client.LocalServer) -> None:
 def logs(folder: Path) -> int:
     """Print the local AWS's log; see `plab local logs --help`."""
     path = control_client.log_path(folder)
-    if not path.exists():
-        raise PlabError("There is no log: no local AWS has run here.", hint="plab local start")
-    Screen().out(path.read_text(encoding="utf-8", errors="replace").rstrip())
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise PlabError("There is no log: no local AWS has run here.", hint="plab local start") from None
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise PlabError(f"{path} is not a regular file.", hint="Work in a folder of your own.")
+        screen = Screen()
+        for line in file:
+            screen.out(line.rstrip("\n"))
     return 0

@@ -9,6 +9,8 @@ import http.client
 import json
 import os
 import shlex
+import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +21,13 @@ from urllib.parse import urlsplit
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.sigv4 import HttpMessage, sign
+from privatelink_lab.text_file import NotOwn, read_own_text
 
 ANSWER_TIMEOUT = 5.0  # seconds that a status call may take
 VISIT_TIMEOUT = 15.0  # seconds that a visit may take: more than the server's own timeouts for it
 REGION = "us-east-1"
+MOST_ANSWERED = 1 << 20  # bytes of one answer
+UNANSWERED = (OSError, http.client.HTTPException, ValueError, RecursionError)
 STATUS_PATH, FAULTS_PATH, VISIT_PATH = "/_plab/status", "/_plab/faults", "/_plab/visit"
 
 
@@ -111,11 +116,11 @@ def running(folder: Path) -> LocalServer | None:
     within ANSWER_TIMEOUT. The file is the server's: no client removes it.
     """
     server = read(folder)
-    if server is None:
+    if server is None or server.has_ended():  # its port may be another user's by now
         return None
     try:
         status = _send(server)
-    except (OSError, http.client.HTTPException, ValueError):
+    except UNANSWERED:
         status = {}
     if status.get("token") == server.token:
         return server
@@ -186,7 +191,7 @@ def _fetch(
 ) -> dict[str, Any]:
     try:
         answer = _send(server, path, body, seconds)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except UNANSWERED as error:
         raise server.silence() from error
     if "message" in answer:
         hint = "see `plab local faults --help`" if path == FAULTS_PATH else "see `plab local status`"
@@ -201,22 +206,17 @@ def read(folder: Path) -> LocalServer | None:
     """What the file of a folder's server says; None without one. Raises PlabError for a file that cannot be trusted."""
     path = server_path(folder)
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
-            about = os.fstat(file.fileno())
-            text = file.read()
+        text = read_own_text(path)
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except NotOwn as error:
+        raise PlabError(f"{path} holds keys, and {error}.", hint=_NOT_YOURS) from None
+    except (OSError, ValueError) as error:
         hint = "remove it" if folder.stat().st_uid == os.getuid() else _NOT_YOURS
-        raise PlabError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
-    if about.st_uid != os.getuid():
-        raise PlabError(f"{path} belongs to another user.", hint=_NOT_YOURS)
-    if about.st_mode & 0o077:
-        text = f"{path} holds keys, and other users can read or write it."
-        raise PlabError(text, hint="remove it if you do not know who made it")
+        raise PlabError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", hint=hint) from error
     try:
         return LocalServer(**json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise PlabError(f"{path} is damaged.", hint="remove it") from error
 
 
@@ -228,10 +228,19 @@ def _send(
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=seconds)
     method, content = ("GET", b"") if body is None else ("PUT", json.dumps(body).encode())
     scope, host = (server.access_key_id, REGION, "plab"), {"Host": address.netloc}
+    late = threading.Timer(seconds, lambda: _hang_up(connection))  # a timeout of the socket is one for each byte
     try:
         headers = sign(scope, server.secret_access_key, HttpMessage(method, path, host, content))
+        connection.connect()
+        late.start()
         connection.request(method, path, content or None, headers)
-        answer = json.loads(connection.getresponse().read())
+        answer = json.loads(connection.getresponse().read(MOST_ANSWERED))
     finally:
+        late.cancel()
         connection.close()
     return answer if isinstance(answer, dict) else {}
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    with suppress(OSError, AttributeError):  # it has just been closed
+        connection.sock.shutdown(socket.SHUT_RDWR)

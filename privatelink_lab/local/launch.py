@@ -35,6 +35,10 @@ def start(folder: Path, pace: ServerOptions) -> tuple[LocalServer, bool]:
     missing, when the process ends early, and when it is not ready after START_TIMEOUT seconds.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = folder.stat()
+    if about.st_uid != os.getuid() or about.st_mode & 0o022:
+        whose = "belongs to another user" if about.st_uid != os.getuid() else "can be written by other users"
+        raise PlabError(f"{folder.absolute()} {whose}, and keys would lie there.", hint="Work in a folder of your own.")
     with _lock(folder) as lock:
         found = running(folder)
         if found:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privatelink_lab.local.control_client import read
-from privatelink_lab.local.process_identity import ProcessIdentity
+from privatelink_lab.local.process_identity import HAS_PROC, ProcessIdentity
 
 MODULE = b"privatelink_lab.local.server"
+MOST_WORDS = 1 << 16  # bytes of a command line: another user can make one of gigabytes
 NO_LABS = ("local.json", "config.schema.json")
 
 
@@ -34,10 +35,16 @@ def running_servers() -> list[RunningServer]:
 
 
 def _servers() -> Iterator[RunningServer]:
+    if not HAS_PROC:
+        return
+    own = Path("/proc/self/ns/pid").stat().st_ino
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):  # it has ended, or is another user's
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if words[1:3] == [b"-m", MODULE] and process.stat().st_uid == os.getuid():
+            if process.stat().st_uid != os.getuid() or (process / "ns" / "pid").stat().st_ino != own:
+                continue  # what runs in an instance may call itself what it likes
+            with (process / "cmdline").open("rb") as file:
+                words = file.read(MOST_WORDS).split(b"\0")
+            if words[1:3] == [b"-m", MODULE]:
                 yield _about(int(process.name), Path(os.fsdecode(words[3])))
 
 

@@ -37,6 +37,7 @@ NAME = "probe"
 LINE_PREFIX = "PLAB-PROBE"  # begins the probe's lines on the console, where the system writes too
 BOOT_TIME = 120.0  # seconds from its launch to its first request, and until its console is shown
 LIFETIME = 15  # minutes until a forgotten probe ends itself
+LONGEST, SLOWEST = 1 << 16, 5  # bytes and seconds of one answer
 BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 # What a probe writes: kind of row -> its fields, each with what stands for a missing one, and its types.
 _WORD, _TEXT, _NUMBER = (None, str), ("", str), (None, int, float)
@@ -70,6 +71,8 @@ def ask(address):
         answer = b""
         while more := there.recv(65536):
             answer += more
+            if len(answer) > {longest} or time.monotonic() > began + {slowest}:
+                raise OSError("the answer does not end")
     ended = time.monotonic()
     if not answer:
         raise OSError("the connection was closed without a word")
@@ -157,7 +160,13 @@ def user_data(name: str, port: int, task: ProbeTask) -> str:
     settings = {"name": name, "port": port, "requests": task.requests, "seconds": task.seconds, "run": task.run}
     encoded = base64.b64encode(json.dumps(settings).encode()).decode()
     return USER_DATA.format(
-        lifetime=LIFETIME, settings=encoded, prefix=LINE_PREFIX, bodies=BODIES, most_problems=MOST_PROBLEMS
+        lifetime=LIFETIME,
+        settings=encoded,
+        prefix=LINE_PREFIX,
+        bodies=BODIES,
+        most_problems=MOST_PROBLEMS,
+        longest=LONGEST,
+        slowest=SLOWEST,
     )
 
 
@@ -170,7 +179,7 @@ def read_report(console: str) -> ProbeReport:
     for line in console.splitlines():
         kind, row = _read_row(line)
         if kind == "status":
-            body = bodies.setdefault(row["digest"], row.get("body", ""))
+            body = bodies.setdefault(row["digest"], row.get("body", "").removesuffix("\n"))
             answers.append(row | {"body": body})
         elif kind == "problem":
             problem, detail = row["problem"], " ".join(filter(None, (row.get("address"), row.get("detail"))))

@@ -10,8 +10,9 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -28,7 +29,7 @@ from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.control_client import LocalServer, ServerOptions
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.running_servers import running_servers
-from privatelink_lab.local.server.__main__ import log_line
+from privatelink_lab.local.server.__main__ import ServerFile, log_line
 
 
 @pytest.fixture
@@ -333,3 +334,114 @@ def test_a_line_of_the_log_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys.stdout, "write", written.append)
     log_line("one")
     assert [line for line in written if line] == ["one\n"]
+
+
+# What others can plant.
+
+
+def plant_pipe(path: Path) -> None:
+    """A pipe, which would never end."""
+    os.mkfifo(path, 0o600)
+
+
+def plant_huge(path: Path) -> None:
+    """A file of gigabytes that takes no room."""
+    path.touch(0o600)
+    os.truncate(path, 3 << 30)
+
+
+def plant_open(path: Path) -> None:
+    """A file that others can read."""
+    path.write_text("{}")
+    path.chmod(0o644)
+
+
+def plant_link(path: Path) -> None:
+    """A link to a file elsewhere."""
+    path.symlink_to("/etc/hostname")
+
+
+def plant_deep(path: Path) -> None:
+    """JSON that no parser can go down."""
+    path.write_text("[" * 200_000)
+    path.chmod(0o600)
+
+
+PLANTED = [plant_pipe, plant_huge, plant_open, plant_link, plant_deep]
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_planted_server_file_stops_nothing(folder: Path, plant: Callable[[Path], None]) -> None:
+    """A command says at once what is wrong with `local.json`, and reads nothing that it cannot trust."""
+    folder.mkdir(mode=0o700)
+    plant(control_client.server_path(folder))
+    with pytest.raises(PlabError, match=r"cannot be read|other users can read|is damaged"):
+        control_client.running(folder)
+    control_client.server_path(folder).unlink()
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_server_yields_to_no_planted_file(folder: Path, plant: Callable[[Path], None]) -> None:
+    """Whatever stands in place of its file: the server goes on, and writes its own again."""
+    folder.mkdir(mode=0o700)
+    path, data = control_client.server_path(folder), asdict(pretend(folder)) | {"token": "mine"}
+    path.unlink()
+    server = ServerFile(folder, data)
+    plant(path)
+    assert server.is_kept()
+    assert json.loads(path.read_text())["token"] == "mine"
+    server.remove()
+
+
+def test_a_folder_that_others_can_write_gets_no_keys(folder: Path) -> None:
+    """`.plab` with mode 777: no server is started there."""
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(PlabError, match="can be written by other users"):
+        launch.start(folder, ServerOptions())
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+
+
+def test_the_port_of_a_dead_server_is_not_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another user's by now: no byte goes there, and nothing is read from there."""
+    pretend(folder, started=1)
+    monkeypatch.setattr(control_client, "_send", lambda *_: pytest.fail("it was asked"))
+    assert control_client.running(folder) is None
+
+
+def trickle(there: socket.socket) -> None:
+    """A byte now and then, for ever."""
+    there.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        there.sendall(b"A")
+        time.sleep(0.1)
+
+
+def flood(there: socket.socket) -> None:
+    """Bytes without end."""
+    there.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        there.sendall(b"A" * 100_000)
+
+
+@pytest.mark.parametrize("answer", [trickle, flood])
+def test_an_answer_without_an_end_is_no_answer(folder: Path, answer: Callable[[socket.socket], None]) -> None:
+    """What listens at the address of a server is not it: the command says so after its five seconds, with no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        identity = asdict(ProcessIdentity.own())
+        server = pretend(folder, url=f"http://127.0.0.1:{listener.getsockname()[1]}", **identity)
+        control_client.server_path(folder).unlink()  # it names this very process, which the fixture would end
+
+        def serve() -> None:
+            there, _ = listener.accept()
+            with there, suppress(OSError):
+                answer(there)
+
+        stranger = threading.Thread(target=serve)
+        stranger.start()
+        began = time.monotonic()
+        with pytest.raises(control_client.UNANSWERED):
+            control_client._send(server, seconds=0.5)
+        assert time.monotonic() - began < PATIENCE
+        stranger.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import subprocess
@@ -82,6 +83,48 @@ def test_an_instance_has_a_session_keyring_of_its_own(network: PlannedNetwork) -
     assert theirs == -1 or theirs != ours["number"]
 
 
+CLOSED = """
+import ctypes, errno, os, platform, socket
+libc, column = ctypes.CDLL(None, use_errno=True), platform.machine() == "aarch64"
+def closed(name, *numbers):
+    if libc.syscall(numbers[column], 1, 1, 1, 1, 1) != -1 or ctypes.get_errno() != errno.EPERM:
+        print("OPEN", name, ctypes.get_errno())
+closed("keyctl", 250, 219)
+closed("add_key", 248, 217)
+closed("request_key", 249, 218)
+closed("ptrace", 101, 117)
+closed("memfd_create", 319, 279)
+closed("process_vm_readv", 310, 270)
+for family in (38, 40):
+    try:
+        socket.socket(family, socket.SOCK_STREAM)
+        print("OPEN family", family)
+    except PermissionError:
+        pass
+DELETE = bytes.fromhex("2000000011000500010000000000000000000000") + (2).to_bytes(4, "little") + bytes(8)
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+netlink.send(DELETE)
+print("netlink", -int.from_bytes(netlink.recv(99)[16:20], "little", signed=True))
+socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+print("ASKED")
+"""
+
+
+def test_system_calls_that_go_by_the_users_number_are_closed(network: PlannedNetwork) -> None:
+    """The user's keys and processes, memory of no process, the network's own settings: refused to an instance."""
+    output = run(network, f"python3 - <<'END'\n{CLOSED}\nEND")
+    assert "ASKED" in output
+    assert "OPEN" not in output
+    assert int(output.partition("netlink")[2].split()[0]) == errno.EPERM
+
+
+def test_a_disk_has_only_so_many_files(network: PlannedNetwork) -> None:
+    """Empty files take memory of the machine too: an instance gets an error before it has a hundred thousand."""
+    script = "mkdir /srv/many; cd /srv/many; for n in $(seq 100); do seq -f $n-%g 1000 | xargs touch || break; done"
+    output = run(network, f"({script}) 2>&1 | tail -1; ls | wc -l")
+    assert "No space left" in output
+
+
 def test_a_full_disk_harms_no_other_instance(network: PlannedNetwork) -> None:
     """An instance that fills its disk gets an error, and the next instance boots and writes."""
     output = run(network, "head -c 1G /dev/zero > /srv/full || echo FULL")
@@ -89,12 +132,19 @@ def test_a_full_disk_harms_no_other_instance(network: PlannedNetwork) -> None:
     assert "WRITTEN" in run(network, "head -c 1M /dev/zero > /srv/file && echo WRITTEN")
 
 
-THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=[60]).start() for _ in range(200)]"
+THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=[60]).start() for _ in range(1300)]"
 MEMORY = "import time; b = bytes(200 << 20).replace(bytes(1), b'x'); time.sleep(60)"
+BLIND = "import resource; resource.prlimit(1, resource.RLIMIT_NOFILE, (3, 3))"
+MANY = "for _ in $(seq 300); do sleep 60 & done; sleep 60"
 GREEDY = {  # what user data does, and what the console says
-    "processes": ("for _ in $(seq 300); do sleep 60 & done; sleep 60", "more than 128 processes"),
+    "processes": (MANY, "more than 128 processes"),
     "a fork bomb": ("bomb() { bomb | bomb & }; bomb; sleep 60", "more than 128 processes"),
-    "threads": (f'python3 -c "{THREADS}"', "more than 128 processes"),
+    "threads": (f'python3 -c "{THREADS}"', "more than 1200 threads"),
+    # What it does to its own first process does not reach what watches it.
+    "a blinded guard": (
+        f"python3 -c '{BLIND}'; for _ in $(seq 300); do sleep 60 & done; wait",
+        "more than 128 processes",
+    ),
     "memory": (f'for _ in 1 2 3; do python3 -c "{MEMORY}" & done; wait', "more than 512 MiB of memory"),
 }
 ALIVE = "while sleep 0.2; do /bin/true && echo alive; done > /dev/console"

@@ -8,8 +8,9 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -184,3 +185,20 @@ def test_what_speaks_no_http_is_shown() -> None:
     with serving("127.0.0.1", page=Mute) as port:
         _, report = probed(port, 2, "127.0.0.1", seconds=1)
     assert (report.answers, report.detail) == ((), "127.0.0.1 the connection was closed without a word")
+
+
+@pytest.mark.parametrize("part", [b"x" * 60000, b"x"])
+def test_an_answer_that_does_not_end_is_said_so(part: bytes) -> None:
+    """A server that sends and sends, fast or slowly, holds no probe up."""
+
+    class Endless(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                while True:
+                    self.request.sendall(part)
+                    time.sleep(0.01)
+
+    with serving("127.0.0.1", page=Endless) as port:
+        _, report = probed(port, 1, "127.0.0.1", seconds=1)
+    assert (report.answers, report.detail) == ((), "127.0.0.1 the answer does not end")

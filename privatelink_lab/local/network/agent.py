@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from privatelink_lab.local.network.health_checks import HEALTHY, run_health_check
+from privatelink_lab.local.network.instance_limits import CHECK_INTERVAL, Usage, Usages
 from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
 from privatelink_lab.local.network.relay import Relay
 from privatelink_lab.local.network.running_instance import RunningInstance
@@ -54,7 +55,9 @@ class Agent:
         instance = self._instances.get(key)
         if instance is None or instance.pid is None:
             return None
-        return Path(f"/proc/{instance.pid}/ns/pid").stat().st_ino
+        with suppress(OSError):  # it has just ended
+            return Path(f"/proc/{instance.pid}/ns/pid").stat().st_ino
+        return None
 
     async def apply(self, plan: NetworkPlan) -> bool:
         """Remove what is no longer in the plan, then create what is; returns whether all of it succeeded.
@@ -162,6 +165,22 @@ class Agent:
             hosts = self._scratch / "hosts" / instance.vpc
             running.start(instance, network, root=self._scratch / "root", hosts=hosts)
 
+    # Limits.
+
+    async def watch_limits(self) -> None:
+        """End the instances that use too much, as long as the agent runs.
+
+        The guard stands outside of what it guards: nothing in an instance can slow it, stop it or change its limits.
+        """
+        usages = Usages()
+        while True:
+            used = usages.now()
+            for key, running in list(self._instances.items()):
+                namespace = self.pid_namespace(key)
+                if namespace and (excess := used.get(namespace, Usage()).excess):
+                    running.end(excess)
+            await asyncio.sleep(CHECK_INTERVAL)
+
     # Health.
 
     async def _check_health(self, key: str, check: HealthCheck) -> None:
@@ -178,14 +197,15 @@ async def run(scratch: Path, control: socket.socket) -> None:
     agent = Agent(scratch, writer)
     agent.send(ready=True)
     plans: asyncio.Queue[NetworkPlan] = asyncio.Queue()
-    applying = asyncio.get_running_loop().create_task(_apply_plans(agent, plans))
+    tasks = [asyncio.create_task(_apply_plans(agent, plans)), asyncio.create_task(agent.watch_limits())]
     while line := await reader.readline():
         message = json.loads(line)
         if "plan" in message:
             plans.put_nowait(NetworkPlan.read(message["plan"]))
         else:
             agent.send(response=message["request"], pid_namespace=agent.pid_namespace(message["find"]))
-    applying.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 async def _apply_plans(agent: Agent, plans: asyncio.Queue[NetworkPlan]) -> None:

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +24,8 @@ READY_TIMEOUT = 20.0  # seconds until the agent is ready
 RESPONSE_TIMEOUT = 5.0  # seconds until the agent responds
 STOP_TIMEOUT = 5.0  # seconds until the agent has ended by itself
 ENDED = "The network has ended."
+LOG_LINES, LOG_PERIOD = 200, 60.0  # lines of the agent that are written in so many seconds
+LONGEST_LOG_LINE = 2048  # bytes
 CONSOLE_SIZE = 65536  # bytes of console output that EC2 keeps
 
 
@@ -69,8 +73,9 @@ class NoAgent:
 class AgentClient:
     """Starts the agent, whose process is `process`. `why_not` says why no packets flow, and is '' while they do."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[str], None] = LOG.warning) -> None:
         self.why_not = "The network is starting."
+        self._log = log
         self._plan: NetworkPlan | None = None
         self._health: dict[str, str] = {}
         self._consoles: dict[str, bytes] = {}
@@ -82,9 +87,30 @@ class AgentClient:
         self._control, agents_end = socket.socketpair()
         command = [sys.executable, "-m", "privatelink_lab.local.network.agent_process"]
         with agents_end:
-            self.process = subprocess.Popen(command, stdin=agents_end.fileno(), stdout=2, cwd="/")  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603
+                command, stdin=agents_end.fileno(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/"
+            )
         self._thread = threading.Thread(target=self._receive, name="traffic", daemon=True)
         self._thread.start()
+        self._log_thread = threading.Thread(target=self._copy_log, name="traffic log", daemon=True)
+        self._log_thread.start()
+
+    def _copy_log(self) -> None:
+        """Write what the agent writes to the log, a bounded part of it: user data can make it write without end."""
+        if self.process.stdout is None:
+            return
+        until, left, cut = 0.0, 0, 0
+        while line := self.process.stdout.readline(LONGEST_LOG_LINE):
+            if time.monotonic() >= until:
+                if cut:
+                    self._log(f"the network wrote {cut} more lines")
+                until, left, cut = time.monotonic() + LOG_PERIOD, LOG_LINES, 0
+            if left:
+                left -= 1
+                self._log(line.decode(errors="replace").rstrip("\n"))
+            else:
+                cut += 1
+        self.process.stdout.close()
 
     def wait(self) -> AgentClient | NoAgent:
         """The client itself once the agent is ready, or NoAgent with the reason why the system allows none."""
@@ -103,6 +129,7 @@ class AgentClient:
         self.process.kill()
         self.process.wait()
         self._thread.join()
+        self._log_thread.join(STOP_TIMEOUT)
         self._control.close()
 
     def apply(self, plan: NetworkPlan) -> None:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -23,6 +24,7 @@ from privatelink_lab.local.network import system_calls
 Result = TypeVar("Result")
 
 SCRATCH_SIZE = "64m"  # for hosts files and consoles; every disk has a size of its own
+_MOST = {"max_inotify_instances": 16, "max_inotify_watches": 4096, "max_fanotify_groups": 0}
 MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/tmp")  # noqa: S108  # for a mount that no other process sees
 
 
@@ -77,6 +79,9 @@ def _run_agent(control: socket.socket) -> None:
     _step("a fresh /proc", lambda: system_calls.mount("proc", "/proc", "proc"))
     # Else user data could create a user namespace, and have there the capabilities that were dropped here.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    for name, most in _MOST.items():  # what the kernel counts for the user, who needs it elsewhere
+        with suppress(OSError):
+            Path("/proc/sys/user", name).write_text(str(most))
     _raise_limit()
 
     import asyncio

@@ -54,8 +54,12 @@ async def _answers_http(connection: socket.socket, path: str, codes: str) -> boo
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
     await loop.sock_sendall(connection, request.encode())
     answer = b""
-    while b"\n" not in answer and (received := await loop.sock_recv(connection, _STATUS_LINE)):
+    while b"\n" not in answer and len(answer) < _STATUS_LINE:
+        received = await loop.sock_recv(connection, _STATUS_LINE)
+        if not received:
+            break
         answer += received
+        await asyncio.sleep(0)  # else a target that sends and sends keeps the loop, and no timeout can end this
     words = answer.split()
     is_http = len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit()
     return is_http and is_one_of(int(words[1]), codes)

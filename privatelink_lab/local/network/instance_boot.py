@@ -13,8 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +62,7 @@ PER_BOOT = Path("/var/lib/cloud/scripts/per-boot")
 USER_DATA = Path("/var/lib/cloud/instance/scripts/part-001")
 USER_DATA_DONE = Path("/var/lib/cloud/instance/sem/config_scripts_user")
 MEMORY_SIZE = "64m"  # for files outside DISK_FOLDERS
+MOST_INODES = 65536  # files and folders of each file system: an empty one takes memory too
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,6 @@ def main() -> None:
     for number, source in enumerate((null, console, console)):
         os.dup2(source, number)
     os.closerange(3, 64)
-    instance_limits.watch(_crash)
     os.nice(instance_limits.NICE)  # of this thread and of what it starts
     _run_scripts(settings)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # from here on the system reaps
@@ -113,21 +111,14 @@ def main() -> None:
         signal.pause()
 
 
-def _crash(reason: str) -> None:
-    """End the instance, with every process in it, and say why on the console, if it takes the words in time."""
-    with suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)  # all but this one, so that nobody else fills the console
-    console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    for _ in range(20):
-        with suppress(BlockingIOError):
-            os.write(console, f"\ncloud-init: the instance is ended: {reason}\n".encode())
-            break
-        time.sleep(0.1)
-    os._exit(1)
-
-
 def _build_root(settings: BootSettings, root: Path) -> None:
-    system_calls.mount("tmpfs", root, "tmpfs", system_calls.NOSUID | system_calls.NODEV, f"size={MEMORY_SIZE},mode=755")
+    system_calls.mount(
+        "tmpfs",
+        root,
+        "tmpfs",
+        system_calls.NOSUID | system_calls.NODEV,
+        f"size={MEMORY_SIZE},nr_inodes={MOST_INODES},mode=755",
+    )
     for name in SYSTEM_FOLDERS:
         _expose(Path("/", name), root / name)
     _hide_local_programs(settings, root / "usr" / "local")

@@ -1,6 +1,7 @@
-"""What one instance may use of the machine: its own first process watches it, and ends it when it uses more.
+"""What one instance may use of the machine; the agent watches it from outside, and ends it when it uses more.
 
-It imports the standard library only. Control groups would be stricter, but only systemd can give them to a user.
+Control groups would be stricter, but only systemd can give them to a user. What the kernel holds for an instance, such
+as bytes in its sockets, is not counted.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ import os
 import platform
 import re
 import resource
-import threading
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from privatelink_lab.local.network import system_calls
 
-MOST_PROCESSES = 128  # of one instance, threads included
+MOST_PROCESSES = 128  # of one instance
+MOST_THREADS = 1200  # of one instance: a web server takes one per connection, and a port passes on 1,000
 MOST_MEMORY = 512 << 20  # bytes of one instance in memory, without its disk
 ALL_PROCESSES = 4000  # of all instances of one local AWS, for one that multiplies faster than it is watched
-CHECK_INTERVAL = 0.05  # seconds
-NICE = 5  # what runs in an instance gives way to what watches it, and to the user's other work
+MOST_FILES = 4096  # open files of one process
+CHECK_INTERVAL = 0.1  # seconds
+NICE = 5  # what runs in an instance gives way to what watches it, unless it begins a session of its own
 _FIRST_KERNEL = (5, 14)  # since which the number of processes is counted for each user namespace
 
 
@@ -30,37 +31,49 @@ def restrict() -> None:
     if tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2]) >= _FIRST_KERNEL:
         resource.setrlimit(resource.RLIMIT_NPROC, (ALL_PROCESSES, ALL_PROCESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, MOST_FILES))
+    system_calls.close_system_calls()
 
 
-def watch(end: Callable[[str], None]) -> None:
-    """Check in a thread until the instance uses too much, and then call `end` with the reason."""
+@dataclass
+class Usage:
+    """What one PID namespace uses: processes, threads, and bytes in memory."""
 
-    def check() -> None:
-        while True:
-            # First only how many there are: a fork bomb is faster than a look at each of its processes.
-            if count() > MOST_PROCESSES or (used := usage())[0] > MOST_PROCESSES:
-                end(f"more than {MOST_PROCESSES} processes")
-            elif used[1] > MOST_MEMORY:
-                end(f"more than {MOST_MEMORY >> 20} MiB of memory")
-            time.sleep(CHECK_INTERVAL)
+    processes: int = 0
+    threads: int = 0
+    memory: int = 0
 
-    threading.Thread(target=check, daemon=True).start()
-
-
-def count() -> int:
-    """The processes of this PID namespace, without their threads."""
-    return sum(name.isdigit() for name in os.listdir("/proc"))  # noqa: PTH208 (the fastest way)
+    @property
+    def excess(self) -> str:
+        """What it uses too much of, in words; '' while it does not."""
+        if self.processes > MOST_PROCESSES:
+            return f"more than {MOST_PROCESSES} processes"
+        if self.threads > MOST_THREADS:
+            return f"more than {MOST_THREADS} threads"
+        return f"more than {MOST_MEMORY >> 20} MiB of memory" if self.memory > MOST_MEMORY else ""
 
 
-def usage() -> tuple[int, int]:
-    """The processes of this PID namespace with their threads, and the bytes that they have in memory."""
-    processes = memory = 0
-    page = resource.getpagesize()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (process / "stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:  # it has ended
-            continue
-        processes += int(fields[17])
-        memory += int(fields[21]) * page
-    return processes, memory
+class Usages:
+    """What each PID namespace below this process uses; which namespace a process is in is asked once."""
+
+    def __init__(self) -> None:
+        self._namespaces: dict[str, int] = {}
+
+    def now(self) -> dict[int, Usage]:
+        """By the inode of the namespace; one that cannot be read is not there."""
+        found: dict[int, Usage] = {}
+        page = resource.getpagesize()
+        numbers = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 (the fastest way)
+        self._namespaces = {number: self._namespaces[number] for number in numbers if number in self._namespaces}
+        for number in numbers:
+            try:
+                if number not in self._namespaces:
+                    self._namespaces[number] = Path(f"/proc/{number}/ns/pid").stat().st_ino
+                fields = Path(f"/proc/{number}/stat").read_bytes().rpartition(b")")[2].split()
+            except OSError:  # it has ended
+                continue
+            usage = found.setdefault(self._namespaces[number], Usage())
+            usage.processes += 1
+            usage.threads += int(fields[17])
+            usage.memory += int(fields[21]) * page
+        return found

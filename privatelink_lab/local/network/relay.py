@@ -18,6 +18,7 @@ from privatelink_lab.local.network.plan import ListeningPort, Target
 from privatelink_lab.local.network.system_calls import admit_only, inside
 
 BACKLOG = 4096
+MOST_FLOWS = 1000  # open ones of one port
 CONNECT_TIMEOUT = 10.0  # seconds until a target has answered
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close drops unsent bytes and sends a reset
 
@@ -182,6 +183,9 @@ class ClientSide(FlowSide):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to connect to a target."""
         super().connection_made(transport)
+        if len(self._relay.flows) >= MOST_FLOWS:  # each takes two of the files that all ports share
+            self.reset()
+            return
         self._relay.flows.add(self)
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from privatelink_lab.local.network import instance_shutdown
-from privatelink_lab.local.network.instance_boot import DISK_FOLDERS, BootSettings
+from privatelink_lab.local.network.instance_boot import DISK_FOLDERS, MOST_INODES, BootSettings
 from privatelink_lab.local.network.plan import InstancePlan
 from privatelink_lab.local.network.system_calls import NODEV, NOSUID, children_in_new_pid_namespace, mount, unmount
 
@@ -25,7 +25,10 @@ CHUNK = 65536  # bytes of console output that are read at once
 READ_PAUSE = 0.05  # seconds between two reads: a script that writes without end must not slow the agent
 _HOW = {-signal.SIGINT: POWER_OFF, -signal.SIGHUP: RESTART}  # the signals by which reboot(2) ends a PID namespace
 _PACKAGE = Path(__file__).parents[3]
-_BOOT = f"import sys; sys.path.append({str(_PACKAGE)!r}); from {__package__} import instance_boot; instance_boot.main()"
+_BOOT = (  # the path comes by stdin, since everything in the instance can read a command line
+    f"import sys; sys.path.append(sys.stdin.readline().rstrip()); from {__package__} import instance_boot; "
+    "instance_boot.main()"
+)
 
 
 class RunningInstance:
@@ -40,7 +43,7 @@ class RunningInstance:
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
         self._read_later: asyncio.TimerHandle | None = None
         (folder / "disk").mkdir(parents=True)
-        mount("tmpfs", folder / "disk", "tmpfs", NOSUID | NODEV, f"size={DISK_SIZE},mode=755")
+        mount("tmpfs", folder / "disk", "tmpfs", NOSUID | NODEV, f"size={DISK_SIZE},nr_inodes={MOST_INODES},mode=755")
         for name in DISK_FOLDERS:
             (folder / "disk" / name).mkdir()
         for path, target in (("var/run", "/run"), ("var/lock", "/run/lock")):
@@ -80,7 +83,7 @@ class RunningInstance:
         finally:
             os.close(network)
         with suppress(BrokenPipeError):  # it has ended, which `_watch` finds out
-            cast("IO[bytes]", process.stdin).write(json.dumps(asdict(settings)).encode())
+            cast("IO[bytes]", process.stdin).write(f"{_PACKAGE}\n{json.dumps(asdict(settings))}".encode())
             cast("IO[bytes]", process.stdin).close()
         self.boot, self._process = instance.boot, process
         self._has_booted, self._has_ended = asyncio.Event(), asyncio.Event()
@@ -90,6 +93,12 @@ class RunningInstance:
     def pid(self) -> int | None:
         """The instance's first process, numbered as in the agent's namespace; None until its file system is built."""
         return self._process.pid if self._process and self._has_booted.is_set() else None
+
+    def end(self, reason: str) -> None:
+        """End it as a crash, and say why on its console."""
+        self._on_output(f"\ncloud-init: the instance is ended: {reason}\n".encode())
+        if self._process:
+            self._process.kill()
 
     async def stop(self) -> None:
         """End all its processes, and wait until they have ended."""

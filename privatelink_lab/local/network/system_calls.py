@@ -21,8 +21,11 @@ _PIVOT_ROOT = 155 if platform.machine() == "x86_64" else 41  # 41 on arm64 and a
 _MOUNT_SETATTR = 442
 _KEYCTL = 250 if platform.machine() == "x86_64" else 219
 _JOIN_SESSION_KEYRING = 1
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
-DROPPED_CAPABILITIES = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17}  # no process in an instance has them
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+_FILTER = 2  # of PR_SET_SECCOMP: a classic BPF program decides on each system call
+# No process in an instance has them. One with net_admin could take its VPC's bridge away, for all namespaces belong to
+# one user namespace.
+DROPPED_CAPABILITIES = {"sys_admin": 21, "sys_module": 16, "sys_rawio": 17, "net_admin": 12}
 _CAPABILITY_VERSION, _WORD = 0x20080522, 0xFFFFFFFF
 _SO_ATTACH_FILTER = 26
 
@@ -156,6 +159,48 @@ def drop_capabilities(capabilities: Iterable[int]) -> None:
     kept = ~sum(1 << number for number in numbers)  # all of them are among the first 32
     words = struct.unpack("@6I", sets.raw)
     _call("capset", header, struct.pack("@6I", *(word & kept & _WORD for word in words[:3]), *words[3:]))
+
+
+# What an instance keeps is the user's own number in the kernel. So these system calls, which check that number and no
+# namespace, are closed: keys and tickets, other processes' memory and limits, memory that belongs to no process.
+_CLOSED = {  # by name: the number on x86_64, and on arm64
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+}
+_SOCKET = (41, 198)
+_CLOSED_FAMILIES = (38, 40)  # of a socket: the kernel's cryptography, and the machine that this one is a guest of
+_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # which number, and how the kernel calls it
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050001, 0x80000000  # refused with EPERM
+_X32 = 0x40000000  # from here on the numbers are those of a second way into the same calls
+
+
+def close_system_calls() -> None:
+    """Refuse what an instance must not ask of the kernel, to this process and to every program that it starts.
+
+    `no_new_privileges` must come first. On other machines than x86_64 and arm64 nothing is closed.
+    """
+    if platform.machine() not in _MACHINES:
+        return
+    column, machine = _MACHINES[platform.machine()]
+    program = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, machine), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
+    program += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _REFUSE)]
+    for numbers in _CLOSED.values():
+        program += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _REFUSE)]
+    families = [step for family in _CLOSED_FAMILIES for step in ((_EQUAL, 0, 1, family), (_RETURN, 0, 0, _REFUSE))]
+    program += [(_EQUAL, 0, 1 + len(families), _SOCKET[column]), (_LOAD, 0, 0, 16), *families, (_RETURN, 0, 0, _ALLOW)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("@HBBI", *step) for step in program))
+    _call("prctl", _PR_SET_SECCOMP, _FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)), 0, 0)
 
 
 _LOAD_SOURCE = (0x20, 0, 0, 0xFFF00000 + 12)  # the source address, counted from the IP header

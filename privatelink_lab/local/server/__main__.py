@@ -7,6 +7,7 @@ the removal of FOLDER; SIGINT does not, since it must outlive a Ctrl-C of plab.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from privatelink_lab.local.control_client import ServerOptions, log_path, read, 
 from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.http import bind
+from privatelink_lab.text_file import read_own_text
 
 MAX_LOG = 10 << 20  # bytes of one log file; two are kept
 CHECK_INTERVAL = 2.0  # seconds between two checks that local.json exists and the network runs
@@ -49,12 +51,12 @@ def serve(folder: Path, pace: ServerOptions, lock: int | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     listener = bind()
-    traffic = AgentClient()  # it starts while moto is loaded
+    log = Log(log_path(folder))
+    traffic = AgentClient(log.line)  # it starts while moto is loaded
     from privatelink_lab.local.server.local_aws import LocalAws  # only after the bind
 
     clock = AwsClock(pace.speed, slow=pace.slow)
     network = traffic.wait()
-    log = Log(log_path(folder))
     with LocalAws(clock, seed=pace.seed, listener=listener, log=log.line, traffic=network) as aws:
         place = ServerFile(
             folder,
@@ -125,10 +127,10 @@ class ServerFile:
         try:
             if self._token() is None:
                 self.write()
+            return self._token() in {None, self._data["token"]}
         except OSError as error:
             log_line(f"{self._path} cannot be written: {error.strerror}")
             return True
-        return self._token() == self._data["token"]
 
     def remove(self) -> None:
         """Remove it, but not the file of another server."""
@@ -137,11 +139,15 @@ class ServerFile:
                 self._path.unlink(missing_ok=True)
 
     def _token(self) -> object:
-        """The token in the file; None without one that can be read."""
+        """The token in the file; None without one that this user wrote and can read. Raises OSError."""
         try:
-            return json.loads(self._path.read_text())["token"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return json.loads(read_own_text(self._path))["token"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a symbolic link
+                return None
+            raise
 
 
 def log_line(line: str) -> None:

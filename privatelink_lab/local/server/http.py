@@ -5,12 +5,13 @@ werkzeug's server is not used: it closes every connection after one response, an
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,7 +24,9 @@ FIRST_REQUEST_TIMEOUT = 10.0  # seconds until a connection without a signed requ
 IDLE_TIMEOUT = 300.0  # seconds until a connection is closed after its last request
 MAX_CONNECTIONS = 1024  # open connections with a signed request, one thread for each
 MAX_UNSIGNED = 64  # open connections without one
+FILES = 128  # open files that the server itself needs, and a few more
 SHUTDOWN_TIMEOUT = 5.0  # seconds for open requests when the server ends
+LONGEST_NUMBER = 12  # digits of a length; Python reads no number of thousands of them
 BACKLOG = 512  # clients that may wait for a connection
 BAD_LENGTH = Refusal(411, "MissingContentLength", "The request needs a Content-Length header that matches its body.")
 TOO_LARGE = Refusal(413, "RequestEntityTooLarge", f"A request may have {MAX_BODY} bytes.")
@@ -60,35 +63,36 @@ class HttpServer(ThreadingHTTPServer):
         self.socket.close()
         self.socket = listener
         self.respond = respond
+        self.most = min(MAX_CONNECTIONS, most_open_files() - FILES - 2 * MAX_UNSIGNED)
         self._open: dict[socket.socket, _Connection] = {}
         self._closed = threading.Condition()
 
     def verify_request(self, _request: Any, _client_address: Any) -> bool:
         """Whether there is a thread for one more connection; those that give way need a moment."""
         with self._closed:
-            return len(self._open) < MAX_CONNECTIONS + 2 * MAX_UNSIGNED
+            return len(self._open) < self.most + 2 * MAX_UNSIGNED
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Make room for the connection, remember it, and serve it in a thread."""
         now = time.monotonic()
         with self._closed:
-            self._give_way([c for c, about in self._open.items() if not about.signed], MAX_UNSIGNED)
+            self._give_way([c for c, about in self._open.items() if not about.signed], MAX_UNSIGNED, _cut_off)
             idle = [c for c, about in self._open.items() if about.signed and not about.busy]
             idle.sort(key=lambda connection: self._open[connection].used)
-            self._give_way(idle, MAX_CONNECTIONS)
+            self._give_way(idle, self.most, _hang_up)
             self._open[request] = _Connection(now)
         super().process_request(request, client_address)
 
-    def _give_way(self, candidates: list[socket.socket], most: int) -> None:
+    def _give_way(self, candidates: list[socket.socket], most: int, end: Callable[[socket.socket], None]) -> None:
         for connection in candidates[: max(0, len(candidates) + 1 - most)]:
-            _hang_up(connection)
+            end(connection)
 
     def service_actions(self) -> None:
         """Close the connections that had time to show a key, and did not; called several times a second."""
         latest = time.monotonic() - FIRST_REQUEST_TIMEOUT
         with self._closed:
             late = [c for c, about in self._open.items() if not about.signed and about.opened < latest]
-            self._give_way(late, 1)
+            self._give_way(late, 1, _cut_off)
 
     def begin(self, connection: socket.socket) -> None:
         """Note that a request is being read or answered."""
@@ -126,6 +130,22 @@ def _hang_up(connection: socket.socket) -> None:
     """Let the thread of a connection read its end."""
     with suppress(OSError):  # the client was faster
         connection.shutdown(socket.SHUT_RD)
+
+
+def _cut_off(connection: socket.socket) -> None:
+    """End a connection without a key at once: what it has sent already is not answered."""
+    with suppress(OSError):  # the client was faster
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def most_open_files() -> int:
+    """How many files and connections this process may have open; the limit is raised as far as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + FILES + 2 * MAX_UNSIGNED
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 class _BoundedHead:
@@ -185,11 +205,13 @@ class HttpConnection(BaseHTTPRequestHandler):
             self._send(error_response(body, "", close=True))
         else:
             response = self.server.respond(self.command, self.path, self._headers(), body)
-            self._send(response)
+            self._send(response if response.signed else replace(response, close=True))
             signed = response.signed and response is not CUT
         self.server.end(self.connection, signed=signed)
         if signed:
             self.connection.settimeout(IDLE_TIMEOUT)
+        else:
+            self.close_connection = True
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names
 
@@ -211,7 +233,7 @@ class HttpConnection(BaseHTTPRequestHandler):
 
     def _read(self) -> bytes | Refusal:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+        if "Transfer-Encoding" in self.headers or not length.isdecimal() or len(length) > LONGEST_NUMBER:
             return BAD_LENGTH
         if int(length) > MAX_BODY:
             self._discard(int(length))

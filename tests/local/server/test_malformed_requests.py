@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from support.contract_aws import LocalCloud
-from support.raw_requests import CALL, ask
+from support.raw_requests import CALL, ask, signed
 from support.timeouts import PATIENCE, until
 
 from privatelink_lab.local.server import http
@@ -158,3 +158,23 @@ def test_a_silent_connection_is_closed(cloud: LocalCloud, monkeypatch: pytest.Mo
         with connected(cloud) as there, suppress(ConnectionError):  # it may close before the half request is sent
             there.sendall(word)
             assert there.recv(1000) == b""
+
+
+def test_a_refusal_without_a_key_ends_its_connection(cloud: LocalCloud) -> None:
+    """Requests that are queued behind a refused one are not answered: nobody without a key keeps a thread busy."""
+    request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+    with connected(cloud) as there:
+        there.sendall(request * 500)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while more := there.recv(65536):
+                answer += more
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answer
+    ask(cloud, signed(cloud))
+
+
+def test_a_length_of_thousands_of_digits_is_refused(cloud: LocalCloud) -> None:
+    """Python reads no such number; the answer is the one for any length that is not understood."""
+    status, _ = ask(cloud, {"Content-Length": "9" * 5000})
+    assert status == 411
