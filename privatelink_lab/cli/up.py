@@ -2,6 +2,7 @@
 
 import click
 
+from privatelink_lab.cli.confirm import confirm
 from privatelink_lab.cli.options import lab_options
 from privatelink_lab.commands import Options
 
@@ -20,14 +21,16 @@ from privatelink_lab.commands import Options
     envvar="PLAB_ADOPT",
     help="Take over a lab that another maker's plab made, and put lost tags back.",
 )
-@lab_options("up")
-def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool) -> int:
+@click.option("--force", is_flag=True, help="With --replace, also reject connections of other accounts.")
+@lab_options("up", asks=True)
+def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool, force: bool) -> int:
     """Build, continue or repair the lab.
 
     plab leaves alone what exists as asked, makes what is missing and repairs what differs. Run it as often as you like.
     It ends with each endpoint's DNS name, the cost per hour, and the next commands. An endpoint with `accept: manual`
     waits for `plab accept`. A rejected endpoint is never accepted again; `--replace CONSUMER/endpoint` makes a new one.
+    --replace lists what goes with KEY and asks; connections of other accounts also need --force.
     """
     from privatelink_lab.commands import up as command
 
-    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt)
+    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt, force=force, ask=confirm)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
-from privatelink_lab.errors import AccountError, AwsError, PlabError
+from privatelink_lab.errors import AccountError, AwsError
 from privatelink_lab.prices import Cost
-from privatelink_lab.resource import Found
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.acceptance import FOREIGN
 from privatelink_lab.ui.output import Screen
 
 LEFT = "What is left may still cost money. Next:"
@@ -51,25 +49,13 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
 
 
 def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
-    foreign = seen.found.get(FOREIGN, ())
-    if foreign and not force and not _consents_to_cut(execution, foreign, ask):
+    if not consents_to_cut(execution, seen, "plab down --force", force=force, ask=ask):
         return False
     if execution.session.options.yes:
         return True
     counts = Counter(seen.resources[key].type.noun for key in keys for _ in seen.found[key])
     execution.screen.warn(f"This deletes {json_report.counted(counts)} in {json_report.place(execution.lab)}.")
     return ask("Delete all of this?")
-
-
-def _consents_to_cut(execution: Execution, foreign: Sequence[Found], ask: Ask) -> bool:
-    """Whether the person at the terminal agrees to cut other accounts' connections; --yes alone does not agree."""
-    for found in foreign:
-        execution.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
-    text = f"{len(foreign)} connections of other accounts use the service; deleting the service cuts them."
-    if execution.session.options.yes:
-        raise PlabError(f"{text} Nothing was changed.", hint="Tell their owners, then run: plab down --force")
-    execution.screen.warn(text)
-    return ask("Do their owners know? Reject all these connections?", instead="--force")
 
 
 def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, Any], cost: Cost, since: str) -> None:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.interrupts import interruptible
-from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.config import Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
 from privatelink_lab.lab import Lab
 from privatelink_lab.prices import Cost
+from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN, connections
+from privatelink_lab.steps.consumer_endpoint import endpoint_key
+from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS, may_ask
 from privatelink_lab.ui.output import Screen
 
 MOST_NAMED = 3  # ids in one `Next:`
 
 
-def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) -> int:
+def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, force: bool, ask: Ask) -> int:
     """Build, continue or repair; see `plab up --help`."""
     with Execution(options, writes=True, starts=True) as execution:
         if dry_run:
@@ -30,13 +35,19 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool) 
         with interruptible(execution.lab):
             if adopt:
                 engine.put_tags_back(execution.lab, engine.survey(execution.lab, STEPS))
-            left = _replace(execution, replace, adopt=adopt) if replace else {}
+            began = execution.lab.clock.now()
+            left = _replace(execution, replace, adopt=adopt, force=force, ask=ask) if replace else {}
+            if left is None:
+                execution.screen.say("Nothing was changed.")
+                return execution.finish({}, 1)
             if left:
                 code = execution.finish({}, next(iter(left.values())).exit_code, left)
                 execution.screen.say(f"Nothing was built, because {', '.join(left)} could not be deleted.")
                 return code
             try:
+                replaced = execution.lab.clock.now() - began
                 built = engine.up(execution.lab, STEPS, adopt=adopt)
+                built = dataclasses.replace(built, seconds=built.seconds + replaced)
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
         cost = json_report.cost_built(execution.lab, built)
@@ -85,7 +96,7 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), cost)
     if execution.session.started_server:
         execution.session.stop_server_if_idle(tell=False)
-    code = execution.finish(plan, 0)
+    code = execution.finish(plan, 1 if any(row["action"] == "cannot" for row in plan["plan"]) else 0)
     if execution.screen.json:
         return code
     cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
@@ -94,17 +105,37 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     return code
 
 
-def _replace(execution: Execution, keys: Sequence[str], *, adopt: bool) -> dict[str, PlabError]:
-    """Delete these keys and what stands on them; returns what could not be deleted, and why."""
+def _replace(
+    execution: Execution, keys: Sequence[str], *, adopt: bool, force: bool, ask: Ask
+) -> dict[str, PlabError] | None:
+    """Delete these keys and what stands on them; returns what could not be deleted and why, or None without consent."""
+    engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
     engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
     only = _replaced(seen, keys)
-    if FOREIGN in only and seen.found.get(FOREIGN):
-        ids = " ".join(found.id for found in seen.found[FOREIGN])
-        raise PlabError(
-            f"Connections of other accounts keep the service from being deleted: {ids}.", hint=f"plab reject {ids}"
-        )
+    if FOREIGN in only:
+        forced = f"plab up{''.join(f' --replace {key}' for key in keys)} --force"
+        if not consents_to_cut(execution, seen, forced, force=force, ask=ask):
+            return None
+    gone = [key for key in seen.existing() if key in only and not seen.resources[key].type.goes_with_parent]
+    for line in _what_goes(seen, gone):
+        execution.screen.warn(line)
+    if gone and not execution.session.options.yes and not ask("Delete this, and make it again?"):
+        return None
     return engine.down(execution.lab, STEPS, seen, only=only).left
+
+
+def _what_goes(seen: Survey, keys: list[str]) -> list[str]:
+    """A line for each resource that is made again, and for each name and connection that is lost with it."""
+    found = {key: seen.found[key] for key in keys}
+    lines = [f"  {key}  {thing.id}" for key, things in found.items() for thing in things]
+    if SERVICE in found:
+        lines.append("The service gets another name: customers outside this lab have to make new endpoints.")
+    endpoints = [key for key in keys if key == endpoint_key(split_key(key)[0])]
+    names = (found[key][0].shows.get("dns_name") for key in endpoints)
+    lines += [f"This DNS name ends, and a new one takes its place: {name}" for name in names if name]
+    consumers = ", ".join(split_key(key)[0] for key in endpoints)
+    return [*lines, f"Until then these consumers do not reach the service: {consumers}"] if consumers else lines
 
 
 def _replaced(seen: Survey, keys: Sequence[str]) -> set[str]:

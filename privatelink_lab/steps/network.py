@@ -194,8 +194,23 @@ def _check_zones(lab: Lab) -> None:
         wanted = f"its server in {named[0]}" if named else f"{provider.zone_count} zones"
         raise PlabError(
             f"{lab.provider.region} offers {kind} in {places}; the config asks for {wanted}.",
-            hint="Change `zones`, or choose another instance_type.",
+            hint="Change `zones`, or choose another `instance_type`."
+            if offered
+            else f"Is there a type {kind}? Change `instance_type`.",
         )
+    if unknown := _unknown_zones(lab, sorted(set(named) - set(offered))):
+        text = f"{lab.provider.region} has no zone {', '.join(unknown)}."
+        raise PlabError(text, hint=f"It has {', '.join(offered)}: correct `zones` in the config.")
+
+
+def _unknown_zones(lab: Lab, zones: list[str]) -> list[str]:
+    """Which of these zone ids the region does not have: no instance type is offered there."""
+    if not zones:
+        return []
+    filters = [{"Name": "location", "Values": zones}, {"Name": "instance-type", "Values": ["*.large"]}]
+    kinds = ("ec2", "describe_instance_type_offerings", "InstanceTypeOfferings")
+    rows = lab.provider.pages(*kinds, LocationType="availability-zone-id", Filters=filters)
+    return sorted(set(zones) - {row["Location"] for row in rows})
 
 
 def _check(lab: Lab) -> None:

@@ -74,7 +74,7 @@ def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: P
     assert "Hint: plab up --replace acme/endpoint" in after.err
     refused = run("accept", endpoint, "-y")
     assert (refused.code, "cannot be accepted any more" in refused.err) == (2, True)
-    again = run("up", "--replace", "acme/endpoint")
+    again = run("up", "-y", "--replace", "acme/endpoint")
     assert again.code == 0
     assert "pendingAcceptance" in again.out
     assert endpoint not in again.out

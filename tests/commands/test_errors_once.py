@@ -34,7 +34,7 @@ def fail_replace(cloud: Cloud, run: Run, folder: Path) -> tuple[str, ...]:
     """AWS refuses to delete what `up` is to replace."""
     run("up", "-q")
     cloud.fail("DeleteVpcEndpoints", 403, "UnauthorizedOperation")
-    return ("up", "--replace", "acme/endpoint")
+    return ("up", "-y", "--replace", "acme/endpoint")
 
 
 def fail_down(cloud: Cloud, run: Run, folder: Path) -> tuple[str, ...]:

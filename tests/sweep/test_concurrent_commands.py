@@ -51,7 +51,7 @@ def test_up_and_down_at_the_same_time(lab: ProxiedLab, tmp_path: Path, *, whole:
     other.mkdir()
     shutil.copy(lab.folder / "plab.yaml", other)
     lab.run_well("up", "-q")
-    lab.run("up", "--replace", "acme/endpoint", "-q")
+    lab.run("up", "--replace", "acme/endpoint", "-q", "-y")
     runs = [
         start_plab(folder, *words, AWS_ENDPOINT_URL=lab.cloud.aws.url)
         for folder, words in _up_and_down(lab.folder, other)
@@ -64,7 +64,7 @@ def test_up_and_down_at_the_same_time(lab: ProxiedLab, tmp_path: Path, *, whole:
 
 
 def _up_and_down(folder: Path, other: Path) -> tuple[tuple[Path, tuple[str, ...]], ...]:
-    return (folder, ("up", "-q", "--replace", "provider/web-server")), (other, ("down", "-y", "-q"))
+    return (folder, ("up", "-q", "-y", "--replace", "provider/web-server")), (other, ("down", "-y", "-q"))
 
 
 def test_two_folders_of_one_user(lab: ProxiedLab, tmp_path: Path) -> None:
