@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from privatelink_lab import aws, tags
+from privatelink_lab import aws, expiry, tags
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Emit
@@ -51,6 +51,7 @@ class Lab:
     emit: Emit
     maker: str = field(default_factory=this_maker)
     speed: float = 1.0  # how many times faster than AWS its clock is; math.inf: everything at once
+    ttl: str = ""  # of --ttl: it moves the lab's end
     has_gone: Callable[[], bool] = lambda: False  # whether the AWS that it lives on has ended: a local one
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
@@ -172,6 +173,7 @@ class Lab:
             tags.KEY: key,
             tags.MAKER: self.maker,
             tags.SINCE: self.state.since,
+            **({tags.EXPIRES: self.state.expires} if self.state.expires else {}),
             tags.IDENTITY: tags.identity(self.config.lab, key, account=account.id, region=account.region, fixed=fixed),
         }
         if spec:
@@ -196,6 +198,18 @@ class Lab:
         self.is_new = not self.state.since
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.state.since = self.state.since or now
+        if self.ttl:
+            self.state.expires = expiry.after(datetime.now(UTC), self.ttl)
+        elif self.config.ttl and not self.state.expires:
+            self.state.expires = expiry.after(datetime.fromisoformat(self.state.since), self.config.ttl)
+        self.refuse_expired()
+
+    def refuse_expired(self) -> None:
+        """Raise PlabError for a lab whose end has come: it may be reaped at any moment."""
+        now = datetime.now(UTC)
+        if expiry.is_past(self.state.expires, now):
+            text = f"The lab {self.config.lab!r} {expiry.in_words(self.state.expires, now)}, and may be reaped."
+            raise PlabError(text, hint="To keep it: plab up --ttl 2h. To remove it: plab down")
 
     def interrupt(self) -> None:
         """Ask the loop to stop: start nothing new, let calls in flight finish. Safe in a signal handler."""

@@ -182,8 +182,8 @@ def compared(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row, found: 
 
 
 def _config_tags(lab: Lab, resource: Resource, row: Row) -> list[Attribute]:
-    """The config's own tags, on what bears tags. What others have added says nothing."""
-    if not resource.type.create:
+    """The config's own tags and the lab's end, on what bears tags. What others have added says nothing."""
+    if not (resource.type.create and resource.type.kind and resource.type.kind.id in row):
         return []
     now, kind, account = tags.of(row), resource.type.kind, lab.account(resource.party)
 
@@ -191,8 +191,10 @@ def _config_tags(lab: Lab, resource: Resource, row: Row) -> list[Attribute]:
         assert kind is not None  # noqa: S101 (what has no kind has no tags)
         return lambda: account.put_tags(kind.service, str(row[kind.id]), {name: value})
 
-    wanted = lab.config.tags.items() if kind and kind.id in row else ()
-    return [Attribute(f"tag {name}", now.get(name, ""), value, put(name, value)) for name, value in wanted]
+    wanted, end = dict(lab.config.tags), lab.state.expires
+    if end and (lab.ttl or now.get(tags.EXPIRES, "") < end):  # only --ttl moves it to an earlier moment
+        wanted[tags.EXPIRES] = end
+    return [Attribute(f"tag {name}", now.get(name, ""), value, put(name, value)) for name, value in wanted.items()]
 
 
 def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:

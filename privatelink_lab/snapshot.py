@@ -110,6 +110,7 @@ class _Sorted:
     by_key: dict[str, list[Row]] = field(default_factory=dict)  # the lab's own, also what has ended
     doubtful: list[Doubtful] = field(default_factory=list)
     makers: set[tuple[str, str]] = field(default_factory=set)  # of what exists
+    expires: set[str] = field(default_factory=set)  # of what is the lab's own and exists; '' where one has none
 
 
 class Snapshot:
@@ -220,6 +221,8 @@ class Snapshot:
             if not has_ended(row):
                 by.makers.add((tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "")))
             if self.owns(account, kind, row):
+                if not has_ended(row):
+                    by.expires.add(tags.of(row).get(tags.EXPIRES, ""))
                 by.by_key.setdefault(tags.of(row)[tags.KEY], []).append(row)
         for key, of_key in by.by_key.items():
             existing = [row for row in of_key if not has_ended(row)]
@@ -321,6 +324,11 @@ class Snapshot:
     def makers(self) -> set[tuple[str, str]]:
         """Who made what this snapshot shows: pairs of `plab:maker` and `plab:since`."""
         return {maker for by in self._memo.answers("sorted") for maker in by.makers}
+
+    def expires(self) -> str:
+        """The latest end that the lab's own resources name; '' where one of them names none."""
+        named = {text for by in self._memo.answers("sorted") for text in by.expires}
+        return "" if "" in named else max(named, default="")
 
     def doubtful(self) -> list[Doubtful]:
         """What bears the lab's tag and is not the lab's own, as far as this snapshot has read."""

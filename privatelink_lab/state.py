@@ -67,6 +67,7 @@ class State:
     path: Path | None = None
     place: Place | None = None
     since: str = ""
+    expires: str = ""  # RFC 3339 in UTC; '' for a lab that does not end by itself
     ids: dict[str, str] = field(default_factory=dict)  # key -> id, from our own create calls
     created_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; no snapshot has shown it yet
     create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer

@@ -298,6 +298,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
     (
         "clock",
         "digest",
+        "expiry",
         "attributes",
         "errors",
         "events",

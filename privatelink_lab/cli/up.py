@@ -2,9 +2,16 @@
 
 import click
 
+from privatelink_lab import expiry
 from privatelink_lab.cli.confirm import confirm
 from privatelink_lab.cli.options import lab_options
 from privatelink_lab.commands import Options
+
+
+def _ttl(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    if value and not expiry.is_ttl(value):
+        raise click.BadParameter("it is a number with m, h or d: 90m, 2h, 3d")
+    return value or ""
 
 
 @click.command("up")
@@ -21,9 +28,15 @@ from privatelink_lab.commands import Options
     envvar="PLAB_ADOPT",
     help="Take over a lab that another maker's plab made, and put lost tags back.",
 )
+@click.option(
+    "--ttl",
+    metavar="DURATION",
+    callback=_ttl,
+    help="Let the lab end after 90m, 2h or 3d from now; this moves the end that it has.",
+)
 @click.option("--force", is_flag=True, help="With --replace, also reject connections of other accounts.")
 @lab_options("up", asks=True)
-def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool, force: bool) -> int:
+def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool, force: bool, ttl: str) -> int:
     """Build, continue or repair the lab.
 
     plab leaves alone what exists as asked, makes what is missing and repairs what differs. Run it as often as you like.
@@ -33,4 +46,4 @@ def up(options: Options, *, dry_run: bool, replace: tuple[str, ...], adopt: bool
     """
     from privatelink_lab.commands import up as command
 
-    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt, force=force, ask=confirm)
+    return command.up(options, dry_run=dry_run, replace=replace, adopt=adopt, force=force, ttl=ttl, ask=confirm)

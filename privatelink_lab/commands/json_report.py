@@ -46,6 +46,7 @@ def status(lab: Lab, seen: Survey, cost: Cost, *, has_config: bool = True) -> di
         "usd_per_hour": cost.usd_per_hour,
         "since": since_of(lab, seen),
         "usd_so_far": None if hours is None else cost.usd_after(hours),
+        "expires": lab.state.expires or seen.snapshot.expires() or None,
         "resources": rows,
     }
 

@@ -79,7 +79,7 @@ def _no_lab(options: Options, lab: str) -> int:
     screen.warn("The lab is not there: it was on the local AWS, which is not running. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
     if options.json and command == "status":
-        screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "resources": []})
+        screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "expires": None, "resources": []})
     elif options.json and command == "connections":
         screen.data(json_report.connections([]))
     elif options.json:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from privatelink_lab import engine
+from privatelink_lab import engine, expiry
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.json_report import INCOMPLETE, MISSING, SUSPECT, THERE, UNKNOWN
 from privatelink_lab.commands.lab_session import last_run
@@ -68,6 +69,9 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
         for name in row["shows"].values():
             screen.out(f"{row['key']}: {name}")
     screen.out(f"Cost: {cost.in_words()}.{json_report.spent(cost, data['since'])}")
+    end = expiry.in_words(data["expires"] or "", datetime.now(UTC))
+    if end:
+        screen.out(f"The lab {end}.")
     hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")

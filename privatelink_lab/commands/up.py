@@ -27,9 +27,10 @@ from privatelink_lab.ui.output import Screen
 MOST_NAMED = 3  # ids in one `Next:`
 
 
-def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, force: bool, ask: Ask) -> int:
+def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, force: bool, ttl: str, ask: Ask) -> int:
     """Build, continue or repair; see `plab up --help`."""
     with Execution(options, writes=True, starts=True) as execution:
+        execution.lab.ttl = ttl
         if dry_run:
             return _dry_run(execution, replace)
         with interruptible(execution.lab):

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from privatelink_lab.config.wording import did_you_mean, value_text
+from privatelink_lab.expiry import PATTERN as TTL
 
 DEFAULT_LAB = "privatelink-lab"
 LONGEST_NAME = 20  # characters: AWS limits the names that plab makes of it
@@ -367,6 +368,12 @@ class Config(Section):
         default={},
         max_length=MOST_TAGS,
         description="Tags of your own on everything that plab creates, for an organization that demands them.",
+    )
+    ttl: str | None = Field(
+        default=None,
+        pattern=rf"^{TTL}$",
+        description="How long the lab may live, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
+        "`plab:expires`. Only `plab up --ttl` moves it.",
     )
     creation_grace_period: float | None = Field(
         default=None,

@@ -97,6 +97,8 @@ def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
         )
     if makers:
         lab.state.since, lab.is_new = makers[0][1], False
+        if not lab.ttl:
+            lab.state.expires = max(lab.state.expires if lab.had_state else "", snapshot.expires())
     else:
         lab.only_since = lab.state.since
 

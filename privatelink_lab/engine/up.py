@@ -138,6 +138,7 @@ class _Up(Run[Built]):
             refuse_if_later(self.lab, snapshot)
             return False
         claim_or_refuse(self.lab, snapshot, adopt=self.adopt)
+        self.lab.refuse_expired()  # as its tags say, where the state is lost
         self.knows_maker = True
         return bool(self.lab.only_since and snapshot.makers())
 

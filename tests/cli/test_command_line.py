@@ -141,7 +141,7 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
     assert {row["action"] for row in plan["plan"]} == {"make"}
     run("up", "-q")
     status = run("status", "--json").json[0]
-    assert list(status) == ["lab", "place", "usd_per_hour", "since", "usd_so_far", "resources"]
+    assert list(status) == ["lab", "place", "usd_per_hour", "since", "usd_so_far", "expires", "resources"]
     assert list(status["resources"][0]) == ["key", "step", "id", "phase", "detail", "shows"]
     shown = {row["key"]: list(row["shows"]) for row in status["resources"] if row["shows"]}
     assert shown == {"provider/endpoint-service": ["service_name"], "acme/endpoint": ["dns_name"]}

@@ -1,0 +1,47 @@
+"""When a lab ends by itself: the tag `plab:expires` is an instant, RFC 3339 in UTC; `ttl` is a duration such as 2h."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from privatelink_lab.events import duration
+
+PATTERN = r"[1-9][0-9]{0,3}[mhd]"
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def after(moment: datetime, ttl: str) -> str:
+    """The instant that is `ttl` after a moment, to the second."""
+    length = timedelta(**{_UNITS[ttl[-1]]: int(ttl[:-1])})
+    return (moment + length).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant(text: str) -> datetime | None:
+    """What a tag says; None where it says no instant."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def is_past(text: str, now: datetime) -> bool:
+    """Whether an instant has come; False for what is none: such a lab does not expire."""
+    moment = instant(text)
+    return moment is not None and moment <= now
+
+
+def in_words(text: str, now: datetime) -> str:
+    """`expires in 1 h 12 min (14:05)`, in this machine's time zone; '' for what is no instant."""
+    moment = instant(text)
+    if moment is None:
+        return ""
+    seconds, here = (moment - now).total_seconds(), moment.astimezone()
+    clock = here.strftime("%H:%M" if here.date() == now.astimezone().date() else "%Y-%m-%d %H:%M")
+    return f"expires in {duration(seconds)} ({clock})" if seconds > 0 else f"expired {duration(-seconds)} ago ({clock})"
+
+
+def is_ttl(text: str) -> bool:
+    """Whether a text is a duration that this module reads."""
+    return re.fullmatch(PATTERN, text) is not None
