@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from privatelink_lab.printable import shortened
+from privatelink_lab.printable import on_one_line, shortened
 
 
 class PlabError(Exception):
@@ -70,9 +70,9 @@ class AwsError(PlabError):
         hint: str = "",
         source: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(on_one_line(message), hint=hint)  # a stranger may have written it
         self.source = source
-        self.code = code
+        self.code = on_one_line(code)
         self.operation = operation
         self.request_id = request_id
         self.status = status

@@ -241,7 +241,8 @@ class Lab:
     def knows(self, key: str, id_: str) -> bool | None:
         """Whether this lab has made the id under the key, by its state; None where nothing speaks for it.
 
-        Without a state everything is known. False is a suspect of an earlier run.
+        Without a state everything is known, but for a lab that begins with this run: nothing of it was there before.
+        False is a suspect of an earlier run.
         """
         state = self.state
         if id_ in state.suspects:
@@ -249,7 +250,8 @@ class Lab:
         lost_at = state.lost_creates.get(key)
         is_recent = lost_at is not None and 0 <= self.clock.now() - lost_at < LOST_CREATE_PERIOD
         lost = key in state.create_pending or is_recent
-        return True if not self.had_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
+        is_lost_state = not self.had_state and not self.is_new
+        return True if is_lost_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
 
     def check_interrupted(self) -> None:
         """Raise Interrupted once the user asked to stop; PlabError when the local AWS has ended under the run."""

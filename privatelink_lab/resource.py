@@ -155,7 +155,7 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
                 row |= {"Tags": [{"Key": name, "Value": value} for name, value in lab.state.made[id_].items()]}
             if snapshot.owns(account, kind, row) and tags.of(row)[tags.KEY] == resource.key:
                 rows = (row,)
-            elif not snapshot.owns_of_another_maker(account, kind, row):
+            else:
                 return (_untagged(lab, snapshot, resource, row),)
 
     def found(row: Row) -> Found:

@@ -109,7 +109,8 @@ class _Sorted:
 
     by_key: dict[str, list[Row]] = field(default_factory=dict)  # the lab's own, also what has ended
     doubtful: list[Doubtful] = field(default_factory=list)
-    makers: set[tuple[str, str]] = field(default_factory=set)  # of what exists
+    makers: set[tuple[str, str]] = field(default_factory=set)  # of what exists in the provider's account
+    elsewhere: set[tuple[str, str]] = field(default_factory=set)  # of what exists in other accounts
     expires: set[str] = field(default_factory=set)  # of what is the lab's own and exists; '' where one has none
 
 
@@ -118,7 +119,8 @@ class Snapshot:
 
     With `only_since`, only what the maker made who began at that moment is the lab's own. `knows` says of a key and an
     id whether this lab has made it: True, None (nothing speaks for it), or False (a suspect of an earlier run).
-    `to_delete`: what exists is enough to know.
+    In the run that began the lab (`is_first`) what it does not know is not the lab's, unless another maker began at
+    another moment than `since` in the provider's account. `to_delete`: what exists is enough to know.
     """
 
     def __init__(
@@ -132,8 +134,14 @@ class Snapshot:
         memo: Memo | None = None,
         only_since: str | None = None,
         knows: Callable[[str, str], bool | None] = lambda _, __: True,
+        is_first: bool = False,
+        since: str = "",
+        is_provider: Callable[[Account], bool] = lambda _: True,
         to_delete: bool = False,
     ) -> None:
+        self._is_first = is_first
+        self._since = since
+        self._is_provider = is_provider
         self._lab = lab
         self._name = name
         self.resources = resources
@@ -155,6 +163,9 @@ class Snapshot:
             memo=self._memo,
             only_since=self._only_since,
             knows=self._knows,
+            is_first=self._is_first,
+            since=self._since,
+            is_provider=self._is_provider,
             to_delete=self.to_delete,
         )
 
@@ -219,7 +230,8 @@ class Snapshot:
                     by.doubtful.append(Doubtful(account, kind, row, doubt))
                 continue
             if not has_ended(row):
-                by.makers.add((tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, "")))
+                maker = (tags.of(row).get(tags.MAKER, "an unknown maker"), tags.of(row).get(tags.SINCE, ""))
+                (by.makers if self._is_provider(account) else by.elsewhere).add(maker)
             if self.owns(account, kind, row):
                 if not has_ended(row):
                     by.expires.add(tags.of(row).get(tags.EXPIRES, ""))
@@ -252,10 +264,15 @@ class Snapshot:
         named = tags.of(row)
         if not (named.get(tags.KEY) and named.get(tags.IDENTITY)):
             return Doubt.INCOMPLETE
-        if self._knows(named[tags.KEY], row[kind.id]) is False:
+        known = self._knows(named[tags.KEY], row[kind.id])
+        if known is False or (known is None and self._is_first and self._claims_this_run(account, named)):
             return Doubt.DUPLICATE
         ends = _state(row).lower() in ENDING
         return None if ends or named[tags.IDENTITY] == kind.identity(self._lab, account, row) else Doubt.COPIED
+
+    def _claims_this_run(self, account: Account, named: Mapping[str, str]) -> bool:
+        """Whether tags say that this very run has made it; a second maker is one in the provider's account only."""
+        return not self._is_provider(account) or named.get(tags.SINCE) == self._since
 
     def _bears_tag(self, row: Row) -> bool:
         return tags.of(row).get(tags.LAB) == self._lab
@@ -322,8 +339,13 @@ class Snapshot:
         return {key for key, rows in by_key.items() if not all(has_ended(row) for row in rows)}
 
     def makers(self) -> set[tuple[str, str]]:
-        """Who made what this snapshot shows: pairs of `plab:maker` and `plab:since`."""
-        return {maker for by in self._memo.answers("sorted") for maker in by.makers}
+        """Whose lab it is: pairs of `plab:maker` and `plab:since`.
+
+        The provider's account decides, where it has anything of the lab: a consumer can write tags in its own.
+        """
+        kinds = list(self._memo.answers("sorted"))
+        provider = {maker for by in kinds for maker in by.makers}
+        return provider or {maker for by in kinds for maker in by.elsewhere}
 
     def expires(self) -> str:
         """The latest end that the lab's own resources name; '' where one of them names none."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from privatelink_lab.digest import digest
+from privatelink_lab.printable import on_one_line
 
 PREFIX = "plab:"
 LAB = "plab:lab"  # the config's name of the lab
@@ -18,8 +19,8 @@ IDENTITY = "plab:identity"  # a hash of what can be read back and never changes:
 
 
 def of(row: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a row as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()}
+    """The tags of a row as a mapping, safe to be printed: anybody who may tag can write them."""
+    return {on_one_line(tag["Key"]): on_one_line(tag["Value"]) for tag in row.get("Tags") or ()}
 
 
 def own(named: Mapping[str, str]) -> dict[str, str]:

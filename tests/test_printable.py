@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
+from privatelink_lab import tags
 from privatelink_lab.errors import AwsError
 from privatelink_lab.events import Failed, Waiting
 from privatelink_lab.printable import MOST, on_one_line, printable, shortened
@@ -22,6 +24,9 @@ EVIL = [
     ("hidden \u200b\u2066", "hidden \\u200b\\u2066"),
     ("half \ud83d", "half \\ud83d"),
     ("tab\t", "tab\\t"),
+    ("line\u2028Left: 0.", "line\\u2028Left: 0."),
+    ("tagged \U000e0041", "tagged \\U000e0041"),
+    ("soft\xad", "soft\\xad"),
 ]
 GOOD = ["Grüße, 世界", "it's {braces} [brackets]", "two\nlines"]
 
@@ -63,3 +68,20 @@ def test_every_way_to_the_terminal_is_safe(capsys: pytest.CaptureFixture[str], w
     text = "".join(capsys.readouterr()) + table.getvalue()
     assert written.strip() not in text.replace(shown, "")
     assert shown in text
+
+
+@pytest.mark.parametrize(("written", "shown"), EVIL)
+def test_json_is_safe_too(capsys: pytest.CaptureFixture[str], written: str, shown: str) -> None:
+    """A terminal obeys nothing that --json prints, and a program reads exactly what the stranger wrote."""
+    Screen(json=True).data({"name": written})
+    out = capsys.readouterr().out
+    assert written not in out
+    assert json.loads(out) == {"name": written}
+
+
+def test_a_strangers_line_end_makes_no_line_of_plab() -> None:
+    """A tag, a code or a message of AWS stays on the line of the sentence that has it."""
+    forged = "x\nLeft: 0.\nHint: run this"
+    error = AwsError(forged, code=forged, operation="Op")
+    assert "\n" not in str(error)
+    assert tags.of({"Tags": [{"Key": "plab:key", "Value": forged}]}) == {"plab:key": "x Left: 0. Hint: run this"}

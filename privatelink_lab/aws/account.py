@@ -63,7 +63,7 @@ class Account:
         self._role_arn = role_arn
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, bool], Any] = {}
-        self.silent: dict[str, Silence] = {}  # by service and URL
+        self._silent: dict[tuple[str, str], Silence] = {}  # by service and URL, and the operation that failed
         self._identity: tuple[str, str] | None = None
         self.ec2 = cast("EC2Client", _TranslatingClient(self, "ec2"))
         self.elbv2 = cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
@@ -130,12 +130,21 @@ class Account:
         except AwsError as error:
             if isinstance(error, LostAnswer) or is_unsent(error):
                 error.source = source
-                since = self.silent[source].since if source in self.silent else began
-                self.silent[source] = Silence(since, error)
+                since = self._silent[source, operation].since if (source, operation) in self._silent else began
+                self._silent[source, operation] = Silence(since, error)
             else:
-                self.silent.pop(source, None)
+                self._silent.pop((source, operation), None)
             raise
-        self.silent.pop(source, None)
+        self._silent.pop((source, operation), None)
+
+    @property
+    def silent(self) -> dict[str, Silence]:
+        """By service and URL: the longest silence there. One operation can be silent while others are answered."""
+        found: dict[str, Silence] = {}
+        for (source, _), silence in list(self._silent.items()):
+            if source not in found or silence.since < found[source].since:
+                found[source] = silence
+        return found
 
     def client(self, service: str, *, once: bool) -> Any:
         """The botocore client of `service`; with `once`, one that never sends a request twice."""

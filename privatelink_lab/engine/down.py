@@ -30,9 +30,14 @@ def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None
 
 
 def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
-    """Delete what this run's maker has made, and nothing of the maker who began earlier; returns the receipt."""
+    """Delete what this run has made, and nothing of the maker who began earlier; returns the receipt.
+
+    Nobody has agreed to more: connections of other accounts stay, and with them what they hold.
+    """
     lab.only_since = lab.state.since
-    return down(lab, steps, survey(lab, steps, to_delete=True))
+    seen = survey(lab, steps, to_delete=True)
+    own = {key for key, resource in seen.resources.items() if resource.type.made_by_plab}
+    return down(lab, steps, seen, only=own)
 
 
 class _Down(Run[Removed]):

@@ -104,7 +104,12 @@ def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:
 
 
 def refuse_if_later(lab: Lab, snapshot: Snapshot) -> None:
-    """Raise ConcurrentMaker when another maker began this lab earlier: neither had seen anything of the other."""
+    """Raise ConcurrentMaker when another maker began this lab earlier: neither had seen anything of the other.
+
+    That can only be in the run that began the lab; later, who comes with an earlier date has only written a tag.
+    """
+    if not lab.is_new:
+        return
     ours = (lab.state.since, lab.maker)
     since, maker = min(((since, maker) for maker, since in snapshot.makers()), default=ours)
     if (since, maker) < ours and since != lab.state.since:

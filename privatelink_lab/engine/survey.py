@@ -54,6 +54,9 @@ def take_snapshot(
         done=done,
         only_since=lab.only_since,
         knows=lab.knows,
+        is_first=lab.is_new and not lab.had_state,
+        since=lab.state.since,
+        is_provider=lambda account: account.id == lab.provider.id,
         to_delete=to_delete,
     )
 
@@ -89,6 +92,7 @@ def _forgotten(
     kinds = {kind for step in steps for kind in step.kinds}
     places = [(account, kind) for account in accounts for kind in kinds if _may_have(lab, account, kind)]
     rebuilt: dict[str, Resource] = {}
+    accounts_of: dict[str, set[str]] = {}  # of parties that neither the config nor the state knows
     for (account, kind), keys in zip(places, in_parallel(places, lambda place: snapshot.keys(*place)), strict=True):
         if isinstance(keys, PlabError):
             unseen[f"{kind.name} of account {account.id}"] = keys
@@ -98,9 +102,17 @@ def _forgotten(
             if resource:
                 lab.remember(resource.party, account)
                 rebuilt[key] = resource
+                if resource.party not in lab.state.parties:
+                    accounts_of.setdefault(resource.party, set()).add(account.id)
             else:
                 text = f"A {kind.name} of account {account.id} bears the lab's tag with a key that plab does not know."
                 unseen[key] = PlabError(text, hint="Use the plab that made it, or delete it yourself.")
+    for party, ids in accounts_of.items():
+        if len(ids) > 1:  # one of them has only written tags
+            rebuilt = {key: resource for key, resource in rebuilt.items() if resource.party != party}
+            text = f"Accounts {' and '.join(sorted(ids))} both have resources of a consumer {party}."
+            hint = f"Put {party} back into the config, with its profile or role_arn. Then: plab down"
+            unseen[party] = PlabError(f"{text} plab does not know which are the lab's, and deletes none.", hint=hint)
     return no_longer_planned(lab, steps) | rebuilt, unseen  # also what has lost its tags
 
 

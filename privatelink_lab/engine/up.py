@@ -137,10 +137,11 @@ class _Up(Run[Built]):
         if self.knows_maker:
             refuse_if_later(self.lab, snapshot)
             return False
+        was_new = self.lab.is_new
         claim_or_refuse(self.lab, snapshot, adopt=self.adopt)
         self.lab.refuse_expired()  # as its tags say, where the state is lost
         self.knows_maker = True
-        return bool(self.lab.only_since and snapshot.makers())
+        return bool(self.lab.only_since and snapshot.makers()) or was_new is not self.lab.is_new
 
     def observe(self) -> Snapshot:
         """Read a snapshot; what depends on a failure is then no longer waited for."""

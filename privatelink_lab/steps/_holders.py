@@ -51,8 +51,10 @@ class _Question:
     def interface(self, row: Row) -> Holder:
         id_, description = row["NetworkInterfaceId"], row.get("Description", "")
         instance = (row.get("Attachment") or {}).get("InstanceId", "")
-        made = [*re.findall(r"\b(?:vpce|nat)-\w+", description), instance]
-        leaves = self.is_ours(row, *made) or f"ELB net/{self._lab.name}/" in description
+        # Only AWS's own words name what it made an interface for; a person can write the same into a description.
+        of_aws = description if row.get("RequesterManaged") else ""
+        made = [*re.findall(r"\b(?:vpce|nat)-\w+", of_aws), instance]
+        leaves = self.is_ours(row, *made) or f"ELB net/{self._lab.name}/" in of_aws
         owner = row.get("RequesterId") or row.get("OwnerId") or "an unknown account"
         attached = f", attached to {instance}" if instance else ""
         text = f"network interface {id_} {description!r} of {owner}{attached}"

@@ -5,7 +5,6 @@ Results go to stdout, all else to stderr. With `CI` a terminal counts as a pipe.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import AccountError, PlabError
 from privatelink_lab.events import Event, Failed, KeyEvent, Unanswered
-from privatelink_lab.printable import printable
+from privatelink_lab.printable import in_json, printable
 from privatelink_lab.ui.plain_lines import plain_text
 from privatelink_lab.ui.timeline_bars import ASCII, UNICODE, fitted
 
@@ -114,7 +113,7 @@ class Screen:
     def data(self, data: dict[str, Any]) -> None:
         """Print one JSON object to stdout, on one line."""
         unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-        print(json.dumps(data, ensure_ascii=not unicode), flush=True)
+        print(in_json(data, unicode=unicode), flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], **looks: Any) -> None:
         """Print a table to stdout; `looks` as `print_table` has them."""

@@ -23,6 +23,9 @@ from privatelink_lab.local.ec2 import instance_states
 from privatelink_lab.local.ec2.interfaces import require_free_addresses
 from privatelink_lab.local.ec2.security_groups import find_group
 
+MOST_USER_DATA = 16384  # bytes (AWS facts 3)
+MOST_INSTANCES = 512  # of one account and region: AWS has a quota too
+
 
 class Instances(Ec2Call):
     """Run, describe, start, stop, reboot and terminate instances; and their console."""
@@ -41,9 +44,21 @@ class Instances(Ec2Call):
     def run_instances(self) -> ActionResult:
         """The new reservation, `pending`; a repeated ClientToken gives the same instances.
 
-        A token whose instances have ended answers `IdempotentInstanceTerminated`.
+        A token whose instances have ended answers `IdempotentInstanceTerminated`. More user data, and more instances in
+        one account, than AWS takes are refused.
         """
+        self._check_size()
         return ActionResult(self.make_once(self._reservation, self._run))
+
+    def _check_size(self) -> None:
+        data = self._get_param("UserData") or ""
+        if len(data) * 3 / 4 > MOST_USER_DATA + 2:  # base64, and its padding
+            raise EC2ClientError("InvalidParameterValue", f"User data is limited to {MOST_USER_DATA} bytes")
+        wanted = int(self._get_param("MaxCount", 1))
+        there = sum(instance.state != "terminated" for instance in self.ec2_backend.all_instances())
+        if not 0 < wanted <= MOST_INSTANCES - there:
+            text = f"You have requested more vCPU capacity than your current limit allows: {MOST_INSTANCES} instances."
+            raise EC2ClientError("VcpuLimitExceeded", text)
 
     def start_instances(self) -> ActionResult:
         """Stopped instances become `pending`; running instances stay as they are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.elbv2.exceptions import (
     DuplicateTargetGroupName,
+    ELBClientError,
     InvalidTargetError,
     ResourceInUseError,
     TargetGroupNotFoundError,
@@ -18,6 +20,7 @@ from privatelink_lab.local.api.server_state import Fact, Wait
 from privatelink_lab.local.elbv2.elbv2_call_base import ElbCall
 from privatelink_lab.local.elbv2.target_health import target_health
 
+MOST_PORTS = 65535
 _NETWORK = frozenset({"TCP", "UDP", "TCP_UDP", "TLS"})
 """The protocols of target groups of network load balancers."""
 
@@ -27,6 +30,7 @@ class TargetGroups(ElbCall):
 
     def create_target_group(self) -> ActionResult:
         """The target group; the same name and settings give the same one again."""
+        self._check_health_port()
         found = self.find_named(self.elbv2_backend.target_groups.values())
         if found is None:
             made: Any = super().create_target_group().result
@@ -37,6 +41,18 @@ class TargetGroups(ElbCall):
         elif self.world.settings[found.arn] != self.settings():
             raise DuplicateTargetGroupName
         return ActionResult({"TargetGroups": [found]})
+
+    def modify_target_group(self) -> ActionResult:
+        """Change the health check of a target group."""
+        self._check_health_port()
+        return super().modify_target_group()
+
+    def _check_health_port(self) -> None:
+        port = self._get_param("HealthCheckPort") or "traffic-port"
+        is_number = re.fullmatch("[1-9][0-9]{0,4}", port) and int(port) <= MOST_PORTS
+        if port != "traffic-port" and not is_number:
+            text = f"Health check port '{port}' must be 'traffic-port' or in the range 1-{MOST_PORTS}"
+            raise ELBClientError("ValidationError", text)
 
     def describe_target_groups(self) -> ActionResult:
         """The requested target groups; an unknown name is `TargetGroupNotFound`."""

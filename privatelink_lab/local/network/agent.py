@@ -19,14 +19,20 @@ from typing import Any
 
 from privatelink_lab.local.network.health_checks import HEALTHY, run_health_check
 from privatelink_lab.local.network.instance_limits import CHECK_INTERVAL, Usage, Usages
-from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, ListeningPort, NetworkPlan, VpcPlan
+from privatelink_lab.local.network.plan import (
+    LONGEST_LINE,
+    HealthCheck,
+    InstancePlan,
+    ListeningPort,
+    NetworkPlan,
+    VpcPlan,
+)
 from privatelink_lab.local.network.relay import Relay
 from privatelink_lab.local.network.running_instance import RunningInstance
 from privatelink_lab.local.network.vpc_network import VpcBridge
 
 LOG = logging.getLogger(__name__)
 RETRY = 1.0  # seconds until what failed is tried again
-LONGEST_LINE = 1 << 26  # bytes: a plan of some 100,000 entries
 
 
 class Agent:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from privatelink_lab.local.network.plan import NetworkPlan
+from privatelink_lab.local.network.plan import LONGEST_LINE, NetworkPlan
 
 LOG = logging.getLogger(__name__)
 READY_TIMEOUT = 20.0  # seconds until the agent is ready
@@ -179,8 +179,12 @@ class AgentClient:
         return self.why_not == ENDED
 
     def _send(self, **message: object) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        if len(line) > LONGEST_LINE:  # the agent would end, and everything in the network with it
+            self._log(f"a plan of {len(line)} bytes is too large for the network; it stays as it was")
+            return
         with suppress(OSError):  # the agent has ended, which `_receive` finds out
-            self._control.sendall(json.dumps(message).encode() + b"\n")
+            self._control.sendall(line)
 
     def _receive(self) -> None:
         try:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+LONGEST_LINE = 1 << 26  # bytes of a plan on its way to the agent: some 100,000 entries
+
 
 @dataclass(frozen=True)
 class VpcPlan:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 from botocore.model import OperationNotFoundError
 from moto.core.parse import RequestParserError
@@ -84,6 +86,7 @@ def call_service(world: World, name: str, url: str, headers: Mapping[str, str], 
     """
     service, action = SERVICES[name](world), "?"
     try:
+        _check_characters(body)
         _read(service, url, headers, body)
         action = service._get_action() or "?"
         _check_required(service, action)
@@ -107,6 +110,15 @@ def _read(service: BaseResponse, url: str, headers: Mapping[str, str], body: byt
         service.setup_class(Request.from_primitives("POST", url, kept, body))
     except ValueError as error:  # moto's parser on text where the model wants a number
         raise RequestParserError(str(error)) from error
+
+
+def _check_characters(body: bytes) -> None:
+    """Refuse characters that an answer in XML cannot carry: they would make what was created unreadable."""
+    if found := _UNCARRIED.search(unquote_plus(body.decode(errors="replace"))):
+        raise CallRefused(Refusal(400, "InvalidParameterValue", f"The character {found[0]!r} is not allowed"))
+
+
+_UNCARRIED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def _check_required(service: BaseResponse, action: str) -> None:

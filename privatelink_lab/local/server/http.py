@@ -5,6 +5,7 @@ werkzeug's server is not used: it closes every connection after one response, an
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 import threading
@@ -17,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from privatelink_lab.local.api.responses import CUT, Refusal, Response, error_response
+
+LOG = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes; EC2's largest request, a RunInstances with user data, is far smaller
 MAX_HEAD = 1 << 16  # bytes of one request's line and headers
@@ -183,6 +186,7 @@ class HttpConnection(BaseHTTPRequestHandler):
     timeout = FIRST_REQUEST_TIMEOUT
     wbufsize = -1  # headers and body are sent together
     disable_nagle_algorithm = True
+    _has_key = False  # whether a request of this connection was signed
 
     def setup(self) -> None:
         """Bound what is read."""
@@ -204,13 +208,19 @@ class HttpConnection(BaseHTTPRequestHandler):
         if isinstance(body, Refusal):
             self._send(error_response(body, "", close=True))
         else:
-            response = self.server.respond(self.command, self.path, self._headers(), body)
-            self._send(response if response.signed else replace(response, close=True))
+            try:
+                response = self.server.respond(self.command, self.path, self._headers(), body)
+            except Exception as error:
+                LOG.exception("a request could not be answered")
+                text = f"{type(error).__name__} in the local AWS"
+                response = replace(error_response(Refusal(500, "InternalError", text), ""), signed=False)
+            self._send(response if response.signed or self._has_key else replace(response, close=True))
             signed = response.signed and response is not CUT
         self.server.end(self.connection, signed=signed)
+        self._has_key = self._has_key or signed
         if signed:
             self.connection.settimeout(IDLE_TIMEOUT)
-        else:
+        elif not self._has_key:  # what is queued behind it is not answered
             self.close_connection = True
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST  # noqa: N815  # http.server's names

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypeVar
 
 from privatelink_lab.local.api.server_state import World
 from privatelink_lab.local.ec2.backend import all_subnets, ec2_everywhere
@@ -14,6 +15,10 @@ from privatelink_lab.local.network.plan import HealthCheck, InstancePlan, Listen
 from privatelink_lab.local.privatelink.endpoint import Endpoint
 from privatelink_lab.local.traffic.listening_ports import checks, endpoint_ports, node_ports
 
+LOG = logging.getLogger(__name__)
+Part = TypeVar("Part")
+_UNBUILT: dict[str, str] = {}  # by account: why a part of it is not in the network, as it was last logged
+
 
 def build_plan(world: World) -> NetworkPlan:
     """The network that should exist now; VPCs without a machine or a port are left out."""
@@ -22,13 +27,26 @@ def build_plan(world: World) -> NetworkPlan:
     ports: dict[str, ListeningPort] = {}
     watched: dict[str, HealthCheck] = {}
     for backend in backends:
-        machines |= dict(_machines(world, backend)) | dict(_visitors(world, backend))
-        ports |= dict(node_ports(world, backend)) | dict(endpoint_ports(world, backend))
-        watched |= dict(checks(world, backend))
+        machines |= _of(backend, _machines(world, backend)) | _of(backend, _visitors(world, backend))
+        ports |= _of(backend, node_ports(world, backend)) | _of(backend, endpoint_ports(world, backend))
+        watched |= _of(backend, checks(world, backend))
     used = {machine.vpc for machine in machines.values()} | {port.vpc for port in ports.values()}
     names = _public_names(backends)
     vpcs = {vpc.id: _vpc(owner, vpc, names) for owner in backends for vpc in owner.vpcs.values() if vpc.id in used}
     return NetworkPlan(vpcs, machines, ports, watched)
+
+
+def _of(backend: Any, parts: Iterator[tuple[str, Part]]) -> dict[str, Part]:
+    """What one account has; what cannot be built there stops at that account, and is logged once."""
+    found: dict[str, Part] = {}
+    try:
+        found.update(parts)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        if _UNBUILT.get(backend.account_id) != what:
+            LOG.exception("a part of account %s cannot be in the network", backend.account_id)
+        _UNBUILT[backend.account_id] = what
+    return found
 
 
 def visitor_name(subnet_id: str) -> str:

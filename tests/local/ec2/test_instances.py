@@ -290,3 +290,17 @@ def test_the_network_gets_a_new_plan_after_a_change(cloud: LocalCloud, traffic: 
     cloud.wait(60)
     sync_once(cloud.aws)
     assert traffic.last_plan is before
+
+
+TOO_MUCH = [
+    ({"UserData": "#!/bin/sh\n" + "#" * 16384}, "InvalidParameterValue"),
+    ({"MaxCount": 100_000}, "VcpuLimitExceeded"),
+    ({"MinCount": -5, "MaxCount": -5}, "VcpuLimitExceeded"),
+]
+
+
+@pytest.mark.parametrize(("request_", "code"), TOO_MUCH)
+def test_what_is_too_much_is_refused(cloud: LocalCloud, request_: dict[str, Any], code: str) -> None:
+    """Sixteen KiB of user data, and so many instances of an account: AWS has limits, and so has this machine."""
+    request = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1} | request_
+    assert code_of(cloud.client("ec2").run_instances, **request) == code

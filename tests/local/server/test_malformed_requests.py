@@ -64,7 +64,7 @@ def response_to(cloud: LocalCloud, data: bytes) -> bytes:
             there.shutdown(socket.SHUT_WR)
             while more := there.recv(65536):
                 answer += more
-        except ConnectionError:  # it does not read on from what it has refused
+        except OSError:  # it does not read on from what it has refused, and may be gone by now
             pass
     return answer
 
