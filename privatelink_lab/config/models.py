@@ -373,7 +373,7 @@ class Config(Section):
         default=None,
         pattern=rf"^{TTL}$",
         description="How long the lab may live, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
-        "`plab:expires`. Only `plab up --ttl DURATION` moves it.",
+        "`plab:expires`. The option `--ttl` of `plab up` moves it.",
     )
     creation_grace_period: float | None = Field(
         default=None,

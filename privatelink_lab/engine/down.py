@@ -36,7 +36,7 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
     """
     lab.only_since = lab.state.since
     seen = survey(lab, steps, to_delete=True)
-    own = {key for key, resource in seen.resources.items() if resource.type.made_by_plab}
+    own = {key for key, r in seen.resources.items() if r.type.made_by_plab or r.type.delete is None}
     return down(lab, steps, seen, only=own)
 
 

@@ -85,7 +85,10 @@ def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
     """The group of that name in that VPC if it bears the lab's tag (our own, not yet visible); else NotOurs."""
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
     for row in lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
-        if tags.of(row).get(tags.LAB) == lab.config.lab:
+        named = tags.of(row)
+        if named.get(tags.LAB) == lab.config.lab and named.get(tags.SINCE) != lab.state.since:  # who removes it
+            raise AwsError(f"Another maker of this lab has {name}", code="DuplicateName", operation="CreateSecurityGroup")
+        if named.get(tags.LAB) == lab.config.lab:
             return str(row["GroupId"])
     raise NotOurs(
         f"A security group named {name} is in {vpc} and bears no tag of this lab.",
