@@ -87,7 +87,8 @@ def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
     for row in lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
         named = tags.of(row)
         if named.get(tags.LAB) == lab.config.lab and named.get(tags.SINCE) != lab.state.since:  # who removes it
-            raise AwsError(f"Another maker of this lab has {name}", code="DuplicateName", operation="CreateSecurityGroup")
+            text = f"Another maker of this lab has {name}"
+            raise AwsError(text, code="DuplicateName", operation="CreateSecurityGroup")
         if named.get(tags.LAB) == lab.config.lab:
             return str(row["GroupId"])
     raise NotOurs(
