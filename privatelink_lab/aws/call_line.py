@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ log = logging.getLogger(__name__)
 
 READS = ("Describe", "Get", "Assume", "Load")
 LEFT_OUT = frozenset({"ClientToken", "ClientRequestToken", "DryRun", "TagSpecifications", "Tags", "UserData"})
+_ARN_PREFIX = re.compile(r"^arn:[^:]*:[^:]*:[^:]*:[^:]*:")  # partition, service, region, account: one line is short
 MOST = 160  # characters of all parameters
 
 
@@ -30,4 +32,4 @@ def _short(value: Any) -> str:
         return ",".join(f"{key}={_short(of)}" for key, of in value.items() if key not in LEFT_OUT)
     if isinstance(value, (list, tuple)):
         return ",".join(_short(of) for of in value)
-    return str(value)
+    return _ARN_PREFIX.sub("", str(value))

@@ -12,7 +12,15 @@ from privatelink_lab.ui.call_lines import CallLines
 
 TAGS = [{"ResourceType": "vpc", "Tags": [{"Key": "plab:lab", "Value": "test"}]}]
 LAB = [{"Name": "tag:plab:lab", "Values": ["test"]}]
+ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/lab/1"
 CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
+    (
+        "elbv2",
+        "DescribeTargetHealth",
+        {"TargetGroupArn": ARN},
+        "",
+        "   elbv2 DescribeTargetHealth TargetGroupArn=targetgroup/lab/1 20 ms",
+    ),
     (
         "ec2",
         "CreateVpc",

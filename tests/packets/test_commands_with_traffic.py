@@ -93,6 +93,8 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
     assert user.get("one", names["one"]) == "Hello World from provider VPC"
     assert user.get("two", names["one"], SILENCE) != "Hello World from provider VPC"
     assert user.plab("local", "shell", "provider", "hostname").startswith("ip-10-0-0-")
+    shown = user.plab("local", "shell", "one", "sh", "-c", "echo $ENDPOINT $SERVICE").split()
+    assert shown == [names["one"], built["service_name"]]
 
     first = user.data("verify", code=1)
     assert [(row["consumer"], row["ok"], row["hop"]) for row in first if row["event"] == "verified"] == [
