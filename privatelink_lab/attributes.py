@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+CONFIG = "the config says"  # of what a person can ask for there; all else is what the path stands on
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -22,6 +24,7 @@ class Attribute:
     now: Any
     wanted: Any
     change: Callable[[], object] | None = None
+    asked_by: str = "the lab needs"
 
     @property
     def differs(self) -> bool:
@@ -29,7 +32,7 @@ class Attribute:
         return None not in {_value(self.now), _value(self.wanted)} and _value(self.now) != _value(self.wanted)
 
     def __str__(self) -> str:
-        return f"{self.name}: {_text(self.now)}, the config says {_text(self.wanted)}"
+        return f"{self.name}: {_text(self.now)}, {self.asked_by} {_text(self.wanted)}"
 
 
 def differences(attributes: Iterable[Attribute]) -> tuple[Attribute, ...]:

@@ -66,7 +66,7 @@ class Cost:
         """The cost per hour as a person reads it, and who pays what."""
         total = self._sum(self.rates)
         if total is None or self.partition != "aws":
-            return f"an unknown amount per hour (prices are known for {REGION} only, and for what AWS shows)"
+            return f"an unknown amount per hour ({self._why_unknown()})"
         consumers = self._sum(tuple(rate for rate in self.rates if rate.by_consumer)) or 0.0
         shares = f"the provider {total - consumers:.4f}, the consumers {consumers:.4f} and {ENDPOINT_GB} per GB"
         whose = f" ({shares})" if consumers else ""
@@ -74,6 +74,13 @@ class Cost:
             return f"nothing here; on AWS about {total:.4f} USD/hour{whose}"
         prices = f"list prices of {PRICES_OF}" if self.region == REGION else f"{REGION} prices"
         return f"about {total:.4f} USD/hour at {prices}{whose}"
+
+    def _why_unknown(self) -> str:
+        if not self.is_whole:
+            return "AWS did not show everything that may cost money"
+        if self.partition != "aws":
+            return f"plab knows the prices of {REGION} only"
+        return "plab knows no price of this instance type"
 
     def spent_in_words(self, hours: float) -> str:
         """What it has cost in that many hours, as a person reads it."""

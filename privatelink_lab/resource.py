@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab import iam_actions, tags
-from privatelink_lab.attributes import Attribute, differences, in_words
+from privatelink_lab.attributes import CONFIG, Attribute, differences, in_words
 from privatelink_lab.digest import digest
 from privatelink_lab.errors import AwsError
 from privatelink_lab.resource_key import split_key
@@ -194,7 +194,10 @@ def _config_tags(lab: Lab, resource: Resource, row: Row) -> list[Attribute]:
     wanted, end = dict(lab.config.tags), lab.state.expires
     if end and (lab.ttl or now.get(tags.EXPIRES, "") < end):  # only --ttl moves it to an earlier moment
         wanted[tags.EXPIRES] = end
-    return [Attribute(f"tag {name}", now.get(name, ""), value, put(name, value)) for name, value in wanted.items()]
+    return [
+        Attribute(f"tag {name}", now.get(name, ""), value, put(name, value), asked_by=CONFIG)
+        for name, value in wanted.items()
+    ]
 
 
 def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:

@@ -8,7 +8,7 @@ from privatelink_lab.prices import Cost, Rate
 
 SERVER, ENDPOINT = Rate(0.0338), Rate(0.01, by_consumer=True, started_hours=True)
 WHOSE = "(the provider 0.0338, the consumers 0.0100 and 0.01 per GB)"
-UNKNOWN = "an unknown amount per hour (prices are known for us-east-1 only, and for what AWS shows)"
+UNKNOWN = "an unknown amount per hour ({})"
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,17 @@ UNKNOWN = "an unknown amount per hour (prices are known for us-east-1 only, and 
             0.0438,
         ),
         (Cost((SERVER, ENDPOINT), "eu-central-1"), f"about 0.0438 USD/hour at us-east-1 prices {WHOSE}", None),
-        (Cost((SERVER, ENDPOINT), "cn-north-1", "aws-cn"), UNKNOWN, None),
-        (Cost((SERVER, Rate(None)), "us-east-1"), UNKNOWN, None),
-        (Cost((SERVER,), "us-east-1", is_whole=False), UNKNOWN, None),
+        (
+            Cost((SERVER, ENDPOINT), "cn-north-1", "aws-cn"),
+            UNKNOWN.format("plab knows the prices of us-east-1 only"),
+            None,
+        ),
+        (Cost((SERVER, Rate(None)), "us-east-1"), UNKNOWN.format("plab knows no price of this instance type"), None),
+        (
+            Cost((SERVER,), "us-east-1", is_whole=False),
+            UNKNOWN.format("AWS did not show everything that may cost money"),
+            None,
+        ),
         (Cost((SERVER,), "us-east-1"), "about 0.0338 USD/hour at list prices of 2026-08", 0.0338),
         (Cost((), "us-east-1"), "about 0.0000 USD/hour at list prices of 2026-08", 0.0),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+NO_CALLS = frozenset({"CreateClient", "LoadProfile"})  # what botocore does itself
 READS = ("Describe", "Get", "Assume", "Load")
 LEFT_OUT = frozenset({"ClientToken", "ClientRequestToken", "DryRun", "TagSpecifications", "Tags", "UserData"})
 _ARN_PREFIX = re.compile(r"^arn:[^:]*:[^:]*:[^:]*:[^:]*:")  # partition, service, region, account: one line is short
@@ -17,6 +18,8 @@ MOST = 160  # characters of all parameters
 
 def log_call(service: str, name: str, request: Mapping[str, Any], seconds: float, refused: str = "") -> None:
     """Log a call that has ended: one that only reads as DEBUG, one that changes something as INFO."""
+    if name in NO_CALLS:
+        return
     reads = name.startswith(READS)
     words = " ".join(f"{key}={_short(value)}" for key, value in request.items() if key not in LEFT_OUT)
     cut = words if len(words) <= MOST else f"{words[:MOST]}..."

@@ -64,7 +64,7 @@ def _print_receipt(screen: Screen, receipt: engine.Removed, result: dict[str, An
     if receipt.left:
         steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
         screen.out(" ".join([LEFT, *(steps or [_next(receipt)]), *(["Then plab down"] if steps else [])]))
-    elif result["deleted"]:
+    elif result["deleted"] and cost.usd_per_hour != 0:  # else an earlier `down` has ended what costs
         screen.out(f"It cost {cost.in_words()}.{json_report.spent(cost, since)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from privatelink_lab.prices import Cost
 from privatelink_lab.resource import Phase, Resource
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.ui.output import Screen
 
 HOURS_PER_DAY = 24
@@ -63,7 +64,7 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
         screen.out("There is no such lab: nothing in AWS bears its tag. Next: plab up")
         return
     cells = ((row["key"], row["phase"], row["detail"], row["id"] or "-") for row in rows)
-    looks = {"optional": ("DETAIL",), "styles": {"STATE": STYLES}, "important": STYLES.keys() - GOOD}
+    looks = {"optional": ("DETAIL",), "styles": {"STATE": STYLES}, "important": _is_important}
     screen.table(("KEY", "STATE", "DETAIL", "ID"), cells, **looks)
     for row in rows:
         for name in row["shows"].values():
@@ -76,6 +77,12 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")
     screen.out(last)
+
+
+def _is_important(row: Sequence[str]) -> bool:
+    """Whether a person must read the detail, also in a narrow window."""
+    _, phase, detail, _ = row
+    return phase not in GOOD or LEFT_ALONE in detail
 
 
 def _unfit(seen: Survey) -> set[str]:
@@ -116,7 +123,8 @@ def _command(bad: Mapping[str, list[str]], resources: Mapping[str, Resource], un
     if bad.keys() & {UNKNOWN, SUSPECT, INCOMPLETE}:
         return ""
     replaced = [key for key in (*bad.get(Phase.FAILED, ()), *unfit) if key in resources]
-    if any(not resources[key].type.delete for key in replaced):
+    if replaced and not any(resources[key].type.delete for key in replaced):
         return ""
+    replaced = [key for key in replaced if resources[key].type.delete]  # what has no end of its own goes with these
     adopt = " --adopt" if Phase.UNTAGGED in bad else ""
     return f"plab up{adopt}{''.join(f' --replace {key}' for key in replaced)}"

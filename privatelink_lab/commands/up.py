@@ -11,7 +11,7 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
-from privatelink_lab.config import Config
+from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
 from privatelink_lab.lab import Lab
@@ -133,9 +133,11 @@ def _what_goes(seen: Survey, keys: list[str]) -> list[str]:
     if SERVICE in found:
         lines.append("The service gets another name: customers outside this lab have to make new endpoints.")
     endpoints = [key for key in keys if key == endpoint_key(split_key(key)[0])]
+    whole_path = any(split_key(key)[0] == PROVIDER for key in keys)  # all packets pass what the provider has
+    cut = [key for key in seen.existing() if key == endpoint_key(split_key(key)[0]) and (whole_path or key in keys)]
     names = (found[key][0].shows.get("dns_name") for key in endpoints)
     lines += [f"This DNS name ends, and a new one takes its place: {name}" for name in names if name]
-    consumers = ", ".join(split_key(key)[0] for key in endpoints)
+    consumers = ", ".join(split_key(key)[0] for key in cut)
     return [*lines, f"Until then these consumers do not reach the service: {consumers}"] if consumers else lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     try:
         text = read_text(path)
     except FileNotFoundError:
-        raise UsageError(f"There is no config file {path}.", hint="Write one with `plab init`.") from None
+        raise UsageError(
+            f"There is no config file {path}.", hint=f"Write one: plab init {shlex.quote(str(path))}"
+        ) from None
     except OSError as error:
         raise UsageError(f"The config file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

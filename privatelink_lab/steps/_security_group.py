@@ -44,6 +44,7 @@ def ingress_key(party: str) -> str:
 
 # The group.
 
+LEFT_ALONE = "which plab leaves alone"
 EVERYTHING = "all from 0.0.0.0/0"  # as the words for a rule say it, also of an egress rule
 
 
@@ -140,7 +141,7 @@ def _others(lab: Lab, group: Row, wanted: set[str]) -> str:
     """What else the group admits: plab names it and leaves it alone."""
     ours = {f"tcp {lab.config.provider.web_server.port} from {source}" for source in wanted}
     texts = {text for rule in group.get("IpPermissions") or () for text in _rule_texts(rule)}
-    return "".join(f"; also {text}, which plab leaves alone" for text in sorted(texts - ours))
+    return "".join(f"; also {text}, {LEFT_ALONE}" for text in sorted(texts - ours))
 
 
 def _rule_texts(rule: Any) -> list[str]:

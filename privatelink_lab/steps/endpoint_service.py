@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from privatelink_lab.attributes import Attribute
+from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
@@ -61,7 +61,13 @@ def _compare_service(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row)
     )
     return [
         Attribute("load balancers", balancers, ours or None, move),
-        Attribute("acceptance required", row["AcceptanceRequired"], required, modify(AcceptanceRequired=required)),
+        Attribute(
+            "acceptance required",
+            row["AcceptanceRequired"],
+            required,
+            modify(AcceptanceRequired=required),
+            asked_by=CONFIG,
+        ),
     ]
 
 

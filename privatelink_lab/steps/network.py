@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from privatelink_lab.attributes import Attribute
+from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
@@ -54,7 +54,7 @@ def _read_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Fou
 
 def _compare_vpc(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
     vpc = vpc_of(lab, resource.party)
-    return [Attribute("CIDR", row["CidrBlock"], vpc.cidr if vpc else None)]
+    return [Attribute("CIDR", row["CidrBlock"], vpc.cidr if vpc else None, asked_by=CONFIG)]
 
 
 @calls("ec2:CreateVpc")
@@ -107,8 +107,8 @@ def _compare_subnet(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) 
     zones = lab.config.provider.zone_ids if resource.party == PROVIDER else ()
     zone = next(iter(zones[_number(resource) - 1 :]), None)
     return [
-        Attribute("CIDR", row["CidrBlock"], _cidr(lab, resource)),
-        Attribute("zone", row["AvailabilityZoneId"], zone),
+        Attribute("CIDR", row["CidrBlock"], _cidr(lab, resource), asked_by=CONFIG),
+        Attribute("zone", row["AvailabilityZoneId"], zone, asked_by=CONFIG),
     ]
 
 

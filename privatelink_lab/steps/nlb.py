@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from privatelink_lab import prices
-from privatelink_lab.attributes import Attribute
+from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
@@ -125,7 +125,7 @@ def _compare_listener(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row
         return lambda: lab.provider.elbv2.modify_listener(ListenerArn=arn, **request)
 
     return [
-        Attribute("port", row["Port"], port, modify(Port=port)),
+        Attribute("port", row["Port"], port, modify(Port=port), asked_by=CONFIG),
         Attribute("protocol", row["Protocol"], "TCP"),
         Attribute("target group", groups, {group} if group else None, modify(DefaultActions=_forward(snapshot))),
     ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from privatelink_lab.attributes import Attribute
+from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
@@ -82,7 +82,7 @@ def _compare_group(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -
         return lambda: elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
 
     return [
-        Attribute("port", row["Port"], lab.config.provider.web_server.port),
+        Attribute("port", row["Port"], lab.config.provider.web_server.port, asked_by=CONFIG),
         *(Attribute(_words(name), row.get(name), value, check(name, value)) for name, value in HEALTH_CHECK.items()),
         *(Attribute(key, present.get(key), value, put(key, value)) for key, value in ATTRIBUTES.items()),
     ]

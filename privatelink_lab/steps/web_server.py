@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 
 from privatelink_lab import prices, tags
-from privatelink_lab.attributes import Attribute
+from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.digest import digest
 from privatelink_lab.errors import PlabError
@@ -83,15 +83,14 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
 def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
     id_, group = row["InstanceId"], snapshot.id(GROUP)
     groups = {entry["GroupId"] for entry in row.get("SecurityGroups") or ()}
+    kind = lab.config.provider.web_server.instance_type
 
     def move() -> object:
         return lab.provider.ec2.modify_instance_attribute(InstanceId=id_, Groups=[group or ""])
 
     return [
         Attribute("security groups", groups, {group} if group else None, move),
-        Attribute(
-            "instance type", row["InstanceType"], lab.config.provider.web_server.instance_type, lambda: _end(lab, id_)
-        ),
+        Attribute("instance type", row["InstanceType"], kind, lambda: _end(lab, id_), asked_by=CONFIG),
     ]
 
 

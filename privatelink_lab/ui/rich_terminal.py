@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import termios
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import IO
 
 from rich.cells import cell_len
@@ -40,6 +41,7 @@ class LiveBoard:
         self._live = Live(
             get_renderable=self._render, console=self._console, refresh_per_second=8, redirect_stdout=False
         )
+        self._echo = _quiet_control_characters(stream)
         self._live.start()
 
     def show(self, event: Event) -> None:
@@ -54,6 +56,8 @@ class LiveBoard:
     def stop(self) -> None:
         """Draw the last state, and stop using the terminal."""
         self._live.stop()
+        if self._echo:
+            self._echo()
 
     def _render(self) -> ConsoleRenderable:
         with self._lock:
@@ -73,6 +77,19 @@ class LiveBoard:
         return Group(table)
 
 
+def _quiet_control_characters(stream: IO[str]) -> Callable[[], None] | None:
+    """Let the terminal write no `^C` into the board, whose rows would no longer fit; returns what undoes it."""
+    try:
+        descriptor = stream.fileno()
+        before = termios.tcgetattr(descriptor)
+        changed = [*before]
+        changed[3] &= ~termios.ECHOCTL
+        termios.tcsetattr(descriptor, termios.TCSANOW, changed)
+    except (OSError, ValueError, termios.error):  # no terminal, or a test's
+        return None
+    return lambda: termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
 def print_table(
     stream: IO[str],
     columns: Sequence[str],
@@ -80,11 +97,11 @@ def print_table(
     *,
     optional: Collection[str] = (),
     styles: Mapping[str, Mapping[str, str]] = NO_STYLES,
-    important: Collection[str] = (),
+    important: Callable[[Sequence[str]], bool] = lambda _: False,
 ) -> None:
     """Write a table: in a pipe as wide as its content, on a terminal laid out for the window.
 
-    `styles` says for a column how each of its words looks. A row with an `important` word keeps its optional cells.
+    `styles` says for a column how each of its words looks. An `important` row keeps its optional cells.
     """
     terminal = stream.isatty()
     console = Console(file=stream, highlight=False, no_color="NO_COLOR" in os.environ)
@@ -95,7 +112,7 @@ def print_table(
         cells,
         width=width,
         optional=optional,
-        is_important=lambda row: not set(important).isdisjoint(row),
+        is_important=important,
         length=cell_len,
     )
     for number, line in enumerate(lines):

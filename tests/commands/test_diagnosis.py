@@ -97,7 +97,7 @@ BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
     (
         stop_crossing_zones,
         "balancer",
-        "provider/nlb: cross-zone: off, the config says on",
+        "provider/nlb: cross-zone: off, the lab needs on",
     ),  # rarely stops a packet: named last
     (require_no_acceptance, "service", "provider/endpoint-service: acceptance required: off, the config says on"),
     (deregister, "target", "provider/target-group/registration: missing"),

@@ -56,6 +56,16 @@ def test_it_lists_what_goes_and_asks(
     assert ran.err.splitlines()[-1] == "Nothing was changed."
 
 
+def test_what_the_provider_has_cuts_every_consumer(
+    at_cloud: Cloud, run: Run, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target group goes, and with it the listener: no packet passes until it is there again."""
+    answer(monkeypatch, agrees=False)
+    ran = run("up", "--replace", "provider/target-group")
+    assert "Until then these consumers do not reach the service: acme" in ran.err
+    assert "DNS name" not in ran.err
+
+
 def test_in_a_script_it_needs_yes(at_cloud: Cloud, run: Run, names: dict[str, str]) -> None:
     """Without a terminal to ask on, `-y` agrees; the time of the deletion is counted."""
     refused = run("up", "--replace", "acme/endpoint")

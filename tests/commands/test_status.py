@@ -28,6 +28,10 @@ CASES = [  # what is not ready by phase, and what status ends with
     ({"held": ["acme/acceptance"]}, "1 of 4 held: acme/acceptance -> plab accept acme"),
     ({"held": ["acme/acceptance", "beta/acceptance"]}, "2 of 5 held: acme/acceptance, beta/acceptance -> plab accept"),
     ({"unknown": ["acme"], "missing": ["provider/nlb"]}, "1 of 5 unknown: acme; 1 of 5 missing: provider/nlb."),
+    (
+        {"failed": ["acme/endpoint", "acme/acceptance"]},
+        "2 of 5 failed: acme/endpoint, acme/acceptance -> plab up --replace acme/endpoint",
+    ),
     ({"failed": ["acme/security-group/ingress"]}, "1 of 4 failed: acme/security-group/ingress."),
     (
         {"missing": [f"c{number}/vpc" for number in range(8)]},

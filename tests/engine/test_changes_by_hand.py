@@ -192,7 +192,7 @@ def test_cross_zone_switched_off_is_switched_on(cloud: Cloud, lab: Lab, built: B
     balancer = id_of(built, "provider/nlb")
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=off)
-    assert cloud.phases(lab)["provider/nlb"] == "cross-zone: off, the config says on"
+    assert cloud.phases(lab)["provider/nlb"] == "cross-zone: off, the lab needs on"
     assert cloud.up_again(lab).exit_code == 0
     assert cloud.phases(lab)["provider/nlb"] == "active"
 

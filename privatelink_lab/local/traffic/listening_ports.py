@@ -165,5 +165,5 @@ def _check(world: World, group: Any, target: Target) -> HealthCheck:
         healthy_threshold=int(group.healthy_threshold_count),
         unhealthy_threshold=int(group.unhealthy_threshold_count),
         path=(group.health_check_path or "/") if is_http else None,
-        codes=str((group.matcher or {}).get("HttpCode", "200-399")) if is_http else "200-399",
+        codes=str((getattr(group, "matcher", None) or {}).get("HttpCode", "200-399")) if is_http else "200-399",
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.aws_resources import code_of, make_group, network
+from support.aws_resources import ServiceLab, code_of, make_group, network, serve
 from support.contract_aws import LocalCloud
+from support.stand_in_traffic import network_plan
 
 PORTS = ["abc", "0", "-1", "70000", "9" * 5000, "1.5"]
 
@@ -32,3 +33,12 @@ def test_a_character_that_no_answer_can_carry_is_refused(cloud: LocalCloud, char
     assert code_of(ec2.create_tags, Resources=[vpc], Tags=tags) == "InvalidParameterValue"
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "name", "Value": "Grüße, 世界"}])
     assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+
+
+def test_an_http_check_by_hand_has_a_matcher(cloud: LocalCloud, lab: ServiceLab) -> None:
+    """A network target group changes from TCP to HTTP checks: the network is built on, with AWS's default codes."""
+    instance, group = serve(lab)
+    assert instance
+    cloud.client("elbv2").modify_target_group(TargetGroupArn=group, HealthCheckProtocol="HTTP", HealthCheckPath="/x")
+    [check] = network_plan(cloud.aws).checks.values()
+    assert (check.path, check.codes) == ("/x", "200-399")
