@@ -54,6 +54,14 @@ class Board:
         over = all(mark not in {TODO, BUSY} for mark, _ in state.keys.values())
         state.ended = now if over else None
 
+    def end(self) -> None:
+        """Nothing is at work any more: what has not ended was not finished, or not tried."""
+        for state in self._steps.values():
+            state.keys = {
+                key: (TODO, "not finished") if mark == BUSY else (mark, word)
+                for key, (mark, word) in state.keys.items()
+            }
+
     def rows(self, now: float) -> list[BoardRow]:
         """The rows at `now`, in the order of the steps."""
         return [_row(step, state, now) for step, state in self._steps.items()]

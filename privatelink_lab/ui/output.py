@@ -59,6 +59,7 @@ class Screen:
         """Stop drawing; the board's last state stays on the terminal."""
         self._plan = []
         if self._live:
+            self._live.end()
             self._live.stop()
             self._live = None
 

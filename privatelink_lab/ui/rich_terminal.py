@@ -53,6 +53,11 @@ class LiveBoard:
         """Print a text above the board."""
         self._live.console.print(Text(text, style=style), soft_wrap=True)
 
+    def end(self) -> None:
+        """Show that nothing is at work any more."""
+        with self._lock:
+            self._board.end()
+
     def stop(self) -> None:
         """Draw the last state, and stop using the terminal."""
         self._live.stop()

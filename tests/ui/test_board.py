@@ -188,3 +188,12 @@ def test_a_sentence_stands_above_the_board() -> None:
     board.say("a long sentence " * 20)
     board.stop()
     assert "a long sentence " * 20 in stream.getvalue()
+
+
+def test_when_all_has_ended_nothing_is_at_work() -> None:
+    """A run that failed or was stopped leaves no row that seems to go on; what is done stays done."""
+    board = board_after(*made("network", VPC), Waiting(NLB, "nlb", "arn", "provisioning"))
+    board.end()
+    network, nlb = board.rows(9.0)
+    assert network.words == "available"
+    assert (nlb.mark, nlb.words, nlb.waits_for) == (TODO, "not finished", "")

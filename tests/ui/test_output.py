@@ -117,9 +117,12 @@ def test_the_board_appears_with_the_first_event(monkeypatch: pytest.MonkeyPatch)
     screen.say("lab test in account 1")
     assert terminal.getvalue() == "lab test in account 1\n"
     screen.show(Waiting(KEY, STEP, "vpc-1", "pending", 300.0))
+    assert screen._live is not None
+    screen._live._live.refresh()
+    assert "provider/vpc pending (5 min at most)" in terminal.getvalue()
     screen.close_board()
     drawn = terminal.getvalue()
-    assert "provider/vpc pending (5 min at most)" in drawn
+    assert "not finished" in drawn
     assert "\x1b[3" not in drawn
 
 
