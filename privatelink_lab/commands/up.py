@@ -95,14 +95,13 @@ def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
     seen = engine.survey(execution.lab, STEPS)
     cost = json_report.cost_planned(execution.lab, seen)
     plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), cost)
+    code = execution.finish(plan, 1 if any(row["action"] == "cannot" for row in plan["plan"]) else 0)
+    if not execution.screen.json:
+        cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
+        execution.screen.table(("KEY", "ACTION", "NOW"), cells)
+        execution.screen.out(f"Nothing was changed. It would cost {cost.in_words()}.")
     if execution.session.started_server:
         execution.session.stop_server_if_idle(tell=False)
-    code = execution.finish(plan, 1 if any(row["action"] == "cannot" for row in plan["plan"]) else 0)
-    if execution.screen.json:
-        return code
-    cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
-    execution.screen.table(("KEY", "ACTION", "NOW"), cells)
-    execution.screen.out(f"Nothing was changed. It would cost {cost.in_words()}.")
     return code
 
 

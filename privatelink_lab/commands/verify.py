@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from privatelink_lab import engine
+from privatelink_lab.attributes import CONFIG, in_words
 from privatelink_lab.commands import Options, diagnosis
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import NO_ERRORS, Execution
@@ -56,6 +57,7 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> t
     engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=False)
     _refuse_unseen(seen, list(probes))
     _refuse_unseen(seen, [endpoint_key(consumer.name) for consumer in chosen])
+    _tell_config_changes(execution, seen)
     left = {key: resource for key, resource in probes.items() if seen.found.get(key)}
     if left:  # by a `verify` that was killed
         _remove(execution, left)
@@ -68,6 +70,15 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> t
         return without_probe, seen
     execution.session.refuse_without_traffic()
     return [*without_probe, *_probe(execution, with_probe, seen)], seen
+
+
+def _tell_config_changes(execution: Execution, seen: Survey) -> None:
+    """Say where the config has changed and the lab has not: the probe asks as the config says."""
+    for key, found in seen.existing().items():
+        asked = [attribute for attribute in found[0].drift if attribute.asked_by == CONFIG]
+        if asked:
+            text = f"{key} has another {in_words(asked)}. The lab may work as it is; verify asks as the config says."
+            execution.screen.warn(f"{text} Next: plab up")
 
 
 def _refuse_unseen(seen: Survey, keys: list[str]) -> None:

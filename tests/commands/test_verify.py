@@ -422,3 +422,13 @@ def replace_group(cloud: Cloud, endpoint: str, group: str) -> None:
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group])
     cloud.let_new_ids_propagate()
     ec2.delete_security_group(GroupId=group)
+
+
+def test_a_config_that_has_changed_since_is_said(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """The port in the config is not the lab's: verify says so, since what it asks for cannot answer."""
+    write_config(tmp_path)
+    stand_in(at_cloud.aws).writes = lambda _: report()
+    run("up", "-q")
+    write_config(tmp_path, **{"region: us-east-1": "region: us-east-1\nprovider: {web_server: {port: 8080}}"})
+    ran = run("verify")
+    assert "provider/target-group has another port: 80, the config says 8080." in ran.err
