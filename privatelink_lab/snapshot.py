@@ -111,7 +111,8 @@ class _Sorted:
     doubtful: list[Doubtful] = field(default_factory=list)
     makers: set[tuple[str, str]] = field(default_factory=set)  # of what exists in the provider's account
     elsewhere: set[tuple[str, str]] = field(default_factory=set)  # of what exists in other accounts
-    expires: set[str] = field(default_factory=set)  # of what is the lab's own and exists; '' where one has none
+    ends: set[str] = field(default_factory=set)  # `plab:expires` of what is the lab's own and exists, '' for none
+    ends_elsewhere: set[str] = field(default_factory=set)  # the same in other accounts than the provider's
 
 
 class Snapshot:
@@ -234,7 +235,8 @@ class Snapshot:
                 (by.makers if self._is_provider(account) else by.elsewhere).add(maker)
             if self.owns(account, kind, row):
                 if not has_ended(row):
-                    by.expires.add(tags.of(row).get(tags.EXPIRES, ""))
+                    ends = by.ends if self._is_provider(account) else by.ends_elsewhere
+                    ends.add(tags.of(row).get(tags.EXPIRES, ""))
                 by.by_key.setdefault(tags.of(row)[tags.KEY], []).append(row)
         for key, of_key in by.by_key.items():
             existing = [row for row in of_key if not has_ended(row)]
@@ -348,9 +350,14 @@ class Snapshot:
         return provider or {maker for by in kinds for maker in by.elsewhere}
 
     def expires(self) -> str:
-        """The latest end that the lab's own resources name; '' where one of them names none."""
-        named = {text for by in self._memo.answers("sorted") for text in by.expires}
-        return "" if "" in named else max(named, default="")
+        """The latest end that the lab's own resources name; '' where one of them names none.
+
+        As of makers, the provider's account decides: a consumer's tag must not keep the provider's lab alive.
+        """
+        kinds = list(self._memo.answers("sorted"))
+        ends = {text for by in kinds for text in by.ends}
+        elsewhere = {text for by in kinds for text in by.ends_elsewhere}
+        return "" if "" in ends | elsewhere else max(ends or elsewhere, default="")
 
     def doubtful(self) -> list[Doubtful]:
         """What bears the lab's tag and is not the lab's own, as far as this snapshot has read."""

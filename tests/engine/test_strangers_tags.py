@@ -63,6 +63,17 @@ def test_a_date_in_the_providers_account_deletes_nothing_later(cloud: Cloud) -> 
     assert not [call for call in cloud.changes() if call.startswith(("Delete", "Terminate", "Reject"))]
 
 
+def test_a_consumers_end_does_not_keep_the_lab(cloud: Cloud) -> None:
+    """The consumer writes the year 2999 into its own VPC: the lab ends when the provider has said."""
+    lab = cloud.lab(CONFIG.model_copy(update={"ttl": "2h"}))
+    built = cloud.up(lab)
+    retag(cloud, id_of(built, "acme/vpc"), expires="2999-01-01T00:00:00Z")
+    assert engine.survey(lab, STEPS).snapshot.expires() == lab.state.expires
+    before = lab.state.expires
+    cloud.up_again(lab, lab.config)
+    assert lab.state.expires == before
+
+
 class Copying:
     """A consumer that, once its own endpoint is to be made, makes one with the same tags, just before or after it."""
 
