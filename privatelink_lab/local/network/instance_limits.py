@@ -19,7 +19,7 @@ MOST_PROCESSES = 128  # of one instance
 MOST_THREADS = 1200  # of one instance: a web server takes one per connection, and a port passes on 1,000
 MOST_MEMORY = 512 << 20  # bytes of one instance in memory, without its disk
 ALL_PROCESSES = 4000  # of all instances of one local AWS, for one that multiplies faster than it is watched
-MOST_FILES = 4096  # open files of one process
+MOST_FILES = 1024  # open files of one process
 CHECK_INTERVAL = 0.1  # seconds
 NICE = 5  # what runs in an instance gives way to what watches it, unless it begins a session of its own
 _FIRST_KERNEL = (5, 14)  # since which the number of processes is counted for each user namespace
@@ -29,10 +29,17 @@ def restrict() -> None:
     """Bound this process and every program that it starts; none of them gets rights by a setuid program."""
     system_calls.no_new_privileges()
     if tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2]) >= _FIRST_KERNEL:
-        resource.setrlimit(resource.RLIMIT_NPROC, (ALL_PROCESSES, ALL_PROCESSES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, MOST_FILES))
+        _lower(resource.RLIMIT_NPROC, ALL_PROCESSES)
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, MOST_FILES)
     system_calls.close_system_calls()
+
+
+def _lower(limit: int, most: int) -> None:
+    """Lower a limit; one that the user has lower already stays, since nobody may raise it."""
+    hard = resource.getrlimit(limit)[1]
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(limit, (wanted, wanted))
 
 
 @dataclass
