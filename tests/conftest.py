@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--moto", action="store_true", help="run the contract tests on plain moto, where they must fail")
     parser.addoption("--traffic", action="store_true", help="fail, not skip, where the system allows no packets")
     parser.addoption("--terraform", action="store_true", help="also let Terraform build and remove the lab")
+    parser.addoption("--aws-cli", action="store_true", help="also type what plab prints into the real AWS CLI")
     parser.addoption("--sweep", action="store_true", help="kill plab at every change, and run every trial")
 
 
