@@ -13,7 +13,7 @@ LAB = "plab:lab"  # the config's name of the lab
 KEY = "plab:key"  # the resource's key in it
 MAKER = "plab:maker"  # who ran `plab up`: user@host
 SINCE = "plab:since"  # when the lab began, UTC
-EXPIRES = "plab:expires"  # when the lab may be reaped, RFC 3339 in UTC
+EXPIRES = "plab:expires"  # when the lab expires, RFC 3339 in UTC
 SPEC = "plab:spec"  # a hash of what cannot be read back: an instance's user data
 IDENTITY = "plab:identity"  # a hash of what can be read back and never changes: a copied tag does not agree with it
 

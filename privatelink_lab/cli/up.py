@@ -32,7 +32,7 @@ def _ttl(_: click.Context, __: click.Parameter, value: str | None) -> str:
     "--ttl",
     metavar="DURATION",
     callback=_ttl,
-    help="Let the lab end after 90m, 2h or 3d from now; this moves the end that it has.",
+    help="Mark the lab to expire 90m, 2h or 3d from now. Nothing deletes it by itself then.",
 )
 @click.option("--force", is_flag=True, help="With --replace, also reject connections of other accounts.")
 @lab_options("up", asks=True)

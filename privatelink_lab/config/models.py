@@ -372,8 +372,8 @@ class Config(Section):
     ttl: str | None = Field(
         default=None,
         pattern=rf"^{TTL}$",
-        description="How long the lab may live, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
-        "`plab:expires`. The option `--ttl` of `plab up` moves it.",
+        description="When the lab expires, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
+        "`plab:expires`. The option `--ttl` of `plab up` moves it. Nothing deletes an expired lab by itself.",
     )
     creation_grace_period: float | None = Field(
         default=None,
