@@ -144,9 +144,15 @@ class Summary(Event):
 Emit = Callable[[Event], None]
 
 
+MINUTES_PER_DAY = 24 * 60
+
+
 def duration(seconds: float) -> str:
-    """So many seconds as a person reads them: `45 s`, `20 min`, `1 h 5 min`."""
+    """So many seconds as a person reads them: `45 s`, `20 min`, `1 h 5 min`, `3 d 4 h`."""
     minutes = round(seconds / 60)
+    if minutes >= 2 * MINUTES_PER_DAY:
+        days, rest = divmod(minutes, MINUTES_PER_DAY)
+        return f"{days} d {rest // 60} h"
     if seconds < 60 or (seconds < 100 and seconds % 60):  # noqa: PLR2004 (90 s says more than 2 min)
         return f"{seconds:.0f} s"
     hours, rest = divmod(minutes, 60)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 PRICES_OF = "2026-08"
 REGION = "us-east-1"
+LIST_PRICES = f"about, at {REGION} list prices of {PRICES_OF}"
 NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
 ENDPOINT_ZONE = 0.01  # USD/hour per zone, in every state, without data
 ENDPOINT_GB = 0.01  # USD per GB in both directions; the endpoint's owner pays it (AWS facts 12)
@@ -74,6 +75,13 @@ class Cost:
             return f"nothing here; on AWS about {total:.4f} USD/hour{whose}"
         prices = f"list prices of {PRICES_OF}" if self.region == REGION else f"{REGION} prices"
         return f"about {total:.4f} USD/hour at {prices}{whose}"
+
+    def figure(self, hours: float | None = None) -> str:
+        """USD per hour, or for that many hours, as a figure of a table; `unknown` where it is."""
+        usd = self._sum(self.rates) if hours is None else self._after(hours)
+        if usd is None or self.partition != "aws":
+            return "unknown"
+        return f"{usd:.4f}" if hours is None else f"{usd:.2f}"
 
     def _why_unknown(self) -> str:
         if not self.is_whole:

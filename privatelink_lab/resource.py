@@ -25,8 +25,9 @@ from privatelink_lab.snapshot import has_ended
 
 if TYPE_CHECKING:
     from privatelink_lab.aws import Account
+    from privatelink_lab.kind import Kind, Row
     from privatelink_lab.lab import Lab
-    from privatelink_lab.snapshot import Kind, Row, Snapshot
+    from privatelink_lab.snapshot import Snapshot
 
 
 class Phase(StrEnum):
@@ -267,11 +268,16 @@ class ResourceType:
     @property
     def actions(self) -> set[str]:
         """The IAM actions of its functions and of its kind, and the right to tag what is created."""
-        functions = (self.find, self.read, self.create, self.update, self.delete, self.holders, self.compare)
-        actions = {action for function in functions for action in iam_actions.of(function)}
-        if self.kind:
-            actions |= self.kind.reads | ({self.kind.tags} if self.create else set())
-        return actions
+        tagging = {self.kind.tags} if self.kind and self.create else set()
+        return self._of(self.create, self.update, self.compare) | self.actions_to_delete | tagging
+
+    @property
+    def actions_to_delete(self) -> set[str]:
+        """Those that find it and delete it."""
+        return self._of(self.find, self.read, self.delete, self.holders) | (self.kind.reads if self.kind else set())
+
+    def _of(self, *functions: object) -> set[str]:
+        return {action for function in functions for action in iam_actions.of(function)}
 
 
 @dataclass(frozen=True)

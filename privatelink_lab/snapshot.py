@@ -7,7 +7,6 @@ by the lab's tag or name. What belongs to a parent (health, listeners, permissio
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,64 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from privatelink_lab import tags
 from privatelink_lab.errors import AwsError, NotOurs
+from privatelink_lab.kind import Kind, Row, Rows, rows_of_ids, rows_of_lab
 from privatelink_lab.memo import Memo
 
 if TYPE_CHECKING:
     from privatelink_lab.aws import Account
     from privatelink_lab.resource import Found, Resource
 
-Row = dict[str, Any]
-Rows = tuple[Row, ...]
 Answer = TypeVar("Answer")
 ENDING = {"shutting-down", "terminated", "deleting", "deleted"}
-MOST_VALUES = 200  # of one filter (DescribeVpcs and its like)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How AWS lists the resources of one kind that bear the lab's tag.
-
-    `name` is EC2's own word, as in TagSpecifications. `operation` is the describe call, `rows` where its answer has
-    the rows, `nested` where each of these has the real ones, and `id` where these have their id. A kind with an ARN is
-    ELBv2's, which has no tag filter: its rows are found by the lab's name. A consumer's account has nothing of a kind
-    that is `provider_only`. `fixed` are the names in a row that AWS never changes, as far as a create knows them;
-    `created` is where a row has the time of its creation. `delete` are the words of the AWS CLI that delete one, up to
-    its id.
-    """
-
-    name: str
-    operation: str
-    rows: str
-    id: str
-    nested: str = ""
-    provider_only: bool = False
-    fixed: tuple[str, ...] = ()
-    created: str = ""
-    delete: str = ""
-
-    @property
-    def service(self) -> str:
-        """The service as boto3 names it."""
-        return "elbv2" if self.id.endswith("Arn") else "ec2"
-
-    @property
-    def reads(self) -> set[str]:
-        """The IAM actions of a snapshot: the describe call, and ELBv2's second one for tags."""
-        name = "".join(word.capitalize() for word in self.operation.split("_"))
-        if self.service == "ec2":
-            return {f"ec2:{name}"}
-        return {f"elasticloadbalancing:{name}", "elasticloadbalancing:DescribeTags"}
-
-    @property
-    def tags(self) -> str:
-        """The IAM action that a create with tags also takes; it is no call."""
-        return "ec2:CreateTags" if self.service == "ec2" else "elasticloadbalancing:AddTags"
-
-    def identity(self, lab: str, account: Account, row: Row) -> str:
-        """What `plab:identity` says on a row that this lab has made under the key that the row's own tag names."""
-        fixed = {name: row.get(name) for name in self.fixed}
-        key = tags.of(row).get(tags.KEY, "")
-        return tags.identity(lab, key, account=account.id, region=account.region, fixed=fixed)
 
 
 class Doubt(Enum):
@@ -122,6 +72,7 @@ class Snapshot:
     id whether this lab has made it: True, None (nothing speaks for it), or False (a suspect of an earlier run).
     In the run that began the lab (`is_first`) what it does not know is not the lab's, unless another maker began at
     another moment than `since` in the provider's account. `to_delete`: what exists is enough to know.
+    `fetch` gives the rows of a kind, where they were read for many labs at once.
     """
 
     def __init__(
@@ -139,6 +90,7 @@ class Snapshot:
         since: str = "",
         is_provider: Callable[[Account], bool] = lambda _: True,
         to_delete: bool = False,
+        fetch: Callable[[Account, Kind], Rows] | None = None,
     ) -> None:
         self._is_first = is_first
         self._since = since
@@ -152,6 +104,7 @@ class Snapshot:
         self._only_since = only_since
         self._knows = knows
         self.to_delete = to_delete
+        self._fetch = fetch or (lambda account, kind: rows_of_lab(account, kind, lab, name))
 
     def with_resources(self, resources: Mapping[str, Resource]) -> Snapshot:
         """The same snapshot, asked about other resources."""
@@ -168,6 +121,7 @@ class Snapshot:
             since=self._since,
             is_provider=self._is_provider,
             to_delete=self.to_delete,
+            fetch=self._fetch,
         )
 
     # What the lab's own keys are.
@@ -202,7 +156,7 @@ class Snapshot:
     def by_id(self, account: Account, kind: Kind, ids: Callable[[], list[str]]) -> dict[str, Row]:
         """By id: the rows of these ids, also without tags. It is a question of its own, so it confirms an absence."""
         memo = ("by id", kind.name, account.id, account.region)
-        return self._memo.get(memo, lambda: {row[kind.id]: row for row in self._of_ids(account, kind, ids())})
+        return self._memo.get(memo, lambda: {row[kind.id]: row for row in rows_of_ids(account, kind, ids())})
 
     def why_ended(self, account: Account, kind: Kind, key: str, id_: str) -> str | None:
         """AWS's word and reason for what it shows as ended under this key and id; None where it shows no such thing."""
@@ -212,8 +166,7 @@ class Snapshot:
         return next((": ".join(filter(None, (_state(row), reason(row)))) for row in rows), None)
 
     def _all_rows(self, account: Account, kind: Kind) -> Rows:
-        fetch = self._tagged if kind.service == "ec2" else self._named
-        return self._memo.get(("rows", kind.name, account.id, account.region), lambda: fetch(account, kind))
+        return self._memo.get(("rows", kind.name, account.id, account.region), lambda: self._fetch(account, kind))
 
     def _sorted(self, account: Account, kind: Kind) -> _Sorted:
         return self._memo.get(
@@ -244,14 +197,6 @@ class Snapshot:
                 by.doubtful += [Doubtful(account, kind, row, Doubt.DUPLICATE) for row in unknown]
                 by.by_key[key] = [row for row in of_key if row not in unknown]
         return by
-
-    def _of_ids(self, account: Account, kind: Kind, ids: list[str]) -> Rows:
-        if kind.service == "ec2":
-            name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.id).lower()  # VpcId is the filter vpc-id
-            chunks = (ids[at : at + MOST_VALUES] for at in range(0, len(ids), MOST_VALUES))
-            filters = ([{"Name": name, "Values": chunk}] for chunk in chunks)
-            return tuple(row for asked in filters for row in self._describe(account, kind, Filters=asked))
-        return self._with_tags(account, kind, **{f"{kind.id}s": ids}) if ids else ()
 
     def owns(self, account: Account, kind: Kind, row: Row) -> bool:
         """Whether a row bears this lab's tags, made for this very resource, and its maker's where one was named.
@@ -300,27 +245,6 @@ class Snapshot:
         """Whether a row is the lab's own, but not this maker's; False where no maker was named."""
         in_order = self._bears_tag(row) and self._doubt(account, kind, row) is None
         return in_order and not self.owns(account, kind, row)
-
-    def _tagged(self, account: Account, kind: Kind) -> Rows:
-        filters = [{"Name": f"tag:{tags.LAB}", "Values": [self._lab]}]
-        return self._describe(account, kind, Filters=filters)
-
-    def _named(self, account: Account, kind: Kind) -> Rows:
-        """ELBv2 has no tag filter: the lab's name finds the row, and its tags say whose it is."""
-        return self._with_tags(account, kind, Names=[self._name])
-
-    def _with_tags(self, account: Account, kind: Kind, **request: Any) -> Rows:
-        try:
-            rows = self._describe(account, kind, **request)
-            return tuple(row | {"Tags": _tags_of(account, row[kind.id])} for row in rows)
-        except AwsError as error:
-            if error.code.endswith("NotFound"):
-                return ()
-            raise
-
-    def _describe(self, account: Account, kind: Kind, **request: Any) -> Rows:
-        rows = account.pages(kind.service, kind.operation, kind.rows, **request)
-        return tuple(row for outer in rows for row in outer[kind.nested]) if kind.nested else tuple(rows)
 
     # Answers about one parent (target health, listeners, permissions, connections).
 
@@ -378,8 +302,3 @@ def reason(row: Row) -> str:
 def _state(row: Row) -> str:
     state = row.get("State") or row.get("ServiceState") or ""
     return str(state.get("Name", "") if isinstance(state, dict) else state)
-
-
-def _tags_of(account: Account, arn: str) -> Any:
-    descriptions = account.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
-    return descriptions[0]["Tags"] if descriptions else []

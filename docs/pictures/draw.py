@@ -303,6 +303,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
         "errors",
         "events",
         "iam_actions",
+        "kind",
         "memo",
         "missing_extra",
         "printable",

@@ -6,8 +6,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -16,6 +18,7 @@ import botocore.config
 from privatelink_lab.aws.client_side_errors import unreadable_credentials
 from privatelink_lab.aws.error_translation import refuse_stranger, translated
 from privatelink_lab.errors import AwsError, LostAnswer, UsageError
+from privatelink_lab.iam_actions import calls
 from privatelink_lab.retry_classes import is_unsent
 
 if TYPE_CHECKING:
@@ -58,13 +61,14 @@ class Account:
     def __init__(self, session: boto3.Session, region: str, address: Address | None, role_arn: str | None) -> None:
         self.region = region
         self._session = session
-        session.events.register("after-call", refuse_stranger)
+        session.events.register("after-call", self._note_answer)
         self._address = address
         self._role_arn = role_arn
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, bool], Any] = {}
         self._silent: dict[tuple[str, str], Silence] = {}  # by service and URL, and the operation that failed
         self._identity: tuple[str, str] | None = None
+        self._dated: tuple[datetime, float] | None = None  # the Date of the last answer, and when it came
         self.ec2 = cast("EC2Client", _TranslatingClient(self, "ec2"))
         self.elbv2 = cast("ElasticLoadBalancingv2Client", _TranslatingClient(self, "elbv2"))
         self.ssm = cast("SSMClient", _TranslatingClient(self, "ssm"))  # public parameters only
@@ -95,6 +99,28 @@ class Account:
     def partition(self) -> str:
         """`aws`, `aws-cn`, `aws-us-gov`: the first part of this account's ARNs."""
         return self.arn.split(":")[1]
+
+    def now(self) -> datetime:
+        """The time by AWS: the Date of its last answer, plus what has passed since; this machine's clock has no part.
+
+        Raises AwsError or AccountError if AWS has to be asked first, and does not answer.
+        """
+        if self._dated is None:
+            self.sts.get_caller_identity()
+        assert self._dated is not None  # noqa: S101 (every answer of AWS has a Date)
+        date, came = self._dated
+        return date + timedelta(seconds=time.monotonic() - came)
+
+    def _note_answer(self, parsed: Mapping[str, Any], **_: object) -> None:
+        refuse_stranger(parsed)
+        date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        with suppress(TypeError, ValueError):
+            self._dated = (parsedate_to_datetime(date).astimezone(UTC), time.monotonic())
+
+    @calls("ec2:DescribeRegions")
+    def regions(self) -> list[str]:
+        """The names of the Regions that the account can use. Raises AwsError, AccountError."""
+        return sorted(row["RegionName"] for row in self.ec2.describe_regions()["Regions"])
 
     def _who(self) -> tuple[str, str]:
         if self._role_arn:

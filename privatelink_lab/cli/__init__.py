@@ -7,13 +7,26 @@ imports what it uses when it runs.
 import click
 
 from privatelink_lab import __version__
-from privatelink_lab.cli import accept, connections, down, iam_policy, init, local, reject, status, up, verify
+from privatelink_lab.cli import (
+    accept,
+    connections,
+    down,
+    iam_policy,
+    init,
+    local,
+    reap,
+    reject,
+    status,
+    up,
+    verify,
+)
+from privatelink_lab.cli import list as list_
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 SECTIONS = {
-    "Build and remove": (init.init, up.up, down.down),
+    "Build and remove": (init.init, up.up, down.down, list_.list_labs, reap.reap),
     "Customers": (connections.connections, accept.accept, reject.reject),
     "Understand": (status.status, verify.verify, iam_policy.iam_policy),
     "Without an account": (local.local,),

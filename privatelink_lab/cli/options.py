@@ -23,6 +23,7 @@ VERBOSE = click.option(
     "-v", "--verbose", is_flag=True, envvar="PLAB_VERBOSE", help="Name each AWS call, and print tracebacks."
 )
 YES = click.option("-y", "--yes", is_flag=True, envvar="PLAB_YES", help="Do not ask for confirmation.")
+ALL_REGIONS = click.option("--all-regions", is_flag=True, help="Look into every Region that the account can use.")
 LAB = click.option("--lab", metavar="NAME", help="Find the lab of this name by its tags, without a config.")
 
 

@@ -32,7 +32,7 @@ def _ttl(_: click.Context, __: click.Parameter, value: str | None) -> str:
     "--ttl",
     metavar="DURATION",
     callback=_ttl,
-    help="Mark the lab to expire 90m, 2h or 3d from now. Nothing deletes it by itself then.",
+    help="Mark the lab to expire 90m, 2h or 3d from now; `plab reap` deletes what has expired.",
 )
 @click.option("--force", is_flag=True, help="With --replace, also reject connections of other accounts.")
 @lab_options("up", asks=True)

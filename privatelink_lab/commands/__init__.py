@@ -20,3 +20,4 @@ class Options:
     verbose: bool = False
     yes: bool = False
     lab: str | None = None  # --lab: the name of a lab to find by its tags, without a config
+    region: str | None = None  # of such a lab, where it is not the usual one

@@ -8,7 +8,8 @@ import shlex
 from privatelink_lab.commands import Options
 
 _COMMAND = re.compile(
-    r"\bplab (up|down|status|verify|connections|accept|reject|iam-policy|local (?:start|stop|status|logs|shell|faults))"
+    r"\bplab (up|down|status|verify|connections|accept|reject|list|reap|iam-policy|"
+    r"local (?:start|stop|status|logs|shell|faults))"
     r"\b(?! --(?:help|all))( --local\b)?+(?! (?:-c|--config|--lab) )"
 )
 _AWS_CLI = re.compile(r"(?<!&& )\baws (?=(?:ec2|elbv2) [a-z])")
@@ -18,7 +19,7 @@ def as_typed(text: str, options: Options, *, local: bool) -> str:
     """The text, whose commands of plab also have `-c FILE`, `--lab NAME`, and `--local` for `up`, where these apply.
 
     `local` is whether the lab is on a local AWS: then a command of the AWS CLI comes with the line that points it
-    there. A command that names its file or its lab stays as it is.
+    there. A command that names its file or its lab stays as it is. AWS_REGION comes first where the lab is elsewhere.
     """
 
     def complete(match: re.Match[str]) -> str:
@@ -26,7 +27,8 @@ def as_typed(text: str, options: Options, *, local: bool) -> str:
         here = " --local" if match[2] or (local and command == "up") else ""
         file = f" -c {shlex.quote(str(options.config))}" if options.config else ""
         lab = f" --lab {options.lab}" if options.lab and command in {"down", "status"} else ""
-        return f"plab {command}{here}{file}{lab}"
+        region = f"AWS_REGION={options.region} " if options.region else ""
+        return f"{region}plab {command}{here}{file}{lab}"
 
     if local:
         text = _AWS_CLI.sub('eval "$(plab local status)" && aws ', text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from privatelink_lab.aws import Account
 from privatelink_lab.clock import RealClock
 from privatelink_lab.config import DEFAULT_LAB, PROVIDER, default_config
 from privatelink_lab.engine import planned
+from privatelink_lab.iam_actions import of
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Resource
 from privatelink_lab.state import State
@@ -14,18 +16,21 @@ from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import PROBE_TYPE
 from privatelink_lab.tags import LAB
 
+LIST_ACTIONS = set(of(Account.regions))  # of --all-regions
 ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
 
 
 def policy(side: str, lab: str) -> dict[str, Any]:
-    """The policy of `provider`, `consumer` or `verify` for the lab of this name; `verify` comes on top of `consumer`.
+    """The policy of a side for the lab of this name; `verify` comes on top of `consumer`, `reap` is for any lab.
 
-    A delete or terminate is allowed for what bears the lab's tag. Other actions carry no condition: nothing offline can
-    evaluate a finer one, and a wrong one locks people out. `sts:GetCallerIdentity` is not in it: AWS asks for no right.
+    A delete or terminate is allowed for what bears the lab's tag, in `reap` for what bears that of any lab. Other
+    actions carry no condition: nothing offline can evaluate a finer one, and a wrong one locks people out.
+    `sts:GetCallerIdentity` is not in it: AWS asks for no right.
     """
     actions = _actions(side)
     deletes = {action for action in actions if action.partition(":")[2].startswith(ENDS)}
-    tagged = {"StringEquals": {f"aws:ResourceTag/{LAB}": lab}}
+    of_any_lab = {"StringLike": {f"aws:ResourceTag/{LAB}": "*"}}
+    tagged = of_any_lab if side == "reap" else {"StringEquals": {f"aws:ResourceTag/{LAB}": lab}}
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -38,6 +43,11 @@ def policy(side: str, lab: str) -> dict[str, Any]:
 def _actions(side: str) -> set[str]:
     if side == "verify":
         return PROBE_TYPE.actions
+    if side == "reap":  # it cuts no connections of other accounts
+        listed = {PROBE_TYPE, *(resource.type for resource in _resources() if not resource.type.goes_with_parent)}
+        deletes = [type_.actions_to_delete if type_.made_by_plab else set(of(type_.find)) for type_ in listed]
+        reads = [kind.reads for step in STEPS for kind in step.kinds]
+        return {action for actions in (*deletes, *reads, LIST_ACTIONS) for action in actions}
     kinds = {kind for step in STEPS for kind in step.kinds if side == "provider" or not kind.provider_only}
     types = {resource.type for resource in _resources() if _called_by(resource) == side}
     return {*(a for type_ in types for a in type_.actions), *(a for kind in kinds for a in kind.reads)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,13 +161,41 @@ class Session:
 
     def _where(self, lab: Lab) -> str:
         if self.server:
-            where = f"local AWS ({self.folder.absolute()})"
-            return f"lab {self.config.lab} on the {where}, {lab.provider.region}, {self.server.pace}"
-        at = f" at {lab.provider.endpoint}" if lab.provider.endpoint else ""
-        place = f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}{at}"
+            return f"lab {self.config.lab} on the {self.account_in_words(lab)}"
+        place = self.account_in_words(lab)
         if self.options.lab:
             return f"lab {self.config.lab}, by its tags in {place}; of other accounts only those that the state names"
         return f"lab {self.config.lab} in {place}"
+
+    def account_in_words(self, lab: Lab) -> str:
+        """Which AWS answers: `account ID, REGION, as ARN`, or `local AWS (FOLDER), REGION, PACE`."""
+        if self.server:
+            return f"local AWS ({self.folder.absolute()}), {lab.provider.region}, {self.server.pace}"
+        at = f" at {lab.provider.endpoint}" if lab.provider.endpoint else ""
+        return f"account {lab.provider.id}, {lab.provider.region}, as {lab.provider.arn}{at}"
+
+    def of_region(self, region: str) -> Session:
+        """The same credentials in another Region."""
+        return replace(self, config=self.config.model_copy(update={"region": region}))
+
+    def of_lab(self, name: str, place: Place, *, is_elsewhere: bool) -> Session:
+        """The session of a lab that was found by its tags.
+
+        It has the config where that is the lab's own, else the config's credentials and the name; and the state of
+        this folder where it is of that place. `is_elsewhere`: in another Region than the config or the environment
+        names. Raises UsageError for what no lab can be called, StateError for a state that cannot be read.
+        """
+        is_own = name == self.config.lab and not is_elsewhere
+        found, options = self.config, replace(self.options, region=place.region if is_elsewhere else None)
+        if not is_own:
+            named, mine = config.of_name(name), self.config.provider
+            provider = named.provider.model_copy(update={"profile": mine.profile, "role_arn": mine.role_arn})
+            found = named.model_copy(update={"region": place.region, "provider": provider})
+            options = replace(options, config=None, lab=name)
+        kept = state.load(self.folder, name)
+        if not (kept.place and kept.place.same_as(place)):
+            kept = State(name)
+        return replace(self, options=options, config=found, state=kept, clock=RealClock())
 
     def refuse_without_traffic(self) -> None:
         """Raise PlabError when the lab lives on a local AWS that carries no packets."""
@@ -206,6 +234,20 @@ def open_session(options: Options, screen: Screen) -> Session:
         raise _no_config()
     has_config = bool(options.lab or options.config or file.exists())
     return Session(options, screen, file.parent, loaded, state.load(file.parent, loaded.lab), has_config)
+
+
+def open_account(options: Options, screen: Screen) -> Session:
+    """The account and Region of the config or else of the environment, and no lab; a local AWS that runs here is meant.
+
+    Raises NoLab when --local is given and none runs.
+    """
+    file = _file(options)
+    has_file = bool(options.config) or file.exists()
+    found = config.load(file, aws.known_regions()) if has_file else config.of_name(config.DEFAULT_LAB)
+    options = replace(options, local=options.local or _runs_locally(file.parent))
+    session = Session(options, screen, file.parent, found, State(found.lab))
+    session.choose_aws(start=False, writes=False)
+    return session
 
 
 def _no_config() -> UsageError:

@@ -58,6 +58,11 @@ def _fail(options: Options, error: PlabError) -> int:
     return error.exit_code
 
 
+def new_screen(options: Options) -> Screen:
+    """The output of a command; the commands in what it prints get the options that this one was given."""
+    return Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
+
+
 def _advise(options: Options) -> Callable[[str], str]:
     """What completes the commands in hints; where the lab is, is asked once, and only if a text has a command."""
     where: list[bool] = []
@@ -75,19 +80,22 @@ def _no_lab(options: Options, lab: str) -> int:
     """Report that the local AWS of the lab is gone: nothing is left. Only `verify` and `shell` fail without a lab."""
     command = options.command
     code = 1 if command in {"verify", "shell", "reject"} else 0
-    screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
-    screen.warn("The lab is not there: it was on the local AWS, which is not running. Next: plab up --local")
+    screen = new_screen(options)
+    screen.warn("No local AWS runs in this folder, so no lab is there. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
     if options.json and command == "status":
         screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "expires": None, "resources": []})
     elif options.json and command == "connections":
         screen.data(json_report.connections([]))
+    elif options.json and command == "list":
+        screen.data({"labs": [], "unread": {}})
     elif options.json:
         results: dict[str, dict[str, Any]] = {
             "down": {"deleted": {}, "left": []},
             "accept": {"accepted": [], "skipped": {}},
             "reject": {"rejected": []},
             "verify": {"verified": [], "broken": {}},
+            "reap": {"labs": [], "kept": {}},
         }
         screen.show(Summary(command, code, place | results.get(command, {})))
     return code
@@ -96,8 +104,8 @@ def _no_lab(options: Options, lab: str) -> int:
 class Execution:
     """One command's session, screen, lock and lab, from its start to its end.
 
-    With `starts` it may start a local AWS. With `writes`, `deletes` or `locks` it holds the lock of the lab. A
-    disk that refuses the lock or the state does not stop what `deletes`.
+    `session`: of a lab that is known already. With `starts` it may start a local AWS. With `writes`, `deletes` or
+    `locks` it holds the lock of the lab. A disk that refuses the lock or the state does not stop what `deletes`.
     """
 
     def __init__(
@@ -108,9 +116,11 @@ class Execution:
         deletes: bool = False,
         starts: bool = False,
         locks: bool = False,
+        session: Session | None = None,
     ) -> None:
-        self.screen = Screen(json=options.json, quiet=options.quiet, advise=_advise(options))
-        self.session: Session = open_session(options, self.screen)
+        self.screen = new_screen(options)
+        self.session: Session = open_session(options, self.screen) if session is None else session
+        self.session.screen = self.screen
         self._writes, self._deletes, self._starts = writes or deletes, deletes, starts
         self._locks = self._writes or locks
         self.lab: Lab
@@ -127,8 +137,9 @@ class Execution:
         with ExitStack() as stack:  # closes what it holds if a line in here fails
             stack.callback(self.screen.close_board)
             if self._locks:
-                self._enter(stack, lambda: lock.in_folder(self.session.folder, self.session.config.lab))
-                self.session.state = state.load(self.session.folder, self.session.config.lab)
+                if self.session.state.path:
+                    self._enter(stack, lambda: lock.in_folder(self.session.folder, self.session.config.lab))
+                    self.session.state = state.load(self.session.folder, self.session.config.lab)
                 self.session.state.warn = self.screen.warn if self._deletes else None
             self.lab = self.session.lab()
             if self._starts:

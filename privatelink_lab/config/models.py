@@ -373,7 +373,7 @@ class Config(Section):
         default=None,
         pattern=rf"^{TTL}$",
         description="When the lab expires, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
-        "`plab:expires`. The option `--ttl` of `plab up` moves it. Nothing deletes an expired lab by itself.",
+        "`plab:expires`. The option `--ttl` of `plab up` moves it. `plab reap` deletes what has expired.",
     )
     creation_grace_period: float | None = Field(
         default=None,

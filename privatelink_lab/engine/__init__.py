@@ -11,6 +11,7 @@ from privatelink_lab.engine.outcome import Built, Removed
 from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, put_tags_back, suspects
 from privatelink_lab.engine.reconcile import dependents_of
 from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
+from privatelink_lab.engine.tagged_labs import TaggedLabs, has_expired, tagged_labs
 from privatelink_lab.engine.up import check, create_only, up
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "Built",
     "Removed",
     "Survey",
+    "TaggedLabs",
     "check",
     "claim_or_refuse",
     "create_only",
     "dependents_of",
     "down",
+    "has_expired",
     "incomplete",
     "no_longer_planned",
     "planned",
@@ -30,6 +33,7 @@ __all__ = [
     "remove_own",
     "survey",
     "suspects",
+    "tagged_labs",
     "take_snapshot",
     "up",
 ]

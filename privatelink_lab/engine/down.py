@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Removed
 from privatelink_lab.engine.ownership import incomplete, suspects, untagged
@@ -20,13 +20,14 @@ ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what
 ASK_AGAIN = 60.0  # seconds until it asks again
 
 
-def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None) -> Removed:
+def down(lab: Lab, steps: Sequence[Step], seen: Survey, *, only: set[str] | None = None, cuts: bool = True) -> Removed:
     """Delete everything that `seen` found, or only the keys in `only`; returns the receipt.
 
     What depends on a key goes before it, and a new survey at the end decides whether anything is left. What plab never
-    made (foreign connections) is touched only as far as `seen` has it. Raises Interrupted, StateError.
+    made (foreign connections) is touched only as far as `seen` has it, and only if the run `cuts`. Raises Interrupted,
+    StateError.
     """
-    return _Down(lab, steps, seen, only).run()
+    return _Down(lab, steps, seen, only, cuts=cuts).run()
 
 
 def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
@@ -43,11 +44,13 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
 class _Down(Run[Removed]):
     command, hint = "down", AGAIN
 
-    def __init__(self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None) -> None:
+    def __init__(
+        self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None, *, cuts: bool = True
+    ) -> None:
         super().__init__(lab)
-        self.steps, self.only = steps, only
+        self.steps, self.only, self.cuts = steps, only, cuts
         self.recheck_after = RESEND
-        self.consented = {key: {row.id for row in found} for key, found in seen.found.items()}
+        self.consented = {key: {row.id for row in found} for key, found in seen.found.items() if cuts}
         self.deleted: dict[str, list[str]] = {}
         self.unseen: dict[str, PlabError] = {}
         self.incomplete: dict[str, str] = {}
@@ -67,9 +70,8 @@ class _Down(Run[Removed]):
         for resource in self.resources.values():
             for key in resource.ready_after:
                 self.left_behind.setdefault(key, []).append(resource.key)
-        for key, resource in seen.resources.items():
-            if not resource.type.goes_with_parent and (self.only is None or key in self.only):
-                self.items.setdefault(key, Item(resource, None))
+        for key, resource in self.to_delete(seen):
+            self.items.setdefault(key, Item(resource, None))
         for key, item in self.items.items():
             if key in seen.errors:
                 self.judge(item, seen.errors[key], seen.snapshot)
@@ -81,6 +83,17 @@ class _Down(Run[Removed]):
                 item.error = None
                 self.record_gone(item)
         self.pace.polled([item.key for item in self.open() if item.found and not item.accepted])
+
+    def to_delete(self, seen: Survey) -> Iterator[tuple[str, Resource]]:
+        """What goes by a call of its own, and connections of other accounts.
+
+        Where these are not cut, all that their party has stays: half of a path serves nobody.
+        """
+        uncut = {r.party for key, r in seen.resources.items() if not r.type.made_by_plab and seen.found.get(key)}
+        for key, resource in seen.resources.items():
+            stays = not self.cuts and resource.type.made_by_plab and resource.party in uncut
+            if not (stays or resource.type.goes_with_parent) and (self.only is None or key in self.only):
+                yield key, resource
 
     def open(self) -> list[Item]:
         """What exists, or may exist, and is not given up."""
@@ -155,8 +168,7 @@ class _Down(Run[Removed]):
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:
-            text = f"{', '.join(sorted(unasked))} appeared during this `down`; you have not agreed to cut it."
-            self.fail(item, PlabError(text, hint="This shows it and asks: plab down"))
+            self.fail(item, self.uncut(found, unasked))
         elif lost := next((row for row in found if row.phase is Phase.UNTAGGED), None):
             if not item.error:
                 self.fail(item, untagged(item.resource, lost))
@@ -164,6 +176,16 @@ class _Down(Run[Removed]):
             item.refused_since = None
             self.timeline.begin(item.key, self.now, self.before(item))
             self.wait(item, found[0].id, found[0].detail)
+
+    def uncut(self, found: Sequence[Found], unasked: set[str]) -> PlabError:
+        """What to say of connections that nobody has agreed to cut."""
+        pairs = ((row.id, row.shows.get("owner")) for row in found if row.id in unasked)
+        named = sorted(" of account ".join(filter(None, pair)) for pair in pairs)
+        if not self.cuts:
+            text = f"What these use stays, because nobody has agreed to cut them: {', '.join(named)}."
+            return PlabError(text, hint="Tell the owner. Then: plab down --force")
+        text = f"{', '.join(named)} appeared during this `down`; you have not agreed to cut it."
+        return PlabError(text, hint="This shows it and asks: plab down")
 
     def record_gone(self, item: Item) -> None:
         """A snapshot has not shown it: if it ever existed, it is deleted."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from privatelink_lab.aws import Account
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import PlabError
+from privatelink_lab.kind import Kind, Rows
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Resource, Step
-from privatelink_lab.snapshot import Kind, Snapshot
+from privatelink_lab.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def take_snapshot(
     done: Mapping[str, tuple[Found, ...]] | None = None,
     *,
     to_delete: bool = False,
+    fetch: Callable[[Account, Kind], Rows] | None = None,
 ) -> Snapshot:
     """A new snapshot; no call goes out before it is asked. Keys in `done` are taken as given."""
     return Snapshot(
@@ -58,19 +60,25 @@ def take_snapshot(
         since=lab.state.since,
         is_provider=lambda account: account.id == lab.provider.id,
         to_delete=to_delete,
+        fetch=fetch,
     )
 
 
 def survey(
-    lab: Lab, steps: Sequence[Step], more: Mapping[str, Resource] | None = None, *, to_delete: bool = False
+    lab: Lab,
+    steps: Sequence[Step],
+    more: Mapping[str, Resource] | None = None,
+    *,
+    to_delete: bool = False,
+    fetch: Callable[[Account, Kind], Rows] | None = None,
 ) -> Survey:
     """One snapshot of what the config names, and of what else bears the lab's tag in the accounts we know.
 
-    `more` are resources that no step plans. `to_delete` leaves out what goes with its parent.
+    `more` are resources that no step plans. `to_delete` leaves out what goes with its parent. `fetch` as in Snapshot.
     """
     named = {key: r for key, r in planned(lab, steps).items() if not (to_delete and r.type.goes_with_parent)}
     named |= dict(more or {})
-    snapshot = take_snapshot(lab, named, to_delete=to_delete)
+    snapshot = take_snapshot(lab, named, to_delete=to_delete, fetch=fetch)
     forgotten, unseen = _forgotten(lab, steps, named, snapshot)
     resources = named | forgotten
     snapshot = snapshot.with_resources(resources)

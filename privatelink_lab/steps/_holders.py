@@ -12,9 +12,10 @@ from privatelink_lab import tags
 from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Holder
-from privatelink_lab.snapshot import Row, has_ended
+from privatelink_lab.snapshot import has_ended
 
 # What the description of an interface that AWS made names, and the command that ends it (AWS facts 8).
 _DESCRIBED = (

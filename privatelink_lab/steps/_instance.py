@@ -12,9 +12,9 @@ from privatelink_lab import prices
 from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, Token
-from privatelink_lab.snapshot import Kind
 
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 KIND = Kind(

@@ -15,10 +15,11 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row, Rows
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token
 from privatelink_lab.resource_key import make_key
-from privatelink_lab.snapshot import Kind, Row, Rows, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 

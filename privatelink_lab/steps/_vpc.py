@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from privatelink_lab.config import PROVIDER, Vpc
 from privatelink_lab.errors import PlabError
+from privatelink_lab.kind import Row, Rows
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource_key import make_key
-from privatelink_lab.snapshot import Row, Rows, Snapshot
+from privatelink_lab.snapshot import Snapshot
 
 FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (AWS facts 4)
 

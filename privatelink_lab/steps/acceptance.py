@@ -14,10 +14,11 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE

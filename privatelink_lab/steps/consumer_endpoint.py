@@ -14,10 +14,11 @@ from privatelink_lab.attributes import Attribute
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Kind, Row, Snapshot, reason
+from privatelink_lab.snapshot import Snapshot, reason
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE

@@ -14,9 +14,10 @@ from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
-from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.nlb import KEY as NLB
 
 KEY = "provider/endpoint-service"

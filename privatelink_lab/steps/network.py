@@ -14,10 +14,11 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders, _security_group
 from privatelink_lab.steps._instance import zones_with_type
 from privatelink_lab.steps._vpc import (

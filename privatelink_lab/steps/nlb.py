@@ -16,6 +16,7 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     LONG_PATIENCE,
@@ -29,7 +30,7 @@ from privatelink_lab.resource import (
     Token,
     compared,
 )
-from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER

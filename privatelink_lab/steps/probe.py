@@ -14,6 +14,7 @@ from typing import Any
 from privatelink_lab import prices
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     LONG_PATIENCE,
@@ -27,7 +28,7 @@ from privatelink_lab.resource import (
     Token,
 )
 from privatelink_lab.resource_key import make_key, split_key
-from privatelink_lab.snapshot import Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys

@@ -15,10 +15,11 @@ from privatelink_lab.aws import Account, errors_by_id
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key
-from privatelink_lab.snapshot import Kind, Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._security_group import ingress_key
 from privatelink_lab.steps._vpc import vpc_id, vpc_of
 from privatelink_lab.steps.web_server import KEY as WEB_SERVER

@@ -13,6 +13,7 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.digest import digest
 from privatelink_lab.errors import PlabError
 from privatelink_lab.iam_actions import calls
+from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     SLOW_GRACE_PERIOD,
@@ -25,7 +26,7 @@ from privatelink_lab.resource import (
     Step,
     Token,
 )
-from privatelink_lab.snapshot import Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, STOPPED, image, launch, terminate, zones_with_type
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys

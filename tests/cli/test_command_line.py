@@ -353,7 +353,7 @@ def test_where_a_local_lab_was_there_is_nothing_to_do(run: Run, tmp_path: Path) 
     (tmp_path / ".plab" / "privatelink-lab.last.json").write_text(json.dumps({"place": place}))
     for command in (("down", "-y"), ("status",)):
         ran = run(*command)
-        assert (ran.code, "The lab is not there: it was on the local AWS" in ran.err) == (0, True)
+        assert (ran.code, "No local AWS runs in this folder, so no lab is there" in ran.err) == (0, True)
     refused = run("up")
     assert (refused.code, "There is no config file" in refused.err) == (2, True)
 

@@ -13,6 +13,7 @@ import pytest
 from support.cloud import Cloud, config_of, id_of
 from support.command_line import Run
 from support.foreign_account import STRANGER, connect_stranger
+from support.labs import Labs
 from support.stand_in_traffic import stand_in
 
 from privatelink_lab import engine
@@ -149,6 +150,21 @@ def test_only_what_deletes_carries_the_lab_s_tag(side: str) -> None:
     assert "Condition" not in free
 
 
+def test_the_policy_of_reap_deletes_any_lab_and_makes_nothing(at_cloud: Cloud, run: Run) -> None:
+    """It holds what `plab reap --all-regions` calls, deletes what bears the tag of a lab, and can create nothing."""
+    free, tagged = policy("reap", "mine")["Statement"]
+    assert tagged["Condition"] == {"StringLike": {"aws:ResourceTag/plab:lab": "*"}}
+    reads = ("ec2:Describe", "ec2:Get", "elasticloadbalancing:Describe")
+    assert all(action.startswith(reads) for action in free["Action"])
+    labs = Labs(at_cloud)
+    labs.build("old", "ann", "2026-01-01T00:00:00Z")
+    at_cloud.calls()
+    assert run("reap", "-y", "--all-regions").code == 0
+    calls = {name for name in at_cloud.calls() if name != "GetCallerIdentity"}
+    assert labs.names() == []
+    assert calls <= {action.partition(":")[2] for action in allowed("reap")}
+
+
 @pytest.mark.parametrize("kind", ["provider", "consumer"])
 def test_who_may_create_may_tag(kind: str) -> None:
     """AWS refuses a create with tags to credentials without the right to tag."""
@@ -168,7 +184,7 @@ def test_it_prints_the_policy_of_the_config_s_lab_and_calls_nothing(run: Run, at
 
 
 def test_the_page_shows_what_the_command_prints() -> None:
-    """The three policies of docs/iam.md are those of the default lab."""
+    """The policies of docs/iam.md are those of the default lab."""
     page = (Path(__file__).parents[2] / "docs" / "iam.md").read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify")]
+    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify", "reap")]

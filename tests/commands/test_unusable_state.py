@@ -96,7 +96,7 @@ def test_a_server_of_then_is_gone(at_cloud: Cloud, run: Run, tmp_path: Path) -> 
     elsewhere(server="token of then")(path)
     for command in (("status",), ("down", "-y")):
         ran = run(*command)
-        assert (ran.code, "The lab is not there: it was on the local AWS" in ran.err) == (0, True)
+        assert (ran.code, "No local AWS runs in this folder, so no lab is there" in ran.err) == (0, True)
     assert not path.exists()
     assert at_cloud.calls() == []
 

@@ -14,10 +14,11 @@ from support.cloud import Cloud, config_of, id_of
 
 from privatelink_lab import engine
 from privatelink_lab.engine import Built
+from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Resource
 from privatelink_lab.resource_key import split_key
-from privatelink_lab.snapshot import Row, Snapshot
+from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
 
 CONFIG = config_of({"name": "acme"}, provider={"zones": 2}, tags={"team": "red"})

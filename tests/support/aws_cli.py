@@ -12,7 +12,8 @@ from botocore import xform_name
 
 from privatelink_lab.aws import Account
 
-_COMMAND = re.compile(r"(?<![\w./-])aws (?:ec2|elbv2|sts|account|service-quotas) [\w-]+(?: (?!&&)[^\s,;`]+(?<!\.))*")
+_WORD = r"""(?:(?!"[,}])[^\s,;`])+(?<!\.)"""  # a quote before a comma or a brace ends a text in JSON
+_COMMAND = re.compile(rf"(?<![\w./-])aws (?:ec2|elbv2|sts|account|service-quotas) [\w-]+(?: (?!&&){_WORD})*")
 
 
 def commands_in(text: str) -> list[str]:
