@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 PRICES_OF = "2026-08"
 REGION = "us-east-1"
-LIST_PRICES = f"about, at {REGION} list prices of {PRICES_OF}"
+LIST_PRICES = f"{REGION} list prices of {PRICES_OF}"
 NETWORK_LOAD_BALANCER = 0.0225  # USD/hour, without NLCUs
 ENDPOINT_ZONE = 0.01  # USD/hour per zone, in every state, without data
 ENDPOINT_GB = 0.01  # USD per GB in both directions; the endpoint's owner pays it (AWS facts 12)

@@ -21,8 +21,8 @@ def list_labs(options: Options, *, all_regions: bool) -> int:
         screen.out("There is no lab: nothing here bears a lab's tag." if not found.unread else "plab can see no lab.")
         return 0
     print_labs(screen, found.labs, all_regions=all_regions)
-    here = "The local AWS costs nothing; on AWS it would be: " if found.labs[0].session.server else ""
-    screen.out(f"{here}{LIST_PRICES}.")
+    here = "The local AWS costs nothing; this is what AWS would cost" if found.labs[0].session.server else "USD"
+    screen.out(f"{here} at {LIST_PRICES}, without data.")
     if expired := [seen.lab.config.lab for seen in found.labs if seen.has_expired]:
         screen.out(f"Expired: {', '.join(expired)}. To delete what has expired: plab reap")
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.kind import Kind, Rows, rows_of_lab, rows_of_labs
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Step
+from privatelink_lab.snapshot import has_ended
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class TaggedLabs:
 
     @property
     def names(self) -> list[str]:
-        """What `plab:lab` says, once each; also what no lab can be called, since anybody who may tag can write it."""
-        return sorted({lab for by_lab in self._read() for lab, rows in by_lab.items() if rows})
+        """What `plab:lab` says on anything that exists; anybody who may tag can write what no lab can be called."""
+        read = (by_lab for by_lab in self.rows.values() if not isinstance(by_lab, PlabError))
+        return sorted({lab for by_lab in read for lab, rows in by_lab.items() if not all(map(has_ended, rows))})
 
     @property
     def unread(self) -> dict[str, PlabError]:
@@ -36,9 +38,6 @@ class TaggedLabs:
     def survey(self, lab: Lab, steps: Sequence[Step]) -> Survey:
         """What exists of a lab, without a second look at what is known here."""
         return survey(lab, steps, to_delete=True, fetch=lambda account, kind: self._of(lab, account, kind))
-
-    def _read(self) -> Iterator[Mapping[str, Rows]]:
-        return (answer for answer in self.rows.values() if not isinstance(answer, PlabError))
 
     def _of(self, lab: Lab, account: Account, kind: Kind) -> Rows:
         if (account.id, account.region) != (self.account.id, self.account.region):

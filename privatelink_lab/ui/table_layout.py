@@ -20,7 +20,7 @@ def laid_out(
     is_important: Callable[[Row], bool] = lambda _: False,
     length: Callable[[str], int] = len,
 ) -> list[Line]:
-    """The lines of a table in a window of `width` characters; the first is that of the heads.
+    """The lines of a table in a window of `width` characters: heads, rows, and a sentence on what is left out.
 
     An `optional` column is left out where most rows would not fit with it; an important row has its cell below. A cell
     that does not fit beside the others stands below them, and is never cut. `length` says how wide a text is.
@@ -31,11 +31,13 @@ def laid_out(
         if 2 * sum(_fits(row, shown, widths, width, length) for row in rows) < len(rows):
             shown.remove(number)
     widths = _widths(columns, rows, shown, length)
-    lines = [*_lines(columns, shown, widths, width, length)[:1]]
+    lines = _lines(columns, shown, widths, width, length)
     for row in rows:
         lines += _lines(row, shown, widths, width, length)
         for number in sorted(set(range(len(columns))) - set(shown)) if is_important(row) else ():
             lines += [[(" " * GAP, None), (text, number)] for text in textwrap.wrap(row[number], max(20, width - GAP))]
+    if hidden := [columns[number] for number in range(len(columns)) if number not in shown]:
+        lines.append([(f"A wider window also shows {', '.join(hidden)}.", None)])
     return lines
 
 

@@ -68,6 +68,7 @@ def test_reap_deletes_what_has_expired_and_nothing_else(labs: Labs, run: Run) ->
     assert labs.inventory("kept") == kept
     assert labs.names() == ["kept", "theirs"]
     assert labs.inventory("theirs") == sorted([bystanders.named, bystanders.copied])
+    assert [row["lab"] for row in run("list", "--json").json[0]["labs"]] == ["kept", "theirs"]
 
 
 def test_reap_asks(labs: Labs, run: Run) -> None:

@@ -44,6 +44,7 @@ def test_what_is_optional_goes_first_but_not_where_it_matters() -> None:
         "provider/vpc   ready   vpc-0123456789abcdef0",
         "acme/endpoint  failed  vpce-0123456789abcdef0",
         "  rejected by its provider, who has to be asked",
+        "A wider window also shows DETAIL.",
     ]
 
 
