@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOST_CREATE_PERIOD = 3600.0  # seconds in which the effect of a lost create may still appear
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
+TO_CONTINUE = "Run the same command again to continue. To remove everything: plab down"
 LEAST_PERIOD = 5.0  # seconds that remain of such a period on a local AWS, however fast its clock
 LEAST_TIMEOUT = 60.0  # the same of a timeout: what this machine does itself is no faster
 Connect = Callable[[Party], aws.Account]
@@ -253,13 +254,10 @@ class Lab:
         is_lost_state = not self.had_state and not self.is_new
         return True if is_lost_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
 
-    def check_interrupted(self) -> None:
+    def check_interrupted(self, hint: str = TO_CONTINUE) -> None:
         """Raise Interrupted once the user asked to stop; PlabError when the local AWS has ended under the run."""
         if self.has_gone():
             text = "The local AWS has ended under this command, and everything in it with it."
             raise PlabError(text, hint="Its log says why: plab local logs. To begin again: plab up --local")
         if self.interrupted.is_set():
-            raise Interrupted(
-                "Stopped; what exists is tagged and in the state file.",
-                hint="Run the same command again to continue. To remove everything: plab down",
-            )
+            raise Interrupted("Stopped; what exists is tagged and in the state file.", hint=hint)

@@ -132,14 +132,16 @@ class Session:
     def _start(self) -> None:
         from privatelink_lab.local import control_client, launch
 
+        self.server = control_client.running(self.folder / FOLDER)
+        if self.server:
+            return
         self.screen.show(Started("local", LOCAL_STEP, "start"))
         try:
             options = control_client.ServerOptions(by_up=True)
             self.server, self.started_server = launch.start(self.folder / FOLDER, options)
         except KeyboardInterrupt:
             raise Interrupted("Stopped while the local AWS was starting.", hint="plab up --local") from None
-        word = "started" if self.started_server else "running"
-        self.screen.show(Finished("local", LOCAL_STEP, self.server.url, "ready", word))
+        self.screen.show(Finished("local", LOCAL_STEP, self.server.url, "ready", "started"))
 
     def resolve_place(self, lab: Lab) -> Place:
         """Ask AWS for the account of the credentials, and return where the lab lives.

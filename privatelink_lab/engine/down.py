@@ -42,7 +42,7 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
 
 
 class _Down(Run[Removed]):
-    command, hint = "down", AGAIN
+    command, hint, to_continue = "down", AGAIN, AGAIN
 
     def __init__(
         self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None, *, cuts: bool = True

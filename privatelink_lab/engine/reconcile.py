@@ -16,7 +16,7 @@ from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import Interrupted, PlabError
 from privatelink_lab.events import Failed, Unanswered, Waiting, duration
-from privatelink_lab.lab import Lab
+from privatelink_lab.lab import TO_CONTINUE, Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.timeline import Timeline
@@ -89,6 +89,7 @@ class Run(ABC, Generic[Outcome]):
     command: ClassVar[str]
     recheck_after: float  # seconds after which what seems done is read again
     hint: str
+    to_continue: ClassVar[str] = TO_CONTINUE  # the hint after Ctrl-C
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -166,7 +167,7 @@ class Run(ABC, Generic[Outcome]):
         """Read and act until nothing more can be done at once."""
         self.tried.clear()
         while True:
-            self.lab.check_interrupted()
+            self.lab.check_interrupted(self.to_continue)
             if self.now - self.rechecked >= self.recheck_after:
                 self.rechecked = self.now
                 self.recheck()

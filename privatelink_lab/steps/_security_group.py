@@ -46,6 +46,7 @@ def ingress_key(party: str) -> str:
 # The group.
 
 LEFT_ALONE = "which plab leaves alone"
+RULE_TEXT = "made by plab"  # the description of each source that plab admits; it takes back no other
 EVERYTHING = "all from 0.0.0.0/0"  # as the words for a rule say it, also of an egress rule
 
 
@@ -132,6 +133,9 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
     wanted = _sources(lab, resource.party)
     present = wanted & _admitted(rows[0], lab.config.provider.web_server.port)
     id_ = _rule_id(lab, rows[0]["GroupId"])
+    if stale := _stale(lab, rows[0], wanted):
+        texts = sorted(text for rule in stale for text in _rule_texts(rule))
+        return (Found(id_, Phase.DRIFTED, f"still admits {', '.join(texts)}"),)
     if present == wanted:
         detail = f"tcp {id_.rpartition('/')[2]} from {', '.join(sorted(wanted))}"
         return (Found(id_, Phase.READY, detail + _others(lab, rows[0], wanted)),)
@@ -143,6 +147,18 @@ def _others(lab: Lab, group: Row, wanted: set[str]) -> str:
     ours = {f"tcp {lab.config.provider.web_server.port} from {source}" for source in wanted}
     texts = {text for rule in group.get("IpPermissions") or () for text in _rule_texts(rule)}
     return "".join(f"; also {text}, {LEFT_ALONE}" for text in sorted(texts - ours))
+
+
+def _stale(lab: Lab, group: Row, wanted: set[str]) -> list[Row]:
+    """The rules that plab made for an earlier config, as AWS takes them to revoke: they bear plab's description."""
+    rules: list[Row] = []
+    for rule in group.get("IpPermissions") or ():
+        is_asked = _admitted({"IpPermissions": [rule]}, lab.config.provider.web_server.port)
+        own = [block for block in rule.get("IpRanges") or () if block.get("Description") == RULE_TEXT]
+        if old := [block for block in own if block["CidrIp"] not in wanted & is_asked]:
+            ends = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule}
+            rules.append(ends | {"IpRanges": old})
+    return rules
 
 
 def _rule_texts(rule: Any) -> list[str]:
@@ -174,16 +190,24 @@ def _create_rule(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token)
     return Found(_rule_id(lab, group_id), Phase.PENDING, "created")
 
 
-@calls("ec2:AuthorizeSecurityGroupIngress")
+@calls("ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress")
 def _update_rule(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    _admit(lab, snapshot, resource, found.id.partition("/")[0])
+    """Admit what is missing, then revoke what an earlier config asked for."""
+    group_id = found.id.partition("/")[0]
+    _admit(lab, snapshot, resource, group_id)
+    stale: Any = [
+        rule for row in _group_rows(lab, snapshot, resource) for rule in _stale(lab, row, _sources(lab, resource.party))
+    ]
+    if stale:
+        lab.account(resource.party).ec2.revoke_security_group_ingress(GroupId=group_id, IpPermissions=stale)
 
 
 def _admit(lab: Lab, snapshot: Snapshot, resource: Resource, group_id: str) -> None:
     """Admit the sources that the group lacks, in one call."""
     rows, port = _group_rows(lab, snapshot, resource), lab.config.provider.web_server.port
     missing = sorted(_sources(lab, resource.party) - (_admitted(rows[0], port) if rows else set()))
-    _authorize(lab.account(resource.party), group_id, port, missing)
+    if missing:
+        _authorize(lab.account(resource.party), group_id, port, missing)
 
 
 def _sources(lab: Lab, party: str) -> set[str]:
@@ -210,7 +234,7 @@ def _admitted(group: Row, port: int) -> set[str]:
 
 
 def _authorize(account: Account, group: str, port: int, sources: list[str]) -> None:
-    ranges: list[Any] = [{"CidrIp": cidr} for cidr in sources]
+    ranges: list[Any] = [{"CidrIp": cidr, "Description": RULE_TEXT} for cidr in sources]
     rule: Any = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
     try:
         account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])

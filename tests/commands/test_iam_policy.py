@@ -23,11 +23,13 @@ from privatelink_lab.config import Config
 from privatelink_lab.lab import Lab
 from privatelink_lab.state import Party
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._security_group import RULE_TEXT
 from privatelink_lab.steps.probe import LINE_PREFIX, ProbeTask, probe
 
 ACME = {"name": "acme", "role_arn": "arn:aws:iam::222222222222:role/acme"}
 NO_CALLS = {"ec2:CreateTags", "elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole"}  # rights of another call
 DELETES = ("Delete", "Terminate")
+OLD_RULE = {"CidrIp": "10.0.0.0/8", "Description": RULE_TEXT}
 Calls = defaultdict[str, set[str]]
 
 
@@ -64,8 +66,10 @@ def change_by_hand(cloud: Cloud, lab: Lab, built: engine.Built) -> None:
     actions: Any = [{"Type": "forward", "TargetGroupArn": group}]
     account.elbv2.modify_listener(ListenerArn=id_of(built, "provider/nlb/listener"), DefaultActions=actions)
     everything: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    old: Any = [{"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "IpRanges": [OLD_RULE]}]  # of an earlier config
     for key, role in (("provider/security-group", None), ("acme/security-group", ACME["role_arn"])):
         cloud.account(role).ec2.revoke_security_group_egress(GroupId=id_of(built, key), IpPermissions=everything)
+        cloud.account(role).ec2.authorize_security_group_ingress(GroupId=id_of(built, key), IpPermissions=old)
     target_group = id_of(built, "provider/target-group")
     proxy: Any = {"Key": "proxy_protocol_v2.enabled", "Value": "true"}
     account.elbv2.modify_target_group(TargetGroupArn=target_group, HealthyThresholdCount=5)

@@ -210,6 +210,24 @@ def test_a_revoked_rule_is_authorized_again(cloud: Cloud, lab: Lab, built: Built
     assert cloud.changes() == ["RevokeSecurityGroupIngress", "AuthorizeSecurityGroupIngress"]
 
 
+def test_a_rule_of_an_earlier_config_is_revoked(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """The config has another port: the groups admit that one alone, and what a hand has opened stays open."""
+    ec2 = cloud.account().ec2
+    groups = [id_of(built, f"{party}/security-group") for party in ("provider", "acme")]
+    by_hand: Any = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.1/32"}]}
+    ec2.authorize_security_group_ingress(GroupId=groups[0], IpPermissions=[by_hand])
+    config = config_of(provider={"web_server": {"port": 8080}})
+    moved = cloud.lab(config, state=lab.state)
+    seen = engine.survey(moved, STEPS)
+    engine.down(moved, STEPS, seen, only=engine.dependents_of(seen.resources, "provider/target-group"))
+    cloud.clock.sleep(60)
+    assert cloud.phases(moved)["provider/security-group/ingress"] == "still admits tcp 80 from 10.0.0.0/24"
+    assert cloud.up(moved).exit_code == 0
+    rows = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
+    ports = {row["GroupId"]: sorted(rule["FromPort"] for rule in row["IpPermissions"]) for row in rows}
+    assert [ports[group] for group in groups] == [[22, 8080], [8080]]
+
+
 def test_a_revoked_source_of_a_rule_is_authorized_again(cloud: Cloud) -> None:
     """A rule that lacks one of its two zones is drift; only the missing source is authorized."""
     lab = cloud.lab(config_of(provider={"zones": 2}))
