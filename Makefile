@@ -34,6 +34,7 @@ format: .venv/ready
 
 docs: .venv/ready
 	@$(BIN)/python docs/write_config.py
+	@$(BIN)/python docs/write_why.py
 	@$(BIN)/python docs/pictures/draw.py
 
 bench: .venv/ready

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from privatelink_lab.errors import StateError, Unwritable
+from privatelink_lab.errors import AwsError, StateError, Unwritable
 from privatelink_lab.text_file import read_text
 from privatelink_lab.timeline import Timeline
 
@@ -29,6 +29,7 @@ JOURNALS: dict[str, type | tuple[type, ...]] = {
     "attempts": int,
     "lost_creates": (int, float),
     "made": dict,
+    "refusals": dict,
 }
 
 
@@ -74,6 +75,7 @@ class State:
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     lost_creates: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; without answer and effect
     made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab
+    refusals: dict[str, dict[str, str]] = field(default_factory=dict)  # key -> what AWS said of its last call
     suspects: list[str] = field(default_factory=list)  # ids that agree with their tags, and that this lab did not make
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
@@ -82,6 +84,7 @@ class State:
     def record_created(self, key: str, id_: str, now: float, tags: Mapping[str, str]) -> None:
         """Note the answer to a create, and the tags that it was asked to give."""
         self.create_pending.pop(key, None)
+        self.refusals.pop(key, None)
         self.ids[key], self.created_at[key] = id_, now
         self.record_tags(id_, tags)
 
@@ -90,6 +93,10 @@ class State:
         self.create_pending.pop(key, None)
         self.created_at.pop(key, None)
         self.ids.setdefault(key, id_)
+
+    def record_refused(self, key: str, error: AwsError) -> None:
+        """Note AWS's refusal of the call that makes or changes a resource: `plab why` judges it."""
+        self.refusals[key] = {"operation": error.operation, "code": error.code, "message": error.message}
 
     def record_tags(self, id_: str, tags: Mapping[str, str]) -> None:
         """Note the tags of what this lab has made; a rule or a registration has none."""
@@ -215,6 +222,7 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
             f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
         )
     place, timeline = data.pop("place"), data.pop("timeline")
+    data.setdefault("refusals", {})  # a state of before
     for journal, type_ in JOURNALS.items():
         if not all(isinstance(value, type_) for value in data[journal].values()):
             raise TypeError(journal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -197,3 +198,12 @@ def test_every_file_that_a_page_names_exists(name: str) -> None:
     names = re.findall(r"`([\w/]+\.py)`", text)
     assert names
     assert [name for name in names if not any(f"/{file}".endswith(f"/{name}") for file in files)] == []
+
+
+def test_the_page_of_causes_is_made_of_the_table() -> None:
+    """`make docs` writes docs/why.md: it has every cause, each with a mark for what the local AWS can show."""
+    spec = importlib.util.spec_from_file_location("write_why", ROOT / "docs" / "write_why.py")
+    assert spec and spec.loader
+    write_why = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(write_why)
+    assert read(ROOT / "docs" / "why.md") == write_why.page()

@@ -35,6 +35,7 @@ COMMANDS = (  # what a lab with one consumer, `accept: manual`, goes through, an
     ("accept --all -y", 0),
     ("status", 0),
     ("list", 0),
+    ("why", 0),
     ("reap -y", 0),
     ("status --timeline", 0),
     ("local faults throttle,times=1 not-found,seconds=0 error,times=1,action=CreateVpc", 0),

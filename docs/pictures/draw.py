@@ -292,7 +292,7 @@ def acceptance() -> Picture:
 FLOORS = (  # of the house: a module imports from its own floor or from lower ones, never from a higher one
     ("cli",),
     ("commands",),
-    ("engine", "steps", "ui"),
+    ("engine", "steps", "ui", "why"),
     ("lab", "resource", "snapshot"),
     ("aws", "config", "lock", "state"),
     (

@@ -19,6 +19,7 @@ from privatelink_lab.cli import (
     status,
     up,
     verify,
+    why,
 )
 from privatelink_lab.cli import list as list_
 
@@ -28,7 +29,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SECTIONS = {
     "Build and remove": (init.init, up.up, down.down, list_.list_labs, reap.reap),
     "Customers": (connections.connections, accept.accept, reject.reject),
-    "Understand": (status.status, verify.verify, iam_policy.iam_policy),
+    "Understand": (status.status, why.why, verify.verify, iam_policy.iam_policy),
     "Without an account": (local.local,),
 }
 

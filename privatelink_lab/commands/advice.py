@@ -8,7 +8,7 @@ import shlex
 from privatelink_lab.commands import Options
 
 _COMMAND = re.compile(
-    r"\bplab (up|down|status|verify|connections|accept|reject|list|reap|iam-policy|"
+    r"\bplab (up|down|status|why|verify|connections|accept|reject|list|reap|iam-policy|"
     r"local (?:start|stop|status|logs|shell|faults))"
     r"\b(?! --(?:help|all))( --local\b)?+(?! (?:-c|--config|--lab) )"
 )

@@ -15,6 +15,7 @@ from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import PROBE_TYPE
 from privatelink_lab.tags import LAB
+from privatelink_lab.why import collect
 
 LIST_ACTIONS = set(of(Account.regions))  # of --all-regions
 ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
@@ -31,11 +32,18 @@ def policy(side: str, lab: str) -> dict[str, Any]:
     deletes = {action for action in actions if action.partition(":")[2].startswith(ENDS)}
     of_any_lab = {"StringLike": {f"aws:ResourceTag/{LAB}": "*"}}
     tagged = of_any_lab if side == "reap" else {"StringEquals": {f"aws:ResourceTag/{LAB}": lab}}
+    delete = {
+        "Sid": "PlabDelete",
+        "Effect": "Allow",
+        "Action": sorted(deletes),
+        "Resource": "*",
+        "Condition": tagged,
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
             {"Sid": "PlabReadCreateUpdate", "Effect": "Allow", "Action": sorted(actions - deletes), "Resource": "*"},
-            {"Sid": "PlabDelete", "Effect": "Allow", "Action": sorted(deletes), "Resource": "*", "Condition": tagged},
+            *([delete] if deletes else []),
         ],
     }
 
@@ -43,6 +51,8 @@ def policy(side: str, lab: str) -> dict[str, Any]:
 def _actions(side: str) -> set[str]:
     if side == "verify":
         return PROBE_TYPE.actions
+    if side == "why":
+        return set(of(collect))
     if side == "reap":  # it cuts no connections of other accounts
         listed = {PROBE_TYPE, *(resource.type for resource in _resources() if not resource.type.goes_with_parent)}
         deletes = [type_.actions_to_delete if type_.made_by_plab else set(of(type_.find)) for type_ in listed]

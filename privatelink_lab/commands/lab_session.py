@@ -270,6 +270,11 @@ def is_local(options: Options) -> bool:
     return False
 
 
+def has_lab(options: Options) -> bool:
+    """Whether the options point at a lab: by a config, or on a local AWS."""
+    return _config(options) is not None
+
+
 def lab_name(options: Options) -> str:
     """The lab's name by the config; without a config it is the default lab."""
     return (_config(options) or config.default_config()).lab

@@ -12,6 +12,7 @@ from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, put_ta
 from privatelink_lab.engine.reconcile import dependents_of
 from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
 from privatelink_lab.engine.tagged_labs import TaggedLabs, has_expired, tagged_labs
+from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.engine.up import check, create_only, up
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "dependents_of",
     "down",
     "has_expired",
+    "in_parallel",
     "incomplete",
     "no_longer_planned",
     "planned",

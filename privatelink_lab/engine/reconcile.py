@@ -14,7 +14,7 @@ from privatelink_lab.clock import Outage, until
 from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.engine.thread_pool import in_parallel
-from privatelink_lab.errors import Interrupted, PlabError
+from privatelink_lab.errors import AwsError, Interrupted, PlabError
 from privatelink_lab.events import Failed, Unanswered, Waiting, duration
 from privatelink_lab.lab import TO_CONTINUE, Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
@@ -233,4 +233,6 @@ class Run(ABC, Generic[Outcome]):
     def fail(self, item: Item, error: PlabError) -> None:
         """Give the item up."""
         item.error = error
+        if isinstance(error, AwsError):
+            self.lab.state.record_refused(item.key, error)
         self.lab.emit(Failed(item.key, item.resource.step, error))

@@ -48,6 +48,7 @@ NOT_REGISTERED = {"draining", "unhealthy.draining"}  # deregistered by hand: reg
 # AWS's defaults (30 s, five times) would keep a lab waiting for two and a half minutes.
 HEALTH_CHECK: Any = {
     "HealthCheckProtocol": "TCP",
+    "HealthCheckPort": "traffic-port",
     "HealthCheckIntervalSeconds": 5,
     "HealthCheckTimeoutSeconds": 2,
     "HealthyThresholdCount": 2,

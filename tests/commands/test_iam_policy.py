@@ -191,4 +191,4 @@ def test_the_page_shows_what_the_command_prints() -> None:
     """The policies of docs/iam.md are those of the default lab."""
     page = (Path(__file__).parents[2] / "docs" / "iam.md").read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify", "reap")]
+    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify", "why", "reap")]

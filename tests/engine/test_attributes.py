@@ -175,6 +175,7 @@ CASES = [
     Case(TARGET_GROUP, "health check timeout seconds", modify_target_group(HealthCheckTimeoutSeconds=4)),
     Case(TARGET_GROUP, "healthy threshold count", modify_target_group(HealthyThresholdCount=5)),
     Case(TARGET_GROUP, "unhealthy threshold count", modify_target_group(UnhealthyThresholdCount=5)),
+    Case(TARGET_GROUP, "health check port", modify_target_group(HealthCheckPort="81")),
     Case(TARGET_GROUP, "health check protocol", modify_target_group(HealthCheckProtocol="HTTP", HealthCheckPath="/")),
     Case(TARGET_GROUP, "proxy_protocol_v2.enabled", put_attribute("proxy_protocol_v2.enabled", "true")),
     Case(TARGET_GROUP, "preserve_client_ip.enabled", put_attribute("preserve_client_ip.enabled", "false")),

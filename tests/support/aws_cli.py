@@ -13,6 +13,7 @@ from botocore import xform_name
 from privatelink_lab.aws import Account
 
 _WORD = r"""(?:(?!"[,}])[^\s,;`])+(?<!\.)"""  # a quote before a comma or a brace ends a text in JSON
+RULE = {"protocol", "port", "cidr"}  # options that are no names of the model
 _COMMAND = re.compile(rf"(?<![\w./-])aws (?:ec2|elbv2|sts|account|service-quotas) [\w-]+(?: (?!&&){_WORD})*")
 
 
@@ -52,17 +53,26 @@ def parse(command: str) -> tuple[str, str, dict[str, Any], str]:
     shape: Any = model.operation_model(names[operation]).input_shape
     options = {xform_name(name, "-"): name for name in (shape.members if shape else ())}
     request: dict[str, Any] = {}
-    region = ""
+    region, rule = "", {}
     for option, values in _options(words):
-        if option == "region":
+        if option in RULE and "security-group" in operation:
+            [rule[option]] = values
+        elif option == "region":
             [region] = values
         elif option.startswith("no-"):
             request[options[option[3:]]] = {"Value": False}
         else:
             request[options[option]] = _value(shape.members[options[option]], values)
+    if rule:
+        request["IpPermissions"] = [_rule(**rule)]
     required = shape.required_members if shape else []
     assert request.keys() >= set(required), f"needs {required}"
     return service, operation.replace("-", "_"), request, region
+
+
+def _rule(protocol: str, port: str, cidr: str) -> dict[str, Any]:
+    """What the CLI makes of its own short options for one rule of a security group."""
+    return {"IpProtocol": protocol, "FromPort": int(port), "ToPort": int(port), "IpRanges": [{"CidrIp": cidr}]}
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -76,5 +86,8 @@ def _value(shape: Any, values: list[str]) -> Any:
     if shape.type_name == "list":
         return [_value(shape.member, [value]) for value in values]
     if shape.type_name == "structure":
-        return dict(part.split("=", 1) for part in values[0].split(","))
+        pairs = (part.split("=", 1) for part in values[0].split(","))
+        return {name: _value(shape.members[name], [value]) for name, value in pairs}
+    if shape.type_name == "boolean":
+        return {"true": True, "false": False}[values[0]]
     return int(values[0]) if shape.type_name == "integer" else values[0]

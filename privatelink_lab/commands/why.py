@@ -1,0 +1,215 @@
+"""`plab why`: collect what AWS shows of a path, judge it, and name the first broken hop and what repairs it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from privatelink_lab import engine
+from privatelink_lab.aws import Account
+from privatelink_lab.commands import Options
+from privatelink_lab.commands.lab_session import has_lab, open_account
+from privatelink_lab.commands.run_command import Execution, new_screen
+from privatelink_lab.config import ACCOUNT_ID
+from privatelink_lab.errors import PlabError, UsageError
+from privatelink_lab.lab import Lab
+from privatelink_lab.resource_key import split_key
+from privatelink_lab.steps.endpoint_service import is_named
+from privatelink_lab.ui.output import Screen
+from privatelink_lab.why import Asked, Evidence, Request, Verdict, collect, judge, load
+from privatelink_lab.why.cause import Stops
+
+ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]+")
+SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]+")
+WIDTH = 18  # of the column with a stage's name
+
+
+def why(options: Options, *, target: str, save: Path | None, sources: Sequence[Path]) -> int:
+    """Name what is broken; see `plab why --help`."""
+    screen = new_screen(options)
+    if sources:
+        evidence, place = load(sources), "saved evidence"
+    elif has_lab(options):
+        with Execution(options) as execution:
+            screen, place = execution.screen, _place(execution)
+            evidence = evidence_of(execution.lab, target)
+            if _is_id(target) and not _named(judge(evidence), target):
+                evidence, place = _of_account(options, screen, target)
+    else:
+        evidence, place = _of_account(options, screen, target)
+    if save:
+        _save(evidence, save)
+        screen.say(f"Saved: {save}. To judge it elsewhere: plab why --from {save}")
+    found = judge(evidence)
+    chosen = _chosen(found, target)
+    if options.json:
+        screen.data(
+            {"lab": evidence.lab or None, "at": evidence.at, "paths": [verdict.as_json() for verdict in chosen]}
+        )
+    else:
+        _print(screen, chosen if target else [verdict for verdict in chosen if is_bad(verdict)], found, place)
+    return int(any(is_bad(verdict) for verdict in chosen))
+
+
+def evidence_of(lab: Lab, target: str = "") -> Evidence:
+    """What AWS shows of the lab's service and of everybody who asks for it."""
+    requests: list[tuple[Request, Account | None]] = []
+    for consumer in lab.config.consumers:
+        account = _reached(lab, consumer.name)
+        vpc = consumer.vpc
+        request = Request(
+            consumer.name,
+            account.id if account else "",
+            lab.provider.region,
+            lab.state.ids.get(f"{consumer.name}/endpoint", ""),
+            subnets=tuple(vpc.subnet_ids or ()),
+            vpc=lab.state.ids.get(f"{consumer.name}/vpc", "") or (vpc.id or ""),
+            named=True,
+            held=consumer.accept == "manual",
+        )
+        requests.append((request, account))
+    if ACCOUNT_ID.fullmatch(target) and all(request.account != target for request, _ in requests):
+        requests.append((Request("", target, lab.provider.region, named=is_named(lab, target)), None))
+    refusals = tuple(row | {"consumer": split_key(key)[0]} for key, row in lab.state.refusals.items())
+    asked = Asked(
+        lab.provider,
+        tuple(requests),
+        lab=lab.config.lab,
+        port=lab.config.provider.web_server.port,
+        speaks="http",
+        refusals=refusals,
+        named=lambda account: is_named(lab, account),
+    )
+    return collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
+
+
+def is_bad(verdict: Verdict) -> bool:
+    """Whether there is a cause, or nothing is built yet."""
+    return bool(verdict.causes) or not verdict.is_built
+
+
+def answer(verdict: Verdict) -> str:
+    """The verdict in one line: what is broken, or what the path waits for."""
+    name = verdict.request.name or verdict.request.endpoint or verdict.request.account
+    if not verdict.causes:
+        return f"{name}: nothing is wrong, as far as can be seen" if verdict.is_built else f"{name}: not built"
+    first = verdict.causes[0]
+    return f"{name}: {first.code} ({first.cause.stage.value}): {first.cause.sentence} {first.sighting.evidence}"
+
+
+def _reached(lab: Lab, party: str) -> Account | None:
+    """The party's account; None where plab has no credentials of it."""
+    with suppress(PlabError):
+        account = lab.account(party)
+        return account if account.id else None
+    return None
+
+
+def _of_account(options: Options, screen: Screen, target: str) -> tuple[Evidence, str]:
+    """The evidence of an endpoint or a service that plab did not make, with the environment's credentials."""
+    session = open_account(options, screen)
+    lab = session.lab()
+    account = lab.provider
+    place = session.account_in_words(lab)
+    screen.say(place)
+    if ENDPOINT_ID.fullmatch(target):
+        asked = Asked(account, ((Request("", account.id, account.region, target), account),))
+    elif SERVICE_ID.fullmatch(target):
+        asked = Asked(account, service=target)
+    else:
+        hint = "Name an endpoint (vpce-...) or a service (vpce-svc-...), or go to the folder of your lab."
+        raise UsageError("There is no lab here, so plab does not know what to look at.", hint=hint)
+    evidence = collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
+    for half in evidence.halves:
+        for kind in ("endpoints", "services"):
+            if not any(h.rows.get(kind) for h in evidence.halves) and kind in half.unseen and _is_of(kind, target):
+                raise PlabError(f"AWS did not show {target}: {half.unseen[kind]}.")
+    return evidence, place
+
+
+def _is_of(kind: str, target: str) -> bool:
+    return bool((SERVICE_ID if kind == "services" else ENDPOINT_ID).fullmatch(target))
+
+
+def _place(execution: Execution) -> str:
+    region = execution.lab.provider.region
+    return f"local AWS, {region}" if execution.session.server else f"account {execution.lab.provider.id}, {region}"
+
+
+def _save(evidence: Evidence, path: Path) -> None:
+    try:
+        path.write_text(evidence.as_text(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _chosen(found: list[Verdict], target: str) -> list[Verdict]:
+    """The verdicts on a target; raises UsageError for one that the evidence does not have."""
+    if not target:
+        return found
+    chosen = _named(found, target)
+    if not chosen:
+        known = [verdict.request.name or verdict.request.endpoint for verdict in found]
+        raise UsageError(
+            f"Nothing here is called {target!r}.", hint=f"One of: {', '.join(filter(None, known)) or 'none'}"
+        )
+    return chosen
+
+
+def _named(found: list[Verdict], target: str) -> list[Verdict]:
+    """The verdicts on a consumer, an account, an endpoint, or all on a service."""
+    return [
+        verdict
+        for verdict in found
+        if target in {verdict.request.name, verdict.request.account, verdict.request.endpoint}
+        or verdict.service.rpartition(".")[2] == target
+    ]
+
+
+def _is_id(target: str) -> bool:
+    return bool(ENDPOINT_ID.fullmatch(target) or SERVICE_ID.fullmatch(target))
+
+
+def _print(screen: Screen, shown: list[Verdict], found: list[Verdict], place: str) -> None:
+    for verdict in shown:
+        _print_path(screen, verdict, place)
+    if not shown:
+        names = ", ".join(verdict.request.name or verdict.request.endpoint for verdict in found)
+        screen.out(f"Nothing is wrong, as far as can be seen: {names or 'nobody asks for the service'}.")
+        for text in dict.fromkeys(text for verdict in found for text in verdict.unseen):
+            screen.out(f"Unseen:   {text}")
+
+
+def _print_path(screen: Screen, verdict: Verdict, place: str) -> None:
+    name = f"{verdict.request.name}/endpoint" if verdict.request.name else f"account {verdict.request.account}"
+    service = verdict.service.rpartition(".")[2] or "no service"
+    port = f"  port {verdict.port}" if verdict.port else ""
+    screen.out(f"{name} {verdict.request.endpoint or 'not built'} -> {service}{port}   {place}\n")
+    for stage, (state, detail) in verdict.stages.items():
+        screen.out(f"  {stage.value:<{WIDTH}}{state:<9} {detail}".rstrip())
+        for one in verdict.causes:
+            if one.cause.stage is stage and one.stops is not Stops.NOTHING:
+                screen.out(f"  {'':<{WIDTH + 10}}{one.sighting.evidence}")
+    screen.out("")
+    for word, text in _lines(verdict):
+        screen.out(f"{word:<9} {text}")
+    screen.out("")
+
+
+def _lines(verdict: Verdict) -> list[tuple[str, str]]:
+    first = verdict.first
+    lines: list[tuple[str, str]] = []
+    if first and first.stops is Stops.NOTHING:
+        lines.append(("True:", f"{first.code}: {first.cause.sentence} {first.sighting.evidence}; packets pass"))
+    if first:
+        lines += [("Fix:", first.sighting.fix), ("By hand:", first.sighting.by_hand)]
+        lines += [("To do:", first.cause.cure)] if not (first.sighting.fix or first.sighting.by_hand) else []
+    elif not verdict.is_built:
+        lines.append(("Fix:", "plab up"))
+    else:
+        lines.append(("Nothing", "is wrong, as far as can be seen."))
+    for one in verdict.also:
+        lines.append(("Also:", f"{one.code} ({one.cause.stage.value}): {one.cause.sentence} {one.sighting.evidence}"))
+    return [(word, text) for word, text in [*lines, *(("Unseen:", text) for text in verdict.unseen)] if text]

@@ -1,0 +1,235 @@
+"""A whole lab on the command line, and hands that break it: each function breaks one thing, as a person would."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from privatelink_lab.aws import Account
+from support import aws_cli
+from support.cloud import Cloud
+from support.command_line import Ran, Run
+
+EVERYTHING: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+
+
+@dataclass
+class BrokenLab:
+    """A lab `test` with one consumer, acme, and what a test does to it."""
+
+    cloud: Cloud
+    run: Run
+    folder: Path
+
+    @property
+    def account(self) -> Account:
+        """The account of both sides."""
+        return self.cloud.account()
+
+    @property
+    def ec2(self) -> Any:
+        """EC2 of that account."""
+        return self.account.ec2
+
+    @property
+    def elbv2(self) -> Any:
+        """ELBv2 of that account."""
+        return self.account.elbv2
+
+    def id(self, key: str) -> str:
+        """The id of a key, by the state."""
+        state = json.loads((self.folder / ".plab" / "test.json").read_text())
+        return str(state["ids"][key])
+
+    @property
+    def listener(self) -> str:
+        """The ARN of the listener."""
+        return self.id("provider/nlb/listener")
+
+    @property
+    def service(self) -> str:
+        """The id of the endpoint service."""
+        return self.id("provider/endpoint-service")
+
+    @property
+    def endpoint(self) -> str:
+        """The id of acme's endpoint."""
+        return self.id("acme/endpoint")
+
+    def up(self, *words: str) -> Ran:
+        """`plab up`, a minute later."""
+        self.cloud.let_new_ids_propagate()
+        return self.run("up", "-q", *words)
+
+    def change_config(self, old: str, new: str) -> None:
+        """Write another plab.yaml."""
+        file = self.folder / "plab.yaml"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def why(self, *words: str) -> list[dict[str, Any]]:
+        """What `plab why --json` says of each path."""
+        self.cloud.let_new_ids_propagate()
+        ran = self.run("why", *words, "--json")
+        found: list[dict[str, Any]] = ran.json[-1]["paths"]
+        return found
+
+    def type(self, line: str) -> None:
+        """Type a printed line: commands of plab and of the AWS CLI, as they stand."""
+        self.cloud.let_new_ids_propagate()
+        for command in line.split(" && "):
+            if command.startswith("plab "):
+                asks = ("-y",) if any(word in command for word in ("--replace", "accept", "reject")) else ()
+                ran = self.run(*shlex.split(command)[1:], *asks)
+                assert ran.code == 0, f"{command}: {ran.err}"
+            else:
+                aws_cli.type_in(self.account, command)
+        self.cloud.let_new_ids_propagate()
+
+
+Break = Callable[[BrokenLab], None]
+
+
+def revoke(lab: BrokenLab, key: str) -> None:
+    """Take a group's ingress rules away."""
+    group = lab.id(key)
+    rules = lab.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    lab.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rules)
+
+
+def other_group(lab: BrokenLab, vpc: str) -> str:
+    """A new group in a VPC, without rules."""
+    made = lab.ec2.create_security_group(GroupName="empty", Description="empty", VpcId=vpc)
+    lab.cloud.let_new_ids_propagate()
+    return str(made["GroupId"])
+
+
+def swap_endpoint_group(lab: BrokenLab) -> None:
+    """Give the endpoint another group."""
+    group = other_group(lab, lab.id("acme/vpc"))
+    old = lab.id("acme/security-group")
+    lab.ec2.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, AddSecurityGroupIds=[group], RemoveSecurityGroupIds=[old])
+
+
+def swap_server_group(lab: BrokenLab) -> None:
+    """Give the web server another group."""
+    group = other_group(lab, lab.id("provider/vpc"))
+    lab.ec2.modify_instance_attribute(InstanceId=lab.id("provider/web-server"), Groups=[group])
+
+
+def deregister(lab: BrokenLab) -> None:
+    """Take the web server out of its target group."""
+    server = [{"Id": lab.id("provider/web-server")}]
+    lab.elbv2.deregister_targets(TargetGroupArn=lab.id("provider/target-group"), Targets=server)
+
+
+def register_on_81(lab: BrokenLab) -> None:
+    """Register the web server on another port."""
+    group, server = lab.id("provider/target-group"), lab.id("provider/web-server")
+    lab.elbv2.deregister_targets(TargetGroupArn=group, Targets=[{"Id": server}])
+    lab.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": server, "Port": 81}])
+
+
+def forward_elsewhere(lab: BrokenLab) -> None:
+    """Let the listener forward to a new group without targets."""
+    vpc = lab.id("provider/vpc")
+    made = lab.elbv2.create_target_group(Name="by-hand", Protocol="TCP", Port=80, VpcId=vpc)["TargetGroups"][0]
+    lab.cloud.let_new_ids_propagate()
+    action = [{"Type": "forward", "TargetGroupArn": made["TargetGroupArn"]}]
+    lab.elbv2.modify_listener(ListenerArn=lab.listener, DefaultActions=action)
+
+
+def listen_on_81(lab: BrokenLab) -> None:
+    """Move the listener to another port."""
+    lab.elbv2.modify_listener(ListenerArn=lab.listener, Port=81)
+
+
+def check_http(lab: BrokenLab) -> None:
+    """Let the health check ask for a port where nobody listens."""
+    group = lab.id("provider/target-group")
+    lab.elbv2.modify_target_group(TargetGroupArn=group, HealthCheckPort="81")
+
+
+def reject(lab: BrokenLab) -> None:
+    """Reject acme's endpoint."""
+    lab.ec2.reject_vpc_endpoint_connections(ServiceId=lab.service, VpcEndpointIds=[lab.endpoint])
+
+
+def stop_crossing_zones(lab: BrokenLab) -> None:
+    """Let the balancer keep to its zones."""
+    attribute = {"Key": "load_balancing.cross_zone.enabled", "Value": "false"}
+    lab.elbv2.modify_load_balancer_attributes(LoadBalancerArn=lab.id("provider/nlb"), Attributes=[attribute])
+
+
+def leave_a_zone(lab: BrokenLab) -> None:
+    """Take the endpoint out of one of its subnets."""
+    lab.ec2.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, RemoveSubnetIds=[lab.id("acme/subnet-2")])
+
+
+def ask_twice(lab: BrokenLab) -> None:
+    """A second endpoint to the service in acme's VPC."""
+    row = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.endpoint])["VpcEndpoints"][0]
+    lab.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=row["VpcId"],
+        ServiceName=row["ServiceName"],
+        SubnetIds=row["SubnetIds"],
+        PrivateDnsEnabled=False,
+    )
+
+
+def delete_service(lab: BrokenLab) -> None:
+    """Reject acme and delete the service."""
+    reject(lab)
+    lab.cloud.let_new_ids_propagate()
+    lab.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[lab.service])
+
+
+def replace_service(lab: BrokenLab) -> None:
+    """Another service takes the place of the first one: acme's endpoint asks the one that is gone."""
+    row = lab.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service])["ServiceConfigurations"][0]
+    delete_service(lab)
+    lab.ec2.create_vpc_endpoint_service_configuration(
+        NetworkLoadBalancerArns=row["NetworkLoadBalancerArns"],
+        AcceptanceRequired=True,
+        TagSpecifications=[{"ResourceType": "vpc-endpoint-service", "Tags": row["Tags"]}],
+    )
+
+
+def forbid(lab: BrokenLab, account: str = "222222222222") -> None:
+    """Take an account's permission away."""
+    principal = f"arn:aws:iam::{account}:root"
+    lab.ec2.modify_vpc_endpoint_service_permissions(ServiceId=lab.service, RemoveAllowedPrincipals=[principal])
+
+
+def forbid_and_delete(lab: BrokenLab) -> None:
+    """Take acme's permission away, and delete its endpoint."""
+    forbid(lab)
+    lab.cloud.account("arn:aws:iam::222222222222:role/acme").ec2.delete_vpc_endpoints(VpcEndpointIds=[lab.endpoint])
+
+
+def register_in_another_zone(lab: BrokenLab) -> None:
+    """Register an instance in a zone that the balancer does not have, in place of the web server."""
+    vpc = lab.id("provider/vpc")
+    made = lab.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/24", AvailabilityZoneId="use1-az6")["Subnet"]
+    lab.cloud.let_new_ids_propagate()
+    row = lab.ec2.describe_instances(InstanceIds=[lab.id("provider/web-server")])["Reservations"][0]["Instances"][0]
+    launched = lab.ec2.run_instances(
+        ImageId=row["ImageId"],
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=made["SubnetId"],
+        SecurityGroupIds=[lab.id("provider/security-group")],
+    )
+    lab.cloud.let_new_ids_propagate()
+    group = lab.id("provider/target-group")
+    lab.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": launched["Instances"][0]["InstanceId"]}])
+    lab.ec2.authorize_security_group_ingress(
+        GroupId=lab.id("provider/security-group"), IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.0.9.0/24"
+    )

@@ -1,0 +1,1 @@
+"""Tests of why: causes, evidence, and the command."""
