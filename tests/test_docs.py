@@ -203,7 +203,8 @@ def test_every_file_that_a_page_names_exists(name: str) -> None:
 def test_the_page_of_causes_is_made_of_the_table() -> None:
     """`make docs` writes docs/why.md: it has every cause, each with a mark for what the local AWS can show."""
     spec = importlib.util.spec_from_file_location("write_why", ROOT / "docs" / "write_why.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     write_why = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(write_why)
     assert read(ROOT / "docs" / "why.md") == write_why.page()
