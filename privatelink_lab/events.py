@@ -104,10 +104,11 @@ class Unanswered(Event):
 
 @dataclass(frozen=True)
 class Verified(Event):
-    """What came back to a consumer from its endpoint; `hop` names the broken hop, and is None where none is broken.
+    """What came back to a consumer from its endpoint.
 
-    `addresses` have answered; an endpoint has one address per zone. The times are milliseconds: p50, max, and the times
-    of all requests in order.
+    `hop` names the broken hop, and is None where none is broken; `fix` is the command that repairs it. `addresses` have
+    answered; an endpoint has one address per zone. The times are milliseconds: p50, max, and the times of all requests
+    in order.
     """
 
     event: ClassVar[str] = "verified"
@@ -120,6 +121,7 @@ class Verified(Event):
     total_ms: dict[str, Any] | None = None
     hop: str | None = None
     detail: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)

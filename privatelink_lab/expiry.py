@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from privatelink_lab.events import duration
 
 PATTERN = r"[1-9][0-9]{0,3}[mhd]"
+FORM = "a whole number up to 9999 with m, h or d: 90m, 2h, 3d"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -40,6 +41,15 @@ def in_words(text: str, now: datetime) -> str:
     seconds, here = (moment - now).total_seconds(), moment.astimezone()
     clock = here.strftime("%H:%M" if here.date() == now.astimezone().date() else "%Y-%m-%d %H:%M")
     return f"expires in {duration(seconds)} ({clock})" if seconds > 0 else f"expired {duration(-seconds)} ago ({clock})"
+
+
+def short(text: str, now: datetime) -> str:
+    """`in 1 h 12 min`, `3 h ago` or `never`, for a table."""
+    moment = instant(text)
+    if moment is None:
+        return "never"
+    seconds = (moment - now).total_seconds()
+    return f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
 
 
 def is_ttl(text: str) -> bool:

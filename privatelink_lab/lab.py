@@ -201,7 +201,7 @@ class Lab:
         self.state.since = self.state.since or now
         if self.ttl:
             self.state.expires = expiry.after(datetime.now(UTC), self.ttl)
-        elif self.config.ttl and not self.state.expires:
+        elif self.config.ttl and self.is_new:
             self.state.expires = expiry.after(datetime.fromisoformat(self.state.since), self.config.ttl)
         self.refuse_expired()
 

@@ -45,18 +45,6 @@ class Phase(StrEnum):
 SATISFIED = frozenset({Phase.READY, Phase.HELD})
 
 
-class Hop(StrEnum):
-    """What a packet passes on its way, in this order; the value is the name that `verify` prints."""
-
-    ENDPOINT_GROUP = "endpoint security group"
-    SERVICE = "service"
-    BALANCER = "balancer"
-    LISTENER = "listener"
-    WEB_SERVER = "web server"
-    TARGET_GROUP = "target security group"
-    TARGET = "target"
-
-
 @dataclass(frozen=True)
 class Found:
     """One thing in AWS; `shows` holds what a user wants to read of it (a DNS name, a service name).
@@ -196,9 +184,14 @@ def _config_tags(lab: Lab, resource: Resource, row: Row) -> list[Attribute]:
     if end and (lab.ttl or now.get(tags.EXPIRES, "") < end):  # only --ttl moves it to an earlier moment
         wanted[tags.EXPIRES] = end
     return [
-        Attribute(f"tag {name}", now.get(name, ""), value, put(name, value), asked_by=CONFIG)
+        Attribute(f"tag {name}", now.get(name, "none"), value, put(name, value), **_asked_by(name))
         for name, value in wanted.items()
     ]
+
+
+def _asked_by(name: str) -> dict[str, str]:
+    """Who wants a tag: the config, but for the lab's end."""
+    return {} if name == tags.EXPIRES else {"asked_by": CONFIG}
 
 
 def _untagged(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
@@ -285,7 +278,7 @@ class Resource:
     """One AWS resource of a lab.
 
     `key`: its first part names the party whose account it lives in. `options`: what the config does not say (a probe's
-    task). `hop`: its place on a packet's way. `is_goal`: what a lab is built for; once no goal can be reached, nothing
+    task). `is_goal`: what a lab is built for; once no goal can be reached, nothing
     new is begun. `usd_per_hour` is None where no list price is known.
 
     In which order: `depends_on` must be READY or HELD before it is created, and goes after it in a teardown.
@@ -301,7 +294,6 @@ class Resource:
     unblocks_while_deleting: tuple[str, ...] = ()
     only_follows: tuple[str, ...] = ()
     options: Any = None
-    hop: Hop | None = None
     is_goal: bool = False
     usd_per_hour: float | None = 0.0
     step: str = ""

@@ -21,6 +21,7 @@ from privatelink_lab.timeline import Timeline
 
 SCHEMA = 3
 FOLDER = ".plab"
+LOCAL_REGION = "us-east-1"  # of a local AWS, unless the config says another one
 UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
 JOURNALS: dict[str, type | tuple[type, ...]] = {
     "ids": str,
@@ -45,7 +46,10 @@ class Place:
     @property
     def name(self) -> str:
         """In words: the account and region, or the local AWS."""
-        return f"the local AWS ({self.folder})" if self.server else f"account {self.account}, region {self.region}"
+        here = "" if self.region == LOCAL_REGION else f", {self.region}"
+        return (
+            f"the local AWS ({self.folder}{here})" if self.server else f"account {self.account}, region {self.region}"
+        )
 
     def same_as(self, other: Place) -> bool:
         """Whether both mean the same account, region and server."""

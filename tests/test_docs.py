@@ -20,7 +20,8 @@ from privatelink_lab.commands import diagnosis, json_report
 from privatelink_lab.config import Config, default_config, load
 from privatelink_lab.events import Accepted, Event, Failed, Finished, Rejected, Started, Summary, Verified, Waiting
 from privatelink_lab.local.api import faults
-from privatelink_lab.resource import Hop, Phase
+from privatelink_lab.resource import Phase
+from privatelink_lab.why.cause import Stage
 
 DOCS = ROOT / "docs"
 COMMANDS_PAGE, CONFIG_PAGE, JSON_PAGE = DOCS / "commands.md", DOCS / "config.md", DOCS / "json.md"
@@ -129,7 +130,7 @@ def test_every_state_and_hop_is_documented() -> None:
     phases = {*map(str, Phase), json_report.MISSING, json_report.THERE, "unknown"}
     assert first_cells(section(COMMANDS_PAGE, "plab status")) >= phases
     assert {phase for phase in phases if f"`{phase}`" not in section(JSON_PAGE, "`status`")} == set()
-    hops = {*map(str, Hop), diagnosis.ENDPOINT, diagnosis.DNS, diagnosis.PATH, diagnosis.PROBE}
+    hops = {*map(str, Stage), diagnosis.DNS, diagnosis.PATH, diagnosis.PROBE}
     assert first_cells(section(COMMANDS_PAGE, "plab verify")) >= hops
 
 

@@ -1,6 +1,7 @@
 """The options that several commands share: --config, --local, --json, --quiet, --verbose, --yes and --lab."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def lab_options(command: str, *, asks: bool = False) -> Callable[[Any], Any]:
 
             if config and lab:
                 raise UsageError("--config and --lab exclude each other.", hint="The config names its lab.")
-            return execute(function, Options(command, config, local, json, quiet, verbose, yes, lab), **rest)
+            region = (os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")) if lab else None
+            return execute(function, Options(command, config, local, json, quiet, verbose, yes, lab, region), **rest)
 
         for option in reversed((CONFIG, LOCAL, JSON, QUIET, VERBOSE, *((YES,) if asks else ()))):
             run = option(run)

@@ -9,8 +9,8 @@ from privatelink_lab.commands import Options
 
 
 def _ttl(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    if value and not expiry.is_ttl(value):
-        raise click.BadParameter("it is a number with m, h or d: 90m, 2h, 3d")
+    if value is not None and not expiry.is_ttl(value):
+        raise click.BadParameter(f"it is {expiry.FORM}")
     return value or ""
 
 

@@ -15,11 +15,12 @@ _COMMAND = re.compile(
 _AWS_CLI = re.compile(r"(?<!&& )\baws (?=(?:ec2|elbv2) [a-z])")
 
 
-def as_typed(text: str, options: Options, *, local: bool) -> str:
+def as_typed(text: str, options: Options, *, local: bool, expired: bool = False) -> str:
     """The text, whose commands of plab also have `-c FILE`, `--lab NAME`, and `--local` for `up`, where these apply.
 
     `local` is whether the lab is on a local AWS: then a command of the AWS CLI comes with the line that points it
-    there. A command that names its file or its lab stays as it is. AWS_REGION comes first where the lab is elsewhere.
+    there. `up` on a lab that has `expired` needs --ttl. A command that names its file or its lab stays as it is.
+    AWS_REGION comes first where the lab is elsewhere.
     """
 
     def complete(match: re.Match[str]) -> str:
@@ -27,8 +28,9 @@ def as_typed(text: str, options: Options, *, local: bool) -> str:
         here = " --local" if match[2] or (local and command == "up") else ""
         file = f" -c {shlex.quote(str(options.config))}" if options.config else ""
         lab = f" --lab {options.lab}" if options.lab and command in {"down", "status"} else ""
-        region = f"AWS_REGION={options.region} " if options.region else ""
-        return f"{region}plab {command}{here}{file}{lab}"
+        region = f"AWS_REGION={options.region} " if options.region and lab else ""
+        end = " --ttl 2h" if expired and command == "up" and not text[match.end() :].startswith(" --ttl") else ""
+        return f"{region}plab {command}{here}{file}{lab}{end}"
 
     if local:
         text = _AWS_CLI.sub('eval "$(plab local status)" && aws ', text)

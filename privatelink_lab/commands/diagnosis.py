@@ -1,39 +1,36 @@
-"""Whether a consumer reaches the service, and if not, which hop is broken as far as AWS shows it."""
+"""Whether a consumer reaches the service: what the judge of `plab why` knows at once, and what a probe adds to it."""
 
 from __future__ import annotations
 
 import hashlib
 import statistics
+from dataclasses import replace
 from typing import Any
 
-from privatelink_lab.config import PROVIDER
-from privatelink_lab.engine import Survey
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Hop, Phase
-from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeReport
 from privatelink_lab.steps.web_server import page
+from privatelink_lab.why import Evidence, Judged, Verdict, judge
+from privatelink_lab.why.cause import Stage, Stops
 
-SETTINGS = frozenset({Hop.SERVICE, Hop.BALANCER})  # what is wrong there rarely stops a packet: named last
 OK = 200
-ENDPOINT, DNS, PATH, PROBE = "endpoint", "dns", "path", "probe"
+DNS, PATH, PROBE = "dns", "path", "probe"
+NOT_BUILT = "not built"
+WAITING = "waiting-for-acceptance"
 
 
-def endpoint_problem(seen: Survey, consumer: str) -> Verified | None:
-    """The verdict on an endpoint that lets no packet pass, or that AWS did not show; None for an available one."""
-    key = endpoint_key(consumer)
-    if key in seen.errors:
-        return broken_at(consumer, ENDPOINT, f"AWS did not show {key}: {seen.errors[key]}")
-    found = seen.found.get(key, ())
-    if found and found[0].phase is Phase.READY:
-        return None
-    state = found[0].detail if found else "not there"
-    return broken_at(consumer, ENDPOINT, f"{key}: {state}")
+def known_at_once(verdict: Verdict) -> Verified | None:
+    """The verdict on a path through which no packet passes, by AWS's own words; None for one that has to be probed."""
+    name = verdict.request.name
+    if not verdict.is_built:
+        return broken_at(name, Stage.ENDPOINT, NOT_BUILT)
+    first = verdict.first
+    return _broken_by(name, first) if first and first.sighting.proved and first.stops is Stops.ALL else None
 
 
-def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verified:
-    """The verdict on a probe's report; `seen`, a survey after the probe, shows the broken hop where there is one."""
+def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) -> Verified:
+    """The verdict on a probe's report; `evidence`, collected after the probe, shows the cause where there is one."""
     wanted = hashlib.sha256(page(lab.config.provider.web_server.message)).hexdigest()
     good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
     if good and len(good) == report.tries:
@@ -41,45 +38,32 @@ def verdict(lab: Lab, seen: Survey, consumer: str, report: ProbeReport) -> Verif
     if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
         words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
-        return broken_at(consumer, Hop.WEB_SERVER, f"{words} {other['body']!r}", other)
-    if good:
-        lost = f"{report.tries - len(good)} of {report.tries} requests got no answer ({report.detail})"
-        return broken_at(consumer, *first_broken_hop(seen, consumer, lost), good[0])
-    if report.problem == DNS and endpoint_problem(seen, consumer) is None:  # a deleted endpoint has no DNS name either
+        return broken_at(consumer, Stage.SERVER, f"{words} {other['body']!r}", other)
+    found = next(one for one in judge(_with_probe(evidence, consumer, report)) if one.request.name == consumer)
+    cause = next((one for one in found.causes if one.stops is not Stops.NOTHING), None)
+    row = good[0] if good else None
+    if cause:
+        return _broken_by(consumer, cause, row)
+    if report.problem == DNS and not good:
         return broken_at(consumer, DNS, report.detail)
-    return broken_at(consumer, *first_broken_hop(seen, consumer, report.detail or "no answer"))
+    lost = f"{report.tries - len(good)} of {report.tries} requests got no answer ({report.detail})"
+    text = lost if good else report.detail or "no answer"
+    unseen = f"; AWS did not show everything: {', '.join(found.unseen)}" if found.unseen else ""
+    return broken_at(consumer, PATH, f"{text}; AWS shows nothing that is wrong{unseen}", row)
 
 
-def first_broken_hop(seen: Survey, consumer: str, otherwise: str) -> tuple[str, str]:
-    """The first hop that AWS shows as broken, and its state; PATH and `otherwise` where AWS shows none."""
-    bad = endpoint_problem(seen, consumer)
-    if bad:
-        return ENDPOINT, bad.detail
-    drifted, unseen = [], []
-    for hop, key in _hops(seen, consumer):
-        found = seen.found.get(key, ())
-        state = f"{key}: {found[0].detail if found else 'missing'}"
-        if key in seen.errors:
-            unseen.append(f"{key}: {seen.errors[key]}")
-        elif found and found[0].phase is Phase.DRIFTED and hop in SETTINGS:
-            drifted.append((hop, state))
-        elif not found or found[0].phase is not Phase.READY:
-            return hop, state
-    if drifted:
-        return drifted[0]
-    if unseen:
-        return PATH, f"{otherwise}; AWS did not show every hop: {', '.join(unseen)}"
-    return (
-        PATH,
-        f"{otherwise}; AWS shows no broken hop: check network ACLs, and security groups that were changed by hand",
-    )
+def _with_probe(evidence: Evidence, consumer: str, report: ProbeReport) -> Evidence:
+    """The evidence, and what the probe saw."""
+    mine = next((request for request in evidence.requests if request.name == consumer), None)
+    saw = "answers" if report.answers else "refused" if "refused" in report.detail.lower() else report.problem
+    row = {"VpcEndpointId": mine.endpoint if mine else "", "saw": saw or "nothing", "detail": report.detail}
+    halves = (replace(half, rows=dict(half.rows) | {"probes": (row,)}) for half in evidence.halves)
+    return replace(evidence, halves=tuple(halves))
 
 
-def _hops(seen: Survey, consumer: str) -> list[tuple[Hop, str]]:
-    """The hops of a packet from this consumer, in order, and the key of each."""
-    parties = {PROVIDER, consumer}
-    keys = {resource.hop: key for key, resource in seen.resources.items() if resource.party in parties}
-    return [(hop, keys[hop]) for hop in Hop if hop in keys]
+def _broken_by(consumer: str, judged: Judged, row: dict[str, Any] | None = None) -> Verified:
+    detail = f"{judged.code}: {judged.cause.sentence} {judged.sighting.evidence}"
+    return replace(broken_at(consumer, judged.cause.stage, detail, row), fix=judged.sighting.fix)
 
 
 def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = None) -> Verified:
@@ -91,8 +75,9 @@ def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None =
         addresses=[row["address"]] if row else [],
         status=row.get("status"),
         body=row.get("body"),
-        hop=hop,
+        hop=str(hop),
         detail=detail,
+        fix="plab up" if detail == NOT_BUILT else "",
     )
 
 

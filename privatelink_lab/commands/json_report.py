@@ -210,6 +210,7 @@ def built(lab: Lab, run: Built, cost: Cost) -> dict[str, Any]:
         "service_name": run.shows(SERVICE, "service_name"),
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
         "usd_per_hour": cost.usd_per_hour,
+        "expires": lab.state.expires or None,
         "not_in_config": sorted(key for key, resource in forgotten.items() if resource.usd_per_hour != 0),
         "seconds": run.seconds,
         "failed": sorted(run.failed),

@@ -9,10 +9,11 @@ import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from privatelink_lab import aws, config, lock, state
+from privatelink_lab import aws, config, expiry, lock, state
 from privatelink_lab.clock import Clock, RealClock
 from privatelink_lab.commands import Options
 from privatelink_lab.config import Config
@@ -235,7 +236,10 @@ def open_session(options: Options, screen: Screen) -> Session:
     if loaded is None:
         raise _no_config()
     has_config = bool(options.lab or options.config or file.exists())
-    return Session(options, screen, file.parent, loaded, state.load(file.parent, loaded.lab), has_config)
+    kept = state.load(file.parent, loaded.lab)
+    if options.lab:  # the state knows its Region; else the environment says it, also for a local AWS
+        loaded = loaded.model_copy(update={"region": kept.place.region if kept.place else options.region})
+    return Session(options, screen, file.parent, loaded, kept, has_config)
 
 
 def open_account(options: Options, screen: Screen) -> Session:
@@ -273,6 +277,14 @@ def is_local(options: Options) -> bool:
 def has_lab(options: Options) -> bool:
     """Whether the options point at a lab: by a config, or on a local AWS."""
     return _config(options) is not None
+
+
+def has_expired(options: Options) -> bool:
+    """Whether the end of the lab has come, by its state here."""
+    with suppress(PlabError):
+        end = state.load(_file(options).parent, lab_name(options)).expires
+        return expiry.is_past(end, datetime.now(UTC))
+    return False
 
 
 def lab_name(options: Options) -> str:

@@ -15,14 +15,15 @@ def list_labs(options: Options, *, all_regions: bool) -> int:
     if options.json:
         unread = {what: str(error) for what, error in found.unread.items()}
         screen.data({"labs": [seen.as_json() for seen in found.labs], "unread": unread})
-        return 0
+        return int(bool(unread))
     screen.show_errors(found.unread)
     if not found.labs:
         screen.out("There is no lab: nothing here bears a lab's tag." if not found.unread else "plab can see no lab.")
-        return 0
+        return int(bool(found.unread))
     print_labs(screen, found.labs, all_regions=all_regions)
     here = "The local AWS costs nothing; this is what AWS would cost" if found.labs[0].session.server else "USD"
     screen.out(f"{here} at {LIST_PRICES}, without data.")
+    where = " --all-regions" if all_regions else ""
     if expired := [seen.lab.config.lab for seen in found.labs if seen.has_expired]:
-        screen.out(f"Expired: {', '.join(expired)}. To delete what has expired: plab reap")
-    return 0
+        screen.out(f"Expired: {', '.join(expired)}. To delete what has expired: plab reap{where}")
+    return int(bool(found.unread))

@@ -14,8 +14,6 @@ from privatelink_lab.events import Summary
 from privatelink_lab.steps import STEPS
 from privatelink_lab.ui.output import Screen
 
-MOVED = "its end has moved, or it could not be read again"
-
 
 def reap(options: Options, *, all_regions: bool, ask: Ask) -> int:
     """Delete what has expired; see `plab reap --help`."""
@@ -55,11 +53,13 @@ def _reap(before: SeenLab) -> dict[str, Any] | None:
     with Execution(before.session.options, deletes=True, session=before.session) as execution:
         lab = execution.lab
         seen = engine.survey(lab, STEPS, to_delete=True)
+        if seen.unseen or seen.errors:
+            raise next(iter([*seen.unseen.values(), *seen.errors.values()]))
         if not engine.has_expired(lab, seen, lab.provider.now()):
-            execution.screen.say(f"{name(before)} is kept: {MOVED}.")
+            execution.screen.warn(f"{name(before)} is kept: its end has moved.")
             return None
         engine.claim_or_refuse(lab, seen.snapshot, adopt=True)
-        _, result = delete(execution, seen, cuts=False)
+        _, result = delete(execution, seen, reaps=True)
         return result | {"region": lab.provider.region}
 
 

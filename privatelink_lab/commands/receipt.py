@@ -22,25 +22,28 @@ def existing_keys(seen: Survey) -> list[str]:
     return [key for key in seen.existing() if not seen.resources[key].type.goes_with_parent]
 
 
-def delete(execution: Execution, seen: Survey, *, cuts: bool = True) -> tuple[engine.Removed, dict[str, Any]]:
-    """Delete what was found, with connections of other accounts only if it `cuts`; returns the receipt, and as JSON.
+def delete(execution: Execution, seen: Survey, *, reaps: bool = False) -> tuple[engine.Removed, dict[str, Any]]:
+    """Delete what was found; returns the receipt, and as JSON. The state is archived when nothing is left.
 
-    The state is archived when nothing is left. Raises Interrupted, StateError.
+    Who `reaps` cuts no connection of another account, and says of each receipt whose it is. Raises Interrupted,
+    StateError.
     """
     lab, screen = execution.lab, execution.screen
     cost, since = json_report.cost_of(lab, seen), json_report.since_of(lab, seen)
     screen.open_board([(seen.resources[key].step, key) for key in reversed(existing_keys(seen))])
     with interruptible(lab):
-        receipt = engine.down(lab, STEPS, seen, cuts=cuts)
+        receipt = engine.down(lab, STEPS, seen, cuts=not reaps)
     result = json_report.removed(lab, receipt, cost, since)
     screen.close_board()
     screen.show_errors(receipt.left)
     for text in receipt.incomplete.values():
         screen.warn(text)
     if not screen.json:
+        if reaps:
+            screen.out(f"{lab.config.lab}, {json_report.place(lab)}:")
         _print(screen, receipt, result, cost, since)
     if not receipt.left:
-        execution.session.stop_server_if_idle(tell=True)
+        execution.session.stop_server_if_idle(tell=not reaps)
         execution.session.state.archive()
     return receipt, result
 

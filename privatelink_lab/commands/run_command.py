@@ -12,7 +12,7 @@ from privatelink_lab import engine, lock, state
 from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.advice import as_typed
-from privatelink_lab.commands.lab_session import NoLab, Session, is_local, open_session
+from privatelink_lab.commands.lab_session import NoLab, Session, has_expired, is_local, open_session
 from privatelink_lab.errors import PlabError, Unwritable
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
@@ -65,13 +65,14 @@ def new_screen(options: Options) -> Screen:
 
 def _advise(options: Options) -> Callable[[str], str]:
     """What completes the commands in hints; where the lab is, is asked once, and only if a text has a command."""
-    where: list[bool] = []
+    where: list[tuple[bool, bool]] = []
 
     def advise(text: str) -> str:
         if "plab " not in text:
             return text
-        where[:] = where or [is_local(options)]
-        return as_typed(text, options, local=where[0])
+        where[:] = where or [(is_local(options), has_expired(options))]
+        local, expired = where[0]
+        return as_typed(text, options, local=local, expired=expired)
 
     return advise
 

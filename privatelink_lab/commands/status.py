@@ -41,7 +41,7 @@ def status(options: Options, *, exit_code: bool) -> int:
         if options.json:
             execution.screen.data(data)
         else:
-            _print_status(execution.screen, data, cost, conclusion(data["resources"], seen.resources, _unfit(seen)))
+            _print_status(execution.screen, data, cost, conclusion(data["resources"], seen.resources, unfit_keys(seen)))
         return int(exit_code and not all(row["phase"] in GOOD for row in data["resources"]))
 
 
@@ -85,7 +85,7 @@ def _is_important(row: Sequence[str]) -> bool:
     return phase not in GOOD or LEFT_ALONE in detail
 
 
-def _unfit(seen: Survey) -> set[str]:
+def unfit_keys(seen: Survey) -> set[str]:
     """The keys of what is there and can only be replaced."""
     return {
         key

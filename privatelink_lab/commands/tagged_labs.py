@@ -73,7 +73,7 @@ class SeenLab:
             data["region"],
             ", ".join(data["makers"]) or "-",
             "-" if hours is None else duration(hours * 3600),
-            "not known" if self.unread else expiry.in_words(end, self.now) or "never",
+            "not known" if self.unread else expiry.short(end, self.now),
             self.cost.figure(),
             "-" if hours is None else self.cost.figure(hours),
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from privatelink_lab import engine
+from privatelink_lab import engine, expiry
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
+from privatelink_lab.commands.status import unfit_keys
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
@@ -32,7 +34,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, 
     with Execution(options, writes=True, starts=True) as execution:
         execution.lab.ttl = ttl
         if dry_run:
-            return _dry_run(execution, replace)
+            return _dry_run(execution, replace, adopt=adopt)
         with interruptible(execution.lab):
             if adopt:
                 engine.put_tags_back(execution.lab, engine.survey(execution.lab, STEPS))
@@ -90,9 +92,12 @@ def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
     return ConcurrentMaker(f"{met} This run has deleted what it had made: {deleted}.{left}", hint=met.hint)
 
 
-def _dry_run(execution: Execution, replace: Sequence[str]) -> int:
+def _dry_run(execution: Execution, replace: Sequence[str], *, adopt: bool) -> int:
     engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
+    execution.lab.state = execution.lab.state.without_file()
+    engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
+    execution.lab.begin()
     cost = json_report.cost_planned(execution.lab, seen)
     plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), cost)
     code = execution.finish(plan, 1 if any(row["action"] == "cannot" for row in plan["plan"]) else 0)
@@ -113,19 +118,34 @@ def _replace(
     seen = engine.survey(execution.lab, STEPS)
     engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
     only = _replaced(seen, keys)
+    if seen.existing():  # a lab that has expired is refused before anything goes
+        execution.lab.begin()
+    _refuse_unfit(seen, only)
     if FOREIGN in only:
         forced = f"plab up{''.join(f' --replace {key}' for key in keys)} --force"
         if not consents_to_cut(execution, seen, forced, force=force, ask=ask):
             return None
     gone = [key for key in seen.existing() if key in only and not seen.resources[key].type.goes_with_parent]
-    for line in _what_goes(seen, gone):
+    for line in _what_goes(seen, gone, set(engine.planned(execution.lab, STEPS))):
         execution.screen.warn(line)
     if gone and not execution.session.options.yes and not ask("Delete this, and make it again?"):
         return None
     return engine.down(execution.lab, STEPS, seen, only=only).left
 
 
-def _what_goes(seen: Survey, keys: list[str]) -> list[str]:
+def _refuse_unfit(seen: Survey, replaced: set[str]) -> None:
+    """Raise PlabError where `up` would refuse after the deletion: something else can only be replaced, too."""
+    unfit = [key for key in unfit_keys(seen) if key not in replaced]
+    if unfit and any(split_key(key)[0] == PROVIDER for key in [*unfit, *replaced]):
+        texts = [f"{key} is not as asked: {seen.found[key][0].detail}." for key in unfit]
+        replaceable = [key for key in unfit if seen.resources[key].type.delete]
+        under = {after for key in replaceable for after in engine.dependents_of(seen.resources, key) - {key}}
+        more = "".join(f" --replace {key}" for key in replaceable if key not in under)
+        hint = f"Put the config back, or replace it as well: plab up{more}" if replaceable else ""
+        raise PlabError(f"{' '.join(texts)} Nothing was changed.", hint=hint)
+
+
+def _what_goes(seen: Survey, keys: list[str], planned: set[str]) -> list[str]:
     """A line for each resource that is made again, and for each name and connection that is lost with it."""
     found = {key: seen.found[key] for key in keys}
     lines = [f"  {key}  {thing.id}" for key, things in found.items() for thing in things]
@@ -134,8 +154,10 @@ def _what_goes(seen: Survey, keys: list[str]) -> list[str]:
     endpoints = [key for key in keys if key == endpoint_key(split_key(key)[0])]
     whole_path = any(split_key(key)[0] == PROVIDER for key in keys)  # all packets pass what the provider has
     cut = [key for key in seen.existing() if key == endpoint_key(split_key(key)[0]) and (whole_path or key in keys)]
-    names = (found[key][0].shows.get("dns_name") for key in endpoints)
-    lines += [f"This DNS name ends, and a new one takes its place: {name}" for name in names if name]
+    for key in endpoints:
+        if name := found[key][0].shows.get("dns_name"):
+            ends = "This DNS name ends, and a new one takes its place" if key in planned else "This DNS name ends"
+            lines.append(f"{ends}: {name}")
     consumers = ", ".join(split_key(key)[0] for key in cut)
     return [*lines, f"Until then these consumers do not reach the service: {consumers}"] if consumers else lines
 
@@ -162,6 +184,11 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: C
         state = "" if endpoint["state"] == "available" else f"{endpoint['state']}  "
         screen.out(f"  {endpoint['consumer']:<10} {state}{endpoint['dns_name'] or ''}".rstrip())
     screen.out(f"  cost       {cost.in_words()}")
+    if end := expiry.in_words(result["expires"] or "", datetime.now(UTC)):
+        screen.out(f"  end        the lab {end}")
+    elif config.ttl:
+        text = f"`ttl: {config.ttl}` counts for a lab that begins; this one has no end."
+        screen.out(f"{text} To give it one: plab up --ttl 8h")
     if result["not_in_config"]:
         keys = result["not_in_config"]
         screen.out(f"Not in the config any more, and it still costs money: {', '.join(keys)}.")

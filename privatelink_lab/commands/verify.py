@@ -11,14 +11,16 @@ from privatelink_lab.attributes import CONFIG, in_words
 from privatelink_lab.commands import Options, diagnosis
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import NO_ERRORS, Execution
+from privatelink_lab.commands.why import evidence_of
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Verified
-from privatelink_lab.resource import Phase, Resource
+from privatelink_lab.resource import Resource
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
+from privatelink_lab.why import Evidence, judge
 
 
 def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
@@ -29,10 +31,10 @@ def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout
     with execution:
         # The probes are not part of the lab: its state file stays as it is.
         execution.lab.state = execution.lab.state.without_file()
-        verdicts, seen = _verify(execution, chosen, asked)
+        verdicts = _verify(execution, chosen, asked)
         broken = {verdict.consumer: verdict.hop for verdict in verdicts if not verdict.ok}
         result = {"verified": [verdict.consumer for verdict in verdicts if verdict.ok], "broken": broken}
-        code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts, seen)} if broken else NO_ERRORS)
+        code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts)} if broken else NO_ERRORS)
         if not execution.screen.json:
             for verdict in verdicts:
                 execution.screen.out(_verdict_text(verdict))
@@ -49,8 +51,8 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> tuple[list[Verified], Survey]:
-    """One verdict per consumer, and what AWS showed; a consumer whose endpoint lets no packet pass gets no probe."""
+def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
+    """One verdict per consumer: what AWS proves is said at once, and only the others get a probe."""
     names = [consumer.name for consumer in execution.session.config.consumers]
     probes = {probe_key(name): probe(execution.lab, name, asked) for name in names}
     seen = engine.survey(execution.lab, STEPS, probes)
@@ -61,15 +63,16 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> t
     left = {key: resource for key, resource in probes.items() if seen.found.get(key)}
     if left:  # by a `verify` that was killed
         _remove(execution, left)
-    problems = {consumer.name: diagnosis.endpoint_problem(seen, consumer.name) for consumer in chosen}
-    without_probe = [verdict for verdict in problems.values() if verdict]
-    for verdict in without_probe:
+    judged = {verdict.request.name: verdict for verdict in judge(evidence_of(execution.lab))}
+    known = {consumer.name: diagnosis.known_at_once(judged[consumer.name]) for consumer in chosen}
+    at_once = [verdict for verdict in known.values() if verdict]
+    for verdict in at_once:
         execution.lab.emit(verdict)
-    with_probe = [name for name, verdict in problems.items() if not verdict]
+    with_probe = [name for name, verdict in known.items() if not verdict]
     if not with_probe:
-        return without_probe, seen
+        return at_once
     execution.session.refuse_without_traffic()
-    return [*without_probe, *_probe(execution, with_probe, seen)], seen
+    return [*at_once, *_probe(execution, with_probe, seen)]
 
 
 def _tell_config_changes(execution: Execution, seen: Survey) -> None:
@@ -78,7 +81,8 @@ def _tell_config_changes(execution: Execution, seen: Survey) -> None:
         asked = [attribute for attribute in found[0].drift if attribute.asked_by == CONFIG]
         if asked:
             text = f"{key} has another {in_words(asked)}. The lab may work as it is; verify asks as the config says."
-            execution.screen.warn(f"{text} Next: plab up")
+            command = "plab up" if seen.resources[key].type.can_update(found[0]) else f"plab up --replace {key}"
+            execution.screen.warn(f"{text} Next: {command}")
 
 
 def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
@@ -94,17 +98,19 @@ def _probe(execution: Execution, consumers: list[str], seen: Survey) -> list[Ver
     try:
         with interruptible(execution.lab):
             built = engine.create_only(execution.lab, probes, seen)
-            after = engine.survey(execution.lab, STEPS, probes)
             execution.lab.check_interrupted()
+        after = evidence_of(execution.lab)
         return [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
         execution.resume()
+        for name in consumers:
+            execution.screen.warn(f"{name}: not proved yet; AWS shows nothing that stops its packets.")
         raise Interrupted("Stopped; the probes are removed.", hint="Run it again: plab verify") from None
     finally:
         _remove(execution, probes)
 
 
-def _judge(execution: Execution, built: Built, after: Survey, consumer: str) -> Verified:
+def _judge(execution: Execution, built: Built, after: Evidence, consumer: str) -> Verified:
     key = probe_key(consumer)
     if key in built.failed:
         verdict = diagnosis.broken_at(consumer, diagnosis.PROBE, str(built.failed[key]))
@@ -131,32 +137,34 @@ def _remove(execution: Execution, probes: Mapping[str, Resource]) -> None:
         execution.screen.warn(f"{key} is left; it ends itself within a quarter of an hour.")
 
 
-def _error(verdicts: Sequence[Verified], seen: Survey) -> PlabError:
-    """How many consumers are cut off or could not be probed; the next command depends on which hops are broken."""
+def _error(verdicts: Sequence[Verified]) -> PlabError:
+    """How many consumers are cut off, wait, or could not be probed; and the commands that help."""
     unknown = [verdict for verdict in verdicts if verdict.hop == diagnosis.PROBE]
-    broken = [verdict for verdict in verdicts if not verdict.ok and verdict not in unknown]
-    only_endpoints = all(verdict.hop == diagnosis.ENDPOINT for verdict in broken) and not unknown
-    counts = ((broken, "do not reach the service"), (unknown, "could not be probed, so nothing is known of them"))
+    waiting = [verdict for verdict in verdicts if _waits(verdict)]
+    broken = [verdict for verdict in verdicts if not (verdict.ok or verdict in unknown or verdict in waiting)]
+    counts = (
+        (broken, "do not reach the service"),
+        (waiting, "wait"),
+        (unknown, "could not be probed, so nothing is known of them"),
+    )
     texts = [f"{len(some)} of {len(verdicts)} consumers {what}." for some, what in counts if some]
-    steps = [_step(seen, verdict.consumer) for verdict in broken] if only_endpoints else []
-    return PlabError(" ".join(texts), hint=", ".join(filter(None, steps)) or "plab status")
+    steps = dict.fromkeys(verdict.fix for verdict in verdicts if verdict.fix)
+    return PlabError(" ".join(texts), hint=", ".join(steps) or "plab status")
 
 
-def _step(seen: Survey, consumer: str) -> str:
-    """The command that helps the endpoint of a consumer; '' where none is known."""
-    key = endpoint_key(consumer)
-    found = seen.found.get(key, ())
-    if not found:
-        return "plab up" if key in seen.found else ""
-    if found[0].phase is Phase.HELD:
-        return f"plab accept {consumer}"
-    return f"plab up --replace {key}" if found[0].phase is Phase.FAILED else ""
+def _waits(verdict: Verified) -> bool:
+    """Whether it is not broken: it waits for a person, or is not built."""
+    return verdict.detail == diagnosis.NOT_BUILT or verdict.detail.startswith(diagnosis.WAITING)
 
 
 def _verdict_text(verdict: Verified) -> str:
+    if _waits(verdict):
+        words = diagnosis.NOT_BUILT if verdict.detail == diagnosis.NOT_BUILT else "waits for acceptance"
+        return f"{verdict.consumer}: {words}" + (f" -> {verdict.fix}" if verdict.fix else "")
     if not verdict.connect_ms or not verdict.total_ms:
         detail = f"{probe_key(verdict.consumer)} failed" if verdict.hop == diagnosis.PROBE else verdict.detail
-        return f"{verdict.consumer}: BROKEN at the hop {verdict.hop}: {detail}"
+        fix = f" -> {verdict.fix}" if verdict.fix else ""
+        return f"{verdict.consumer}: BROKEN at the hop {verdict.hop}: {detail}{fix}"
     connect, total = verdict.connect_ms, verdict.total_ms
     return (
         f"{verdict.consumer}: {verdict.status} from {', '.join(verdict.addresses)}: {verdict.body}\n"

@@ -22,7 +22,9 @@ from pydantic import (
 )
 
 from privatelink_lab.config.wording import did_you_mean, value_text
+from privatelink_lab.expiry import FORM as TTL_FORM
 from privatelink_lab.expiry import PATTERN as TTL
+from privatelink_lab.expiry import is_ttl
 
 DEFAULT_LAB = "privatelink-lab"
 LONGEST_NAME = 20  # characters: AWS limits the names that plab makes of it
@@ -375,6 +377,14 @@ class Config(Section):
         description="When the lab expires, counted from the first `plab up`: 90m, 2h or 3d. The end is in the tag "
         "`plab:expires`. The option `--ttl` of `plab up` moves it. `plab reap` deletes what has expired.",
     )
+
+    @field_validator("ttl", mode="before")
+    @classmethod
+    def _is_duration(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and is_ttl(value)):
+            raise ValueError(f"must be {TTL_FORM}")
+        return value
+
     creation_grace_period: float | None = Field(
         default=None,
         ge=0,

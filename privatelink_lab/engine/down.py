@@ -16,6 +16,7 @@ from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
 AGAIN = "Run it again: plab down"
+REAP_AGAIN = "Run it again: plab reap"  # who cuts nobody
 ASK_AFTER = 20.0  # seconds for which AWS refuses a delete before plab asks what holds the resource
 ASK_AGAIN = 60.0  # seconds until it asks again
 
@@ -42,13 +43,14 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
 
 
 class _Down(Run[Removed]):
-    command, hint, to_continue = "down", AGAIN, AGAIN
+    command, hint = "down", AGAIN
 
     def __init__(
         self, lab: Lab, steps: Sequence[Step], seen: Survey, only: set[str] | None, *, cuts: bool = True
     ) -> None:
         super().__init__(lab)
         self.steps, self.only, self.cuts = steps, only, cuts
+        self.to_continue = AGAIN if cuts else REAP_AGAIN
         self.recheck_after = RESEND
         self.consented = {key: {row.id for row in found} for key, found in seen.found.items() if cuts}
         self.deleted: dict[str, list[str]] = {}
@@ -92,6 +94,8 @@ class _Down(Run[Removed]):
         uncut = {r.party for key, r in seen.resources.items() if not r.type.made_by_plab and seen.found.get(key)}
         for key, resource in seen.resources.items():
             stays = not self.cuts and resource.type.made_by_plab and resource.party in uncut
+            if stays and seen.found.get(key) and not resource.type.goes_with_parent:
+                self.unseen[key] = PlabError(f"{key} stays for the connections of other accounts.")
             if not (stays or resource.type.goes_with_parent) and (self.only is None or key in self.only):
                 yield key, resource
 
@@ -168,7 +172,8 @@ class _Down(Run[Removed]):
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
         if not item.type.made_by_plab and unasked:
-            self.fail(item, self.uncut(found, unasked))
+            if not item.error:
+                self.fail(item, self.uncut(found, unasked))
         elif lost := next((row for row in found if row.phase is Phase.UNTAGGED), None):
             if not item.error:
                 self.fail(item, untagged(item.resource, lost))
@@ -183,7 +188,7 @@ class _Down(Run[Removed]):
         named = sorted(" of account ".join(filter(None, pair)) for pair in pairs)
         if not self.cuts:
             text = f"What these use stays, because nobody has agreed to cut them: {', '.join(named)}."
-            return PlabError(text, hint="Tell the owner. Then: plab down --force")
+            return PlabError(text, hint="Tell the owner. Then: plab down --adopt --force")
         text = f"{', '.join(named)} appeared during this `down`; you have not agreed to cut it."
         return PlabError(text, hint="This shows it and asks: plab down")
 

@@ -89,7 +89,7 @@ class Run(ABC, Generic[Outcome]):
     command: ClassVar[str]
     recheck_after: float  # seconds after which what seems done is read again
     hint: str
-    to_continue: ClassVar[str] = TO_CONTINUE  # the hint after Ctrl-C
+    to_continue: str = TO_CONTINUE  # the hint after Ctrl-C
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab

@@ -17,7 +17,7 @@ from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Kind, Row, Rows
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import LONG_PATIENCE, Found, Hop, Phase, Resource, ResourceType, Token
+from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Token
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders
@@ -250,6 +250,5 @@ RULE_TYPE = ResourceType(
 
 def resources(lab: Lab, party: str) -> tuple[Resource, ...]:
     """A party's security group and its rule."""
-    hop = Hop.TARGET_GROUP if party == PROVIDER else Hop.ENDPOINT_GROUP
-    rule = Resource(ingress_key(party), RULE_TYPE, depends_on=(group_key(party),), hop=hop)
+    rule = Resource(ingress_key(party), RULE_TYPE, depends_on=(group_key(party),))
     return (group(lab, party), rule)

@@ -16,7 +16,7 @@ from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.nlb import KEY as NLB
 
@@ -188,7 +188,7 @@ PERMISSION_TYPE = ResourceType("permission", find=_find_permissions, update=_upd
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     for_others = not lab.config.consumers or bool(lab.config.provider.service.allowed_principals)
-    service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), hop=Hop.SERVICE, is_goal=for_others)
+    service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
 

@@ -21,7 +21,6 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     LONG_PATIENCE,
     Found,
-    Hop,
     Patience,
     Phase,
     Resource,
@@ -201,8 +200,8 @@ INTERFACE_TYPE = ResourceType("network interface", find=_find_interfaces, made_b
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     subnets, cost = subnet_keys(lab, PROVIDER), prices.NETWORK_LOAD_BALANCER
     return (
-        Resource(KEY, LOAD_BALANCER_TYPE, depends_on=subnets, hop=Hop.BALANCER, usd_per_hour=cost),
-        Resource(LISTENER, LISTENER_TYPE, depends_on=(KEY, TARGET_GROUP), hop=Hop.LISTENER),
+        Resource(KEY, LOAD_BALANCER_TYPE, depends_on=subnets, usd_per_hour=cost),
+        Resource(LISTENER, LISTENER_TYPE, depends_on=(KEY, TARGET_GROUP)),
         Resource(INTERFACES, INTERFACE_TYPE, depends_on=subnets, ready_after=(KEY,)),
     )
 

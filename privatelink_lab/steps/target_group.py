@@ -17,7 +17,7 @@ from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Hop, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._security_group import ingress_key
@@ -181,7 +181,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     vpc = vpc_of(lab, PROVIDER)
     group = Resource(KEY, TARGET_GROUP_TYPE, depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),))
     needs, after = (KEY, WEB_SERVER), (LISTENER, INGRESS)
-    registration = Resource(REGISTRATION, TARGET_TYPE, depends_on=needs, ready_after=after, hop=Hop.TARGET)
+    registration = Resource(REGISTRATION, TARGET_TYPE, depends_on=needs, ready_after=after)
     return (group, registration)
 
 

@@ -18,7 +18,6 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import (
     SLOW_GRACE_PERIOD,
     Found,
-    Hop,
     Patience,
     Phase,
     Resource,
@@ -141,7 +140,7 @@ WEB_SERVER_TYPE = ResourceType(
 def _resources(lab: Lab) -> tuple[Resource, ...]:
     cost = prices.instance(lab.config.provider.web_server.instance_type)
     needs = (*subnet_keys(lab, PROVIDER)[:1], GROUP)
-    return (Resource(KEY, WEB_SERVER_TYPE, depends_on=needs, hop=Hop.WEB_SERVER, usd_per_hour=cost),)
+    return (Resource(KEY, WEB_SERVER_TYPE, depends_on=needs, usd_per_hour=cost),)
 
 
 def _check(lab: Lab) -> None:

@@ -120,6 +120,7 @@ def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -
         "service_name",
         "endpoints",
         "usd_per_hour",
+        "expires",
         "not_in_config",
         "seconds",
         "failed",

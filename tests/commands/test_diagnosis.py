@@ -9,18 +9,16 @@ from typing import Any
 import pytest
 from support.cloud import Cloud, VirtualClock, config_of, id_of
 
-from privatelink_lab import engine
 from privatelink_lab.aws import Account
 from privatelink_lab.commands import accept_reject, diagnosis
-from privatelink_lab.engine import Built, Survey
+from privatelink_lab.commands.why import evidence_of
+from privatelink_lab.engine import Built
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Phase
-from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.state import Party, State
-from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import ProbeReport
 from privatelink_lab.steps.web_server import page
+from privatelink_lab.why import Evidence, Request, judge
 
 MESSAGE = config_of().provider.web_server.message
 DIGEST = hashlib.sha256(page(MESSAGE)).hexdigest()
@@ -35,57 +33,22 @@ def answer(number: int = 0, **other: Any) -> dict[str, Any]:
 # The hop.
 
 
-def survey(cloud: Cloud, lab: Lab) -> Survey:
-    """What `verify` sees a minute later."""
+def evidence(cloud: Cloud, lab: Lab) -> Evidence:
+    """What `verify` collects a minute later."""
     cloud.clock.sleep(60)
-    return engine.survey(cloud.lab(lab.config, lab.state), STEPS)
+    return evidence_of(cloud.lab(lab.config, lab.state))
 
 
-def revoke(cloud: Cloud, built: Built, party: str, cidr: str) -> None:
-    """Take a party's rule away by hand."""
-    group = id_of(built, f"{party}/security-group")
-    rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": cidr}
-    cloud.account().ec2.revoke_security_group_ingress(GroupId=group, **rule)
-
-
-def revoke_endpoints_rule(cloud: Cloud, built: Built) -> None:
-    """The endpoint's security group lets no packet in."""
-    revoke(cloud, built, "acme", "10.1.0.0/16")
-
-
-def revoke_targets_rule(cloud: Cloud, built: Built) -> None:
-    """The balancer may not reach the web server."""
-    revoke(cloud, built, "provider", "10.0.0.0/24")
-
-
-def require_no_acceptance(cloud: Cloud, built: Built) -> None:
-    """The service is not as the config says."""
-    service = id_of(built, "provider/endpoint-service")
-    cloud.account().ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
+def at_once(cloud: Cloud, lab: Lab) -> Verified | None:
+    """What `verify` says of acme before any probe."""
+    return diagnosis.known_at_once(next(one for one in judge(evidence(cloud, lab)) if one.request.name == "acme"))
 
 
 def stop_crossing_zones(cloud: Cloud, built: Built) -> None:
-    """The balancer is not as `up` made it."""
+    """The balancer is not as `up` made it; with one zone that stops nothing."""
     off: Any = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
     arn = id_of(built, "provider/nlb")
     cloud.account().elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=off)
-
-
-def delete_listener(cloud: Cloud, built: Built) -> None:
-    """The listener is deleted."""
-    cloud.account().elbv2.delete_listener(ListenerArn=id_of(built, "provider/nlb/listener"))
-
-
-def stop_web_server(cloud: Cloud, built: Built) -> None:
-    """The instance is stopped."""
-    cloud.account().ec2.stop_instances(InstanceIds=[id_of(built, "provider/web-server")])
-
-
-def deregister(cloud: Cloud, built: Built) -> None:
-    """The target group is empty."""
-    group = id_of(built, "provider/target-group")
-    target: Any = {"Id": id_of(built, "provider/web-server")}
-    cloud.account().elbv2.deregister_targets(TargetGroupArn=group, Targets=[target])
 
 
 def delete_endpoint(cloud: Cloud, built: Built) -> None:
@@ -93,86 +56,60 @@ def delete_endpoint(cloud: Cloud, built: Built) -> None:
     cloud.account().ec2.delete_vpc_endpoints(VpcEndpointIds=[id_of(built, "acme/endpoint")])
 
 
-BREAKS: tuple[tuple[Callable[[Cloud, Built], None], str, str], ...] = (
-    (
-        stop_crossing_zones,
-        "balancer",
-        "provider/nlb: cross-zone: off, the lab needs on",
-    ),  # rarely stops a packet: named last
-    (require_no_acceptance, "service", "provider/endpoint-service: acceptance required: off, the config says on"),
-    (deregister, "target", "provider/target-group/registration: missing"),
-    (revoke_targets_rule, "target security group", "provider/security-group/ingress: missing"),
-    (stop_web_server, "web server", "provider/web-server: stopped"),
-    (delete_listener, "listener", "provider/nlb/listener: missing"),
-    (revoke_endpoints_rule, "endpoint security group", "acme/security-group/ingress: missing"),
-    (delete_endpoint, "endpoint", "acme/endpoint: not there"),
-)
+SILENT = ProbeReport(problem="no answer", detail="timed out", ended=True)
 
 
-def test_the_first_broken_hop_is_named(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """The hops are broken in reverse order of the diagnosis: the verdict is always the first broken hop."""
-    silent = ProbeReport(problem="no answer", detail="timed out", ended=True)
-    for breaks, hop, words in BREAKS:
-        breaks(cloud, built)
-        found = diagnosis.verdict(lab, survey(cloud, lab), "acme", silent)
-        assert found == diagnosis.broken_at("acme", hop, words)
-    nothing: dict[str, Any] = {"addresses": []} | dict.fromkeys(("status", "body", "connect_ms", "total_ms"))
-    assert (
-        found.as_json() == {"event": "verified", "consumer": "acme", "ok": False, "hop": hop, "detail": words} | nothing
-    )
+def test_what_merely_differs_is_not_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """A setting that stops no packet here is not named: nothing is known at once, and the hop is `path`."""
+    stop_crossing_zones(cloud, built)
+    assert at_once(cloud, lab) is None
+    found = diagnosis.verdict(lab, evidence(cloud, lab), "acme", SILENT)
+    assert (found.hop, found.detail) == ("path", "timed out; AWS shows nothing that is wrong")
 
 
-def test_a_target_without_an_ingress_rule_is_unhealthy(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Without the rule in its security group the web server fails its health checks."""
-    revoke_targets_rule(cloud, built)
-    found = survey(cloud, lab).found["provider/target-group/registration"]
-    assert [row.detail for row in found] == ["unhealthy (Target.FailedHealthChecks)"]
-
-
-def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
-    """Everything is in place and the server does not answer: the hop is the target."""
-    cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
-    assert cloud.up(lab).exit_code == 1
-    hop = diagnosis.first_broken_hop(survey(cloud, lab), "acme", "timed out")
-    assert hop == ("target", "provider/target-group/registration: unhealthy (Target.FailedHealthChecks)")
-
-
-def test_a_rejected_endpoint_is_the_hop(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """`endpoint_problem` says so before any probe, and so does the verdict on a probe that ran at that time."""
-    assert diagnosis.endpoint_problem(survey(cloud, lab), "acme") is None
+def test_a_rejected_endpoint_is_known_at_once(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """Before any probe, with the command that makes another one; a probe that ran at that time says the same."""
+    assert at_once(cloud, lab) is None
     accept_reject.reject(lab, accept_reject.connections(lab))
-    shut = diagnosis.endpoint_problem(survey(cloud, lab), "acme")
-    assert shut is not None
-    assert (shut.ok, shut.hop) == (False, "endpoint")
-    assert shut.detail == "acme/endpoint: was rejected; plab never re-admits a rejected endpoint"
+    known = at_once(cloud, lab)
+    assert known is not None
+    assert (known.ok, known.hop, known.fix) == (False, "acceptance", "plab up --replace acme/endpoint")
+    assert known.detail.startswith("rejected: The provider has rejected the endpoint. ")
+    assert diagnosis.verdict(lab, evidence(cloud, lab), "acme", SILENT).detail == known.detail
 
 
 def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """The name of a deleted endpoint does not resolve: the hop is the endpoint, not `dns`."""
+    """A deleted endpoint is not built; it is no matter of DNS."""
     delete_endpoint(cloud, built)
-    report = ProbeReport(problem="dns", detail="Name or service not known", ended=True)
-    assert diagnosis.verdict(lab, survey(cloud, lab), "acme", report).hop == "endpoint"
+    known = at_once(cloud, lab)
+    assert known is not None
+    assert (known.hop, known.detail, known.fix) == ("endpoint", "not built", "plab up")
 
 
-def test_what_aws_does_not_show_is_not_called_missing(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """AWS refuses a describe: for a hop on the way the hop is `path`; for the endpoint the verdict says so."""
+def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
+    """Everything is in place and the server does not answer: the hop is the server."""
+    cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
+    assert cloud.up(lab).exit_code == 1
+    known = at_once(cloud, lab)
+    assert known is not None
+    assert (known.hop, known.detail.partition(":")[0]) == ("server", "target-unhealthy")
+
+
+def test_what_aws_does_not_show_is_not_called_broken(cloud: Cloud, lab: Lab, built: Built) -> None:
+    """AWS refuses a describe: the hop is `path`, and the sentence says what was not shown."""
     cloud.fail("DescribeTargetHealth", 403, "AccessDenied")
-    hop, words = diagnosis.first_broken_hop(survey(cloud, lab), "acme", "timed out")
-    assert hop == "path"
-    assert words.startswith("timed out; AWS did not show every hop: provider/target-group/registration: Describe")
-    cloud.fail("DescribeVpcEndpoints", 403, "UnauthorizedOperation")
-    unseen = diagnosis.endpoint_problem(survey(cloud, lab), "acme")
-    assert unseen is not None
-    assert unseen.detail.startswith("AWS did not show acme/endpoint: DescribeVpcEndpoints")
+    found = diagnosis.verdict(lab, evidence(cloud, lab), "acme", SILENT)
+    assert found.hop == "path"
+    assert "AWS did not show everything: targets of account 123456789012: AccessDenied" in found.detail
 
 
 def test_an_endpoint_that_waits_for_acceptance_is_the_hop(cloud: Cloud) -> None:
-    """The endpoint is pendingAcceptance, and no packet passes it."""
+    """The endpoint is pendingAcceptance, and no packet passes it; the command is `plab accept`."""
     lab = cloud.lab(config_of({"name": "acme", "accept": "manual"}))
     cloud.up(lab)
-    assert diagnosis.endpoint_problem(survey(cloud, lab), "acme") == diagnosis.broken_at(
-        "acme", "endpoint", "acme/endpoint: pendingAcceptance"
-    )
+    known = at_once(cloud, lab)
+    assert known is not None
+    assert (known.hop, known.fix) == ("acceptance", "plab accept acme")
 
 
 # The verdict.
@@ -186,10 +123,8 @@ def whole() -> Callable[..., Verified]:
         pytest.fail("a verdict asks AWS nothing")
 
     lab = Lab(config_of(), State(lab="test"), unasked, VirtualClock(), lambda _: None)
-    resources = engine.planned(lab, STEPS)
-    found: dict[str, tuple[Found, ...]] = dict.fromkeys(resources, (Found("id", Phase.READY),))
-    seen = Survey(resources, found, {}, {}, Snapshot("test", "plab-test", {}, lambda *_: ()))
-    return lambda *rows, **more: diagnosis.verdict(lab, seen, "acme", ProbeReport(rows, **more))
+    nothing = Evidence(at="", lab="test", port=80, requests=(Request("acme", "1", "us-east-1", "vpce-1"),))
+    return lambda *rows, **more: diagnosis.verdict(lab, nothing, "acme", ProbeReport(rows, **more))
 
 
 def test_the_message_in_every_answer_is_ok(whole: Callable[..., Verified]) -> None:
@@ -213,25 +148,25 @@ def test_the_message_in_every_answer_is_ok(whole: Callable[..., Verified]) -> No
 def test_another_page_is_the_web_servers(whole: Callable[..., Verified], other: dict[str, Any], words: str) -> None:
     """One wrong body or status among good ones: packets pass, but the page is not the config's."""
     found = whole(answer(0), answer(1, **other), answer(2), ended=True, tries=3)
-    assert (found.ok, found.hop, found.detail) == (False, "web server", words)
+    assert (found.ok, found.hop, found.detail) == (False, "server", words)
     assert (found.addresses, found.status, found.body) == (["10.1.0.4"], other.get("status", 200), other["body"])
     assert (found.connect_ms, found.total_ms) == (None, None)
 
 
 def test_lost_answers_are_counted(whole: Callable[..., Verified]) -> None:
-    """AWS shows nothing wrong: the hop is `path`, with the number of lost answers and what to check."""
+    """AWS shows nothing wrong: the hop is `path`, with the number of lost answers."""
     found = whole(answer(0), problem="no answer", detail="10.1.1.4 timed out", ended=True, tries=3)
     assert (found.ok, found.hop, found.addresses) == (False, "path", ["10.1.0.4"])
     lost = "2 of 3 requests got no answer (10.1.1.4 timed out)"
-    assert found.detail.startswith(f"{lost}; AWS shows no broken hop: check network ACLs")
+    assert found.detail.startswith(f"{lost}; AWS shows nothing that is wrong")
 
 
 @pytest.mark.parametrize(
     ("report", "hop", "words"),
     [
         ({"problem": "dns", "detail": "Name or service not known"}, "dns", "Name or service not known"),
-        ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows no broken hop"),
-        ({}, "path", "no answer; AWS shows no broken hop"),
+        ({"problem": "no answer", "detail": "timed out"}, "path", "timed out; AWS shows nothing that is wrong"),
+        ({}, "path", "no answer; AWS shows nothing that is wrong"),
     ],
     ids=["dns", "silence", "empty report"],
 )

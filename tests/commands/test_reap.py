@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from support.cloud import Cloud
-from support.command_line import Run
+from support.command_line import Run, write_config
 from support.foreign_account import STRANGER, connect_stranger
 from support.labs import Labs
 
-from privatelink_lab import tags
+from privatelink_lab import engine, tags
 from privatelink_lab.commands import Options
 from privatelink_lab.commands.reap import reap
+from privatelink_lab.engine import Built
+from privatelink_lab.errors import Interrupted
+from privatelink_lab.lab import Lab
 from privatelink_lab.local.server.http import HttpConnection
+from privatelink_lab.steps import STEPS
 
 PAST, FUTURE = "2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
@@ -142,7 +149,7 @@ def test_connections_of_other_accounts_stay(labs: Labs, at_cloud: Cloud, run: Ru
     assert ran.code == 3
     assert endpoint in ran.err
     assert "nobody has agreed to cut them" in ran.err
-    assert "plab down --lab shared --force" in ran.err
+    assert "plab down --lab shared --adopt --force" in ran.err
     assert labs.names() == ["kept", "shared"]
     assert {"provider/nlb", "provider/web-server"} <= labs.keys("shared")
     assert not any(key.startswith("acme/") for key in labs.keys("shared"))
@@ -179,3 +186,51 @@ def test_without_any_lab(at_cloud: Cloud, run: Run) -> None:
     assert run("reap", "-y").out == "There is no lab.\n"
     assert run("reap", "-y", "--json").json[-1]["labs"] == []
     assert at_cloud.changes() == []
+
+
+@pytest.mark.parametrize(("cuts", "hint"), [(True, "plab down"), (False, "plab reap")])
+def test_an_interrupted_reap_advises_reap(cloud: Cloud, lab: Lab, built: Built, *, cuts: bool, hint: str) -> None:
+    """`down` would take the lab of this folder's config, which lives; `reap` goes on with what has expired."""
+    lab.interrupt()
+    with pytest.raises(Interrupted) as stopped:
+        engine.down(lab, STEPS, engine.survey(lab, STEPS, to_delete=True), cuts=cuts)
+    assert stopped.value.hint == f"Run it again: {hint}"
+    assert cloud.changes() == []
+
+
+def test_the_regions_that_were_searched_are_advised(labs: Labs, run: Run) -> None:
+    """What `list --all-regions` shows as expired, the advised command finds."""
+    labs.build("far", "ann", PAST, region="eu-west-1")
+    assert "To delete what has expired: plab reap --all-regions" in run("list", "--all-regions").out
+
+
+def test_a_ttl_is_for_a_lab_that_begins(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`ttl:` that comes later ends nothing: `up` says that the lab has no end, and how to give it one."""
+    run("up", "-q")
+    write_config(tmp_path, **{"region: us-east-1": "region: us-east-1\nttl: 1m"})
+    ran = run("up", "-q")
+    assert ran.code == 0
+    assert "this one has no end. To give it one: plab up --ttl 8h" in ran.out
+    assert run("status", "--json").json[0]["expires"] is None
+    assert run("up", "-q", "--ttl", "2h").out.count("end        the lab expires in 2 h") == 1
+
+
+@pytest.mark.parametrize("words", [("--dry-run",), ("--replace", "provider/nlb", "-y")])
+def test_an_expired_lab_is_refused_before_anything_goes(
+    at_cloud: Cloud, run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Neither a dry run nor a replacement begins with what `up` would refuse; `status` advises what works."""
+    write_config(tmp_path, **{"region: us-east-1": "region: us-east-1\nttl: 1m"})
+    run("up", "-q")
+    Labs(at_cloud).end("test", PAST)
+    state = tmp_path / ".plab" / "test.json"
+    state.write_text(re.sub(r'"expires": "[^"]*"', f'"expires": "{PAST}"', state.read_text()))
+    at_cloud.calls()
+    ran = run("up", *words)
+    assert ran.code == 1
+    assert "may be reaped" in ran.err
+    assert at_cloud.changes() == []
+    at_cloud.account().elbv2.delete_listener(ListenerArn=json.loads(state.read_text())["ids"]["provider/nlb/listener"])
+    at_cloud.let_new_ids_propagate()
+    assert "-> plab up --ttl 2h" in run("status").out
+    assert run("up", "-q", "--ttl", "2h").code == 0

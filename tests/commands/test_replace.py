@@ -116,3 +116,17 @@ def test_a_dry_run_of_what_cannot_be_made_ends_with_1(at_cloud: Cloud, run: Run,
     assert ran.code == 1
     assert {row["key"] for row in ran.json[-1]["plan"] if row["action"] == "cannot"} == {"provider/target-group"}
     assert at_cloud.changes() == []
+
+
+def test_it_is_refused_before_anything_goes_where_up_would_refuse_after(
+    at_cloud: Cloud, run: Run, names: dict[str, str], tmp_path: Path
+) -> None:
+    """The VPC can only be replaced: `--replace provider/web-server` deletes nothing, and names both in one command."""
+    text = (tmp_path / "plab.yaml").read_text().replace("provider: {", "provider: {vpc: {cidr: 10.7.0.0/16}, ")
+    (tmp_path / "plab.yaml").write_text(text)
+    at_cloud.let_new_ids_propagate()
+    ran = run("up", "-q", "-y", "--replace", "provider/web-server")
+    assert ran.code == 1
+    assert "provider/vpc is not as asked: CIDR: 10.0.0.0/16, the config says 10.7.0.0/16." in ran.err
+    assert "plab up --replace provider/vpc" in ran.err
+    assert at_cloud.changes() == []

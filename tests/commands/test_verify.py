@@ -144,6 +144,7 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
         "total_ms": {"p50": 4.25, "max": 4.25, "each": [4.25] * 10},
         "hop": None,
         "detail": "10 of 10 requests",
+        "fix": "",
     }
     assert ran.json[-1] == {
         "event": "summary",
@@ -159,21 +160,21 @@ def test_another_page_is_broken(lab: Cloud, traffic: StandInTraffic, run: Run) -
     traffic.writes = lambda _: report(message="Goodbye")
     ran = run("verify")
     assert ran.code == 1
-    assert ran.out == "acme: BROKEN at the hop web server: it answered 200 with 'Goodbye'\n"
+    assert ran.out == "acme: BROKEN at the hop server: it answered 200 with 'Goodbye'\n"
     assert ran.err.splitlines()[-2:] == [
         "Error: 1 of 1 consumers do not reach the service.",
         "Hint: plab status",
     ]
     summary = run("verify", "--json").json[-1]
     assert list(summary) == ["event", "command", "exit_code", "error", "verified", "broken"]
-    assert (summary["exit_code"], summary["verified"], summary["broken"]) == (1, [], {"acme": "web server"})
+    assert (summary["exit_code"], summary["verified"], summary["broken"]) == (1, [], {"acme": "server"})
     assert states(lab) == ["terminated"] * 2
 
 
 def test_no_probe_starts_while_the_endpoint_waits_for_acceptance(
     at_cloud: Cloud, traffic: StandInTraffic, run: Run, tmp_path: Path
 ) -> None:
-    """One pendingAcceptance, one available: exit 1, hop `endpoint`, and an instance for the other one only."""
+    """One pendingAcceptance, one available: exit 1, hop `acceptance`, and an instance for the other one only."""
     write_config(tmp_path, "manual")
     with (tmp_path / "plab.yaml").open("a") as file:
         file.write(SECOND)
@@ -181,12 +182,11 @@ def test_no_probe_starts_while_the_endpoint_waits_for_acceptance(
     at_cloud.calls()
     alone = run("verify", "acme")
     assert alone.code == 1
-    assert alone.out.startswith("acme: BROKEN at the hop endpoint: ")
-    assert "pendingAcceptance" in alone.out
+    assert alone.out == "acme: waits for acceptance -> plab accept acme\n"
     assert alone.err.splitlines()[-1] == "Hint: plab accept acme"
     assert at_cloud.changes() == []
     both = run("verify", "--json").json[-1]
-    assert (both["exit_code"], both["verified"], both["broken"]) == (1, ["beta"], {"acme": "endpoint"})
+    assert (both["exit_code"], both["verified"], both["broken"]) == (1, ["beta"], {"acme": "acceptance"})
     assert at_cloud.changes() == ["RunInstances", "TerminateInstances"]
     assert run("verify", "beta", "beta").out.count("beta: 200") == 1
 
