@@ -11,6 +11,7 @@ from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.json_report import INCOMPLETE, MISSING, SUSPECT, THERE, UNKNOWN
 from privatelink_lab.commands.lab_session import last_run
 from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.commands.why import answer, evidence_of
 from privatelink_lab.engine import Survey
 from privatelink_lab.prices import Cost
 from privatelink_lab.resource import Phase, Resource
@@ -18,6 +19,8 @@ from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.ui.output import Screen
+from privatelink_lab.why import Verdict, judge
+from privatelink_lab.why.cause import Stops
 
 HOURS_PER_DAY = 24
 GOOD = frozenset({Phase.READY, Phase.HELD, THERE})
@@ -30,6 +33,7 @@ STYLES = {
     **dict.fromkeys([MISSING, Phase.DRIFTED, Phase.FAILED, Phase.UNTAGGED, UNKNOWN, SUSPECT, INCOMPLETE], "red"),
 }
 MOST_NAMED = 6  # keys in one line
+MOST_CAUSES = 3  # lines on who gets no answer
 
 
 def status(options: Options, *, exit_code: bool) -> int:
@@ -42,6 +46,9 @@ def status(options: Options, *, exit_code: bool) -> int:
             execution.screen.data(data)
         else:
             _print_status(execution.screen, data, cost, conclusion(data["resources"], seen.resources, unfit_keys(seen)))
+            is_well = all(row["phase"] in {Phase.READY, THERE} for row in data["resources"])
+            if not is_well and execution.session.has_config and not options.lab and seen.existing():
+                _print_causes(execution.screen, judge(evidence_of(execution.lab)))
         return int(exit_code and not all(row["phase"] in GOOD for row in data["resources"]))
 
 
@@ -77,6 +84,16 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")
     screen.out(last)
+
+
+def _print_causes(screen: Screen, verdicts: Sequence[Verdict]) -> None:
+    """Who gets no answer, why, and the command that helps: what `plab why` says, in a line for each."""
+    bad = [verdict for verdict in verdicts if verdict.first and verdict.first.stops is not Stops.NOTHING]
+    for verdict in bad[:MOST_CAUSES]:
+        fix = verdict.first.sighting.fix if verdict.first else ""
+        screen.out(f"{answer(verdict)}" + (f" -> {fix}" if fix else ""))
+    if len(bad) > MOST_CAUSES:
+        screen.out(f"{len(bad) - MOST_CAUSES} more get no answer: plab why")
 
 
 def _is_important(row: Sequence[str]) -> bool:

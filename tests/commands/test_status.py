@@ -92,3 +92,16 @@ def test_next_is_short(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
     with (tmp_path / "plab.yaml").open("a") as file:
         file.write("  - name: beta\n    accept: manual\n")
     assert run("up", "--json").json[-1]["next"][0] == "plab accept"
+
+
+def test_it_ends_with_the_judges_line(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """An endpoint that waits: `status` says of its consumer what `why` says, and the command."""
+    write_config(tmp_path, "manual")
+    run("up", "-q")
+    at_cloud.let_new_ids_propagate()
+    last = run("status").out.splitlines()[-1]
+    assert last.startswith("acme: waiting-for-acceptance (acceptance): The endpoint waits for the provider")
+    assert last.endswith(" -> plab accept acme")
+    run("accept", "acme", "-y")
+    at_cloud.let_new_ids_propagate()
+    assert run("status").out.splitlines()[-1].startswith("All ")

@@ -98,7 +98,7 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
 
     first = user.data("verify", code=1)
     assert [(row["consumer"], row["ok"], row["hop"]) for row in first if row["event"] == "verified"] == [
-        ("two", False, "endpoint"),
+        ("two", False, "acceptance"),
         ("one", True, None),
     ]
     user.plab("accept", "--all", "-y")
@@ -127,7 +127,7 @@ def test_traffic_flows_only_after_acceptance(user: User) -> None:
 
 
 def test_a_broken_hop_is_named(user: User) -> None:
-    """Without the rule in the web server's security group there is no page, and `verify` names that group."""
+    """Without the rule in the web server's group `why` and `verify` name it; the advised command brings it back."""
     user.plab("up", "--local", "-q")
     server = control_client.running(user.folder / ".plab")
     assert server is not None
@@ -138,7 +138,12 @@ def test_a_broken_hop_is_named(user: User) -> None:
     ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
     verified = user.data("verify", "one", "--timeout", "1", code=1)
     found = next(row for row in verified if row["event"] == "verified")
-    assert (found["ok"], found["hop"]) == (False, "target security group")
+    assert (found["ok"], found["hop"]) == (False, "target")
+    [broken] = user.data("why", "one", code=1)[0]["paths"]
+    assert (broken["code"], broken["fix"]) == ("target-group-closed", "plab up")
+    user.plab("up", "--local", "-q")
+    user.plab("why", "one")
+    user.plab("verify", "one")
 
 
 def test_after_a_killed_server_nothing_is_left(user: User) -> None:
@@ -194,9 +199,7 @@ def test_the_local_aws_ends_with_its_agent(user: User) -> None:
     until(lambda: not alive({server.pid}), "end of the server")
     assert "the network has ended" in control_client.log_path(user.folder / ".plab").read_text()
     status = user.start("status")
-    assert status.communicate(timeout=PATIENCE)[1].endswith(
-        "it was on the local AWS, which is not running. Next: plab up --local\n"
-    )
+    assert status.communicate(timeout=PATIENCE)[1].endswith("so no lab is there. Next: plab up --local\n")
 
 
 def test_an_interrupted_verify_leaves_no_probe(user: User) -> None:
