@@ -112,8 +112,8 @@ def _of_account(options: Options, screen: Screen, target: str) -> tuple[Evidence
     session = open_account(options, screen)
     lab = session.lab()
     account = lab.provider
-    place = session.account_in_words(lab)
-    screen.say(place)
+    screen.say(session.account_in_words(lab))
+    place = f"local AWS, {account.region}" if session.server else f"account {account.id}, {account.region}"
     if ENDPOINT_ID.fullmatch(target):
         asked = Asked(account, ((Request("", account.id, account.region, target), account),))
     elif SERVICE_ID.fullmatch(target):

@@ -187,8 +187,7 @@ class _Collection:
             joined = {name for other in self.halves.values() for name in other.of("endpoints", "ServiceName")}
             half.rows["services"] = [row for row in half.rows.get("services", []) if row["ServiceName"] in joined]
             if not half.rows["services"]:
-                del half.rows["services"]
-                half.unseen["services"] = "it is of another account"
+                del half.rows["services"]  # it is of another account
         if self.asked.service and (names := half.of("services", "ServiceName")):
             filters = [{"Name": "service-name", "Values": names}]
             tasks.append(half.pages("endpoints", "describe_vpc_endpoints", "VpcEndpoints", Filters=filters))

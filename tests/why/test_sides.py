@@ -1,0 +1,133 @@
+"""Who has only one side's credentials: each half is judged by itself, says what it does not see, and both are one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import broken_lab
+from support.broken_lab import BrokenLab
+from support.cloud import Cloud
+from support.command_line import Run
+
+from privatelink_lab.commands.why import evidence_of
+from privatelink_lab.why import judge
+from privatelink_lab.why.cause import Stage
+
+ROLE = "arn:aws:iam::222222222222:role/acme"
+CONFIG = f"lab: test\nregion: us-east-1\nconsumers: [{{name: acme, role_arn: '{ROLE}'}}]\n"
+STAGES = list(Stage)
+
+
+@pytest.fixture
+def two(at_cloud: Cloud, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokenLab:
+    """A lab across two accounts, closed at both ends; its folder is another one, so that ids have to be named."""
+    (tmp_path / "plab.yaml").write_text(CONFIG)
+    lab = BrokenLab(at_cloud, run, tmp_path)
+    assert lab.up().code == 0
+    broken_lab.revoke(lab, "provider/security-group")
+    group = lab.id("acme/security-group")
+    ec2: Any = at_cloud.account(ROLE).ec2
+    rules = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rules)
+    (tmp_path / "plab.yaml").unlink()
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    at_cloud.let_new_ids_propagate()
+    return lab
+
+
+def as_customer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment has the keys of acme's account."""
+    keys = cloud.account(ROLE)._session.get_credentials()
+    assert keys is not None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", str(keys.token))
+
+
+def test_each_side_alone_and_both(two: BrokenLab, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The provider sees its closed target, the customer its closed endpoint; both files show both, in order."""
+    [mine] = run("why", two.service, "--save", "provider.json", "--json").json[-1]["paths"]
+    assert (mine["code"], mine["account"]) == ("target-group-closed", "222222222222")
+    assert mine["unseen"] == [
+        f"the consumer's half (account 222222222222); who has its credentials: plab why --save FILE {two.endpoint}"
+    ]
+    as_customer(two.cloud, monkeypatch)
+    [theirs] = run("why", two.endpoint, "--save", "customer.json", "--json").json[-1]["paths"]
+    assert (theirs["code"], theirs["fix"]) == ("endpoint-group-closed", "")
+    assert [text.partition(";")[0] for text in theirs["unseen"]] == ["the provider's half"]
+    ran = run("why", two.endpoint, "--from", "provider.json", "--from", "customer.json", "--json")
+    [both] = ran.json[-1]["paths"]
+    assert (both["code"], [row["code"] for row in both["also"]]) == ("endpoint-group-closed", ["target-group-closed"])
+    assert both["unseen"] == []
+    saved = (tmp_path / "customer.json").read_text()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in saved
+    assert os.environ["AWS_SESSION_TOKEN"] not in saved
+
+
+def test_an_account_that_has_not_asked_yet(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """`why ACCOUNT_ID`: the provider's half says whether its request would be taken, and advises to admit nobody."""
+    lab = BrokenLab(at_cloud, run, tmp_path)
+    lab.up()
+    [path] = lab.why("333333333333")
+    assert path["code"] == "not-permitted"
+    assert path["fix"].startswith("the line to add to the config: allowed_principals: ['333333333333']")
+    assert "accept" not in json.dumps(path)
+    lab.type(path["by_hand"])
+    assert lab.run("why", "333333333333").code == 1  # it is not built
+    assert lab.why("333333333333")[0]["code"] is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_two_things_broken_at_once(at_cloud: Cloud, run: Run, tmp_path: Path, seed: int) -> None:
+    """The first answer is a cause that is there, on the earlier hop of the packet's way."""
+    breaks = {
+        "endpoint-group-closed": lambda lab: broken_lab.revoke(lab, "acme/security-group"),
+        "target-group-closed": lambda lab: broken_lab.revoke(lab, "provider/security-group"),
+        "no-listener": lambda lab: lab.elbv2.delete_listener(ListenerArn=lab.listener),
+        "rejected": broken_lab.reject,
+        "target-port-wrong": broken_lab.register_on_81,
+    }
+    one, other = random.Random(seed).choice(list(itertools.permutations(breaks, 2)))  # noqa: S311 (no secret)
+    lab = BrokenLab(at_cloud, run, tmp_path)
+    lab.up()
+    for code in (one, other):
+        breaks[code](lab)
+        at_cloud.let_new_ids_propagate()
+    [path] = lab.why("acme")
+    found = [(path["code"], path["hop"]), *((row["code"], row["hop"]) for row in path["also"])]
+    hops = [STAGES.index(Stage(hop)) for _, hop in found]
+    assert found[0][0] in {one, other}
+    assert hops == sorted(hops)
+
+
+def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud) -> None:
+    """With AWS's delays, in the middle of `up` and `down`: whatever is proved is there, and at the end nothing is."""
+    lab = slow_cloud.lab()
+    codes: set[str] = set()
+
+    def look() -> None:
+        mine = slow_cloud.lab(lab.config, lab.state)
+        for verdict in judge(evidence_of(mine)):
+            codes.update(one.code for one in verdict.causes if one.sighting.proved)
+
+    slow_cloud.clock.before_sleep = look
+    assert slow_cloud.up(lab).exit_code == 0
+    assert codes <= {
+        "balancer-not-active",
+        "service-unavailable",
+        "waiting-for-acceptance",
+        "accepted-not-yet-available",
+        "no-listener",
+        "empty-target-group",
+        "no-interfaces",
+    }
+    slow_cloud.clock.before_sleep = lambda: None
+    slow_cloud.let_new_ids_propagate()
+    [verdict] = judge(evidence_of(lab))
+    assert verdict.causes == ()
