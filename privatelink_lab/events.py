@@ -72,6 +72,14 @@ class Failed(KeyEvent):
 
 
 @dataclass(frozen=True)
+class Explained(KeyEvent):
+    """A wait is long: what the judge of `plab why` says of it, and the last lines of the server's console."""
+
+    event: ClassVar[str] = "explained"
+    text: str
+
+
+@dataclass(frozen=True)
 class Decided(Event):
     """A connection is as the provider decided; `owner` is the account of its endpoint."""
 

@@ -54,6 +54,7 @@ class Lab:
     speed: float = 1.0  # how many times faster than AWS its clock is; math.inf: everything at once
     ttl: str = ""  # of --ttl: it moves the lab's end
     has_gone: Callable[[], bool] = lambda: False  # whether the AWS that it lives on has ended: a local one
+    explain: Callable[[], str] = lambda: ""  # what the judge of `plab why` says now
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
     is_new: bool = False  # it began with this run, as far as AWS shows

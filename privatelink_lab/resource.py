@@ -235,7 +235,8 @@ class ResourceType:
 
     What else: `called_by` names the party whose credentials its functions use, where it is not the party of the key:
     the provider accepts what belongs to a consumer. `retryable` are the codes that AWS answers to its create or update
-    while what it depends on is new. An endpoint is `billed_by_started_hours` (AWS facts 12).
+    while what it depends on is new. An endpoint is `billed_by_started_hours` (AWS facts 12). A target `is_explained`:
+    what keeps it unhealthy is looked for elsewhere.
     """
 
     noun: str
@@ -249,6 +250,7 @@ class ResourceType:
     compare: Compare = _compares_nothing
     made_by_plab: bool = True
     goes_with_parent: bool = False
+    is_explained: bool = False
     called_by: str = ""
     billed_by_started_hours: bool = False
     retryable: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from privatelink_lab.errors import AccountError, AwsError, ConfigError, LostAnsw
 from privatelink_lab.events import (
     Accepted,
     Event,
+    Explained,
     Failed,
     Finished,
     Rejected,
@@ -49,8 +50,9 @@ CONTRACT: list[tuple[Event, list[str]]] = [
     ),
     (
         Verified("acme", True, ["10.1.0.4"], 200, "Hello", TIMES, TIMES, None, "1 of 1 requests"),
-        ["event", "consumer", "ok", "addresses", "status", "body", "connect_ms", "total_ms", "hop", "detail"],
+        ["event", "consumer", "ok", "addresses", "status", "body", "connect_ms", "total_ms", "hop", "detail", "fix"],
     ),
+    (Explained(KEY, STEP, "no rule"), ["event", "key", "step", "text"]),
     (Unanswered("ec2 at https://x", REFUSED), ["event", "source", "error"]),
     (Summary("up", 0, {}), ["event", "command", "exit_code"]),
     (Summary("up", 1, {"lab": "test"}, REFUSED), ["event", "command", "exit_code", "error", "lab"]),
@@ -83,7 +85,7 @@ def test_every_event_is_in_the_contract() -> None:
 def test_the_names_of_the_events_are_frozen() -> None:
     """The words that a program switches on."""
     names = list(dict.fromkeys(event.event for event, _ in CONTRACT))
-    words = "started waiting finished failed accepted rejected verified unanswered summary"
+    words = "started waiting finished failed accepted rejected verified explained unanswered summary"
     assert names == words.split()
 
 

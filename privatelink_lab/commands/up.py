@@ -13,6 +13,7 @@ from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.commands.status import unfit_keys
+from privatelink_lab.commands.why import explained
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
@@ -33,6 +34,7 @@ def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, 
     """Build, continue or repair; see `plab up --help`."""
     with Execution(options, writes=True, starts=True) as execution:
         execution.lab.ttl = ttl
+        execution.lab.explain = lambda: explained(execution.lab)
         if dry_run:
             return _dry_run(execution, replace, adopt=adopt)
         with interruptible(execution.lab):

@@ -12,17 +12,22 @@ from privatelink_lab.aws import Account
 from privatelink_lab.commands import Options
 from privatelink_lab.commands.lab_session import has_lab, open_account
 from privatelink_lab.commands.run_command import Execution, new_screen
-from privatelink_lab.config import ACCOUNT_ID
+from privatelink_lab.config import ACCOUNT_ID, PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.lab import Lab
+from privatelink_lab.printable import on_one_line
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps.endpoint_service import is_named
+from privatelink_lab.steps.probe import console_of
+from privatelink_lab.steps.web_server import KEY as SERVER
 from privatelink_lab.ui.output import Screen
-from privatelink_lab.why import Asked, Evidence, Request, Verdict, collect, judge, load
-from privatelink_lab.why.cause import Stops
+from privatelink_lab.why import Asked, Evidence, Judged, Request, Verdict, collect, judge, load
+from privatelink_lab.why.cause import Stage, Stops
 
 ENDPOINT_ID = re.compile(r"vpce-[0-9a-f]+")
 SERVICE_ID = re.compile(r"vpce-svc-[0-9a-f]+")
+BEHIND = (Stage.BALANCER_GROUP, Stage.LISTENER, Stage.TARGET_GROUP, Stage.TARGET, Stage.SERVER)  # the balancer
+CONSOLE_LINES = 3
 WIDTH = 18  # of the column with a stage's name
 
 
@@ -95,8 +100,28 @@ def answer(verdict: Verdict) -> str:
     name = verdict.request.name or verdict.request.endpoint or verdict.request.account
     if not verdict.causes:
         return f"{name}: nothing is wrong, as far as can be seen" if verdict.is_built else f"{name}: not built"
-    first = verdict.causes[0]
-    return f"{name}: {first.code} ({first.cause.stage.value}): {first.cause.sentence} {first.sighting.evidence}"
+    return f"{name}: {sentence(verdict.causes[0])}"
+
+
+def sentence(one: Judged) -> str:
+    """A cause in one line: its code and hop, what it means, and what AWS showed."""
+    return f"{one.code} ({one.cause.stage.value}): {one.cause.sentence} {one.sighting.evidence}"
+
+
+def explained(lab: Lab) -> str:
+    """What keeps the target unhealthy, and the last lines of the web server's console; '' where AWS shows neither."""
+    with suppress(PlabError):
+        causes = [one for verdict in judge(evidence_of(lab)) for one in verdict.causes if one.cause.stage in BEHIND]
+        return "\n".join(filter(None, [sentence(causes[0]) if causes else "", *_console(lab)]))
+    return ""
+
+
+def _console(lab: Lab) -> list[str]:
+    """The last lines that the web server has printed; [] where AWS has none, or does not show them."""
+    with suppress(PlabError):
+        lines = console_of(lab, PROVIDER, lab.state.ids[SERVER]).splitlines() if SERVER in lab.state.ids else []
+        return [f"  console: {on_one_line(line)}" for line in lines[-CONSOLE_LINES:]]
+    return []
 
 
 def _reached(lab: Lab, party: str) -> Account | None:
@@ -211,5 +236,5 @@ def _lines(verdict: Verdict) -> list[tuple[str, str]]:
     else:
         lines.append(("Nothing", "is wrong, as far as can be seen."))
     for one in verdict.also:
-        lines.append(("Also:", f"{one.code} ({one.cause.stage.value}): {one.cause.sentence} {one.sighting.evidence}"))
+        lines.append(("Also:", sentence(one)))
     return [(word, text) for word, text in [*lines, *(("Unseen:", text) for text in verdict.unseen)] if text]

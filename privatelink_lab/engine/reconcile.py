@@ -15,7 +15,7 @@ from privatelink_lab.engine.polling import Pace, retry_interval
 from privatelink_lab.engine.survey import take_snapshot
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import AwsError, Interrupted, PlabError
-from privatelink_lab.events import Failed, Unanswered, Waiting, duration
+from privatelink_lab.events import Explained, Failed, Unanswered, Waiting, duration
 from privatelink_lab.lab import TO_CONTINUE, Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
@@ -23,6 +23,8 @@ from privatelink_lab.timeline import Timeline
 
 MOST_CREATES = 3  # of one key in one run: each may cost money
 RESEND = 10.0  # seconds before a call that AWS accepted goes out again while describes still show the old
+EXPLAIN_AFTER = 180.0  # seconds of AWS's time
+EXPLAIN_AT_LEAST = 5.0  # seconds, however fast a local AWS is
 
 Outcome = TypeVar("Outcome")
 Answer = tuple[Found, ...] | PlabError
@@ -49,6 +51,7 @@ class Item:
     ids: set[str] = field(default_factory=set)  # all that were ever seen
     creates: int = 0  # those of this run that made something, or may have
     ended: str = ""  # AWS's word for the end of the last one
+    explained: bool = False  # the user has read why it takes so long
 
     @property
     def key(self) -> str:
@@ -224,6 +227,15 @@ class Run(ABC, Generic[Outcome]):
         if bounded and self.now - item.since > timeout:
             text = f"{item.key} is still {detail!r} after {duration(timeout)}."
             self.fail(item, PlabError(text, hint=self.hint))
+        elif item.type.is_explained and not item.explained:
+            self.explain(item, item.since)
+
+    def explain(self, item: Item, since: float) -> None:
+        """Say once what stands in the way of a long wait, by the judge of `plab why`."""
+        if self.now - since > self.lab.of_aws(EXPLAIN_AFTER, EXPLAIN_AT_LEAST):
+            item.explained = True
+            if text := self.lab.explain():
+                self.lab.emit(Explained(item.key, item.resource.step, text))
 
     def postpone(self, item: Item) -> None:
         """Send a call that AWS refused again later: less often the longer AWS refuses it."""

@@ -211,16 +211,16 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
         return Found(id_, Phase.FAILED if phase is Phase.DRIFTED else phase, state)
     if resource.options is None:  # only `verify` reads the console, which may not be readable, and is a stranger's word
         return Found(id_, phase, state)
-    console = snapshot.of_parent(lab.account(consumer), "console", id_, lambda: _console(lab, consumer, id_))
+    console = snapshot.of_parent(lab.account(consumer), "console", id_, lambda: console_of(lab, consumer, id_))
     report = read_report(console)
     if report.ended:
         return Found(id_, Phase.READY, f"{len(report.answers)} answers", {"console": console})
     return Found(id_, Phase.PENDING, report.problem if not report.answers and report.problem else "at work")
 
 
-def _console(lab: Lab, consumer: str, instance: str) -> str:
-    """What the instance has written until now; types without Nitro show it only minutes later."""
-    ec2 = lab.account(consumer).ec2
+def console_of(lab: Lab, party: str, instance: str) -> str:
+    """What an instance has written until now; types without Nitro show it only minutes later. Raises AwsError."""
+    ec2 = lab.account(party).ec2
     try:
         return ec2.get_console_output(InstanceId=instance, Latest=True).get("Output", "")
     except AwsError as error:

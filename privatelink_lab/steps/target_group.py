@@ -172,6 +172,7 @@ TARGET_TYPE = ResourceType(
     find=_find_registration,
     create=_register,
     goes_with_parent=True,
+    is_explained=True,
     retryable=frozenset({"InvalidTarget", "TargetGroupNotFound"}),
     patience=Patience(timeout=1200),  # a slow balancer takes eight minutes, and health four more
 )

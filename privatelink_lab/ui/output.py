@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from privatelink_lab.errors import AccountError, PlabError
-from privatelink_lab.events import Event, Failed, KeyEvent, Unanswered
+from privatelink_lab.events import Event, Explained, Failed, KeyEvent, Unanswered
 from privatelink_lab.printable import in_json, printable
 from privatelink_lab.ui.plain_lines import plain_text
 from privatelink_lab.ui.timeline_bars import ASCII, UNICODE, fitted
@@ -71,7 +71,7 @@ class Screen:
             self.data(event.as_json())
         elif live := self._draw(event):
             live.show(event)
-            if isinstance(event, Unanswered):
+            if isinstance(event, Unanswered | Explained):
                 self.say(plain_text(event))
         elif text := plain_text(event):
             self.say(f"{time.monotonic() - self._began:6.1f}s  {text}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privatelink_lab.events import Decided, Event, Failed, Finished, Started, Unanswered, Waiting
+from privatelink_lab.events import Decided, Event, Explained, Failed, Finished, Started, Unanswered, Waiting
 from privatelink_lab.ui.board import DOING
 
 
@@ -17,6 +17,8 @@ def plain_text(event: Event) -> str:
             text = f"{event.key}: {event.detail}  {event.id}".rstrip()
         case Failed():
             text = f"{event.key}: failed"
+        case Explained():
+            text = f"{event.key}: {event.text}"
         case Unanswered():
             text = f"{event.source} has given no usable answer for a minute: {event.error}"
         case Decided():
