@@ -82,6 +82,7 @@ def evidence_of(lab: Lab, target: str = "") -> Evidence:
         lab.provider,
         tuple(requests),
         lab=lab.config.lab,
+        balancer=lab.name,
         port=lab.config.provider.web_server.port,
         speaks="http",
         refusals=refusals,

@@ -14,7 +14,7 @@ from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Row
-from privatelink_lab.why.evidence import Evidence, Half, Request
+from privatelink_lab.why.evidence import Evidence, Half, Request, distinct
 
 InParallel = Callable[[Sequence[Callable[[], object]]], object]
 Fetch = Callable[[], Iterable[Row]]
@@ -33,6 +33,7 @@ class Asked:
     requests: tuple[tuple[Request, Account | None], ...] = ()
     lab: str = ""
     service: str = ""
+    balancer: str = ""  # the name of the lab's, for a lab without a service
     port: int | None = None
     speaks: str = ""
     refusals: tuple[Row, ...] = ()
@@ -74,8 +75,8 @@ class _HalfBeingRead:
         return list(dict.fromkeys(row[name] for row in self.rows.get(kind, []) if row.get(name)))
 
     def done(self) -> Half:
-        """What it showed."""
-        rows = {kind: tuple(found) for kind, found in self.rows.items()}
+        """What it showed, each row once."""
+        rows = {kind: distinct(kind, found) for kind, found in self.rows.items()}
         return Half(self.account.id, self.account.region, rows, {k: v for k, v in self.unseen.items() if k not in rows})
 
 
@@ -172,6 +173,9 @@ class _Collection:
         for half in self.halves.values():
             mine = [request for request, _ in self.asked.requests if self.consumers[id(request)] is half]
             names = half.of("endpoints", "ServiceName") or ([self._service_name()] if self._service_name() else [])
+            if mine and names:  # also those that are not of the lab
+                filters = [{"Name": "service-name", "Values": names[:1]}]
+                tasks.append(half.pages("endpoints", "describe_vpc_endpoints", "VpcEndpoints", Filters=filters))
             if mine and names and half is not self.provider:
                 tasks.append(
                     half.pages("offers", "describe_vpc_endpoint_services", "ServiceDetails", ServiceNames=names[:1])
@@ -200,8 +204,9 @@ class _Collection:
                 ),
             ]
         arns = [arn for row in half.rows.get("services", []) for arn in row.get("NetworkLoadBalancerArns") or ()]
-        if arns:
-            tasks.append(half.pages("balancers", "describe_load_balancers", "LoadBalancers", LoadBalancerArns=arns))
+        of = {"LoadBalancerArns": arns} if arns else {"Names": [self.asked.balancer]} if self.asked.balancer else {}
+        if of:
+            tasks.append(half.pages("balancers", "describe_load_balancers", "LoadBalancers", **of))
         return tasks
 
     @staticmethod

@@ -115,10 +115,14 @@ def merged(parts: list[Evidence]) -> Evidence:
 def _both(one: Half, other: Half) -> Half:
     rows = {}
     for kind in {*one.rows, *other.rows}:
-        found = [*one.rows.get(kind, ()), *other.rows.get(kind, ())]
-        rows[kind] = tuple({repr([row.get(name) for name in IDS[kind]]): row for row in found}.values())
+        rows[kind] = distinct(kind, [*one.rows.get(kind, ()), *other.rows.get(kind, ())])
     unseen = {kind: why for kind, why in {**one.unseen, **other.unseen}.items() if kind not in rows}
     return Half(one.account, one.region, rows, unseen)
+
+
+def distinct(kind: str, rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Each row of a kind once."""
+    return tuple({repr([row.get(name) for name in IDS[kind]]): row for row in rows}.values())
 
 
 def _load(path: Path) -> Evidence:

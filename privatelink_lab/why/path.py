@@ -127,6 +127,8 @@ class Path:
     @cached_property
     def balancers(self) -> list[Row]:
         """The service's load balancers."""
+        if self.service is None and self.lab and self.provider:  # it is not made yet, or is gone
+            return list(self.provider.rows.get("balancers", ()))
         arns = (self.service or {}).get("NetworkLoadBalancerArns") or ()
         return [row for arn in arns if (row := self.one("balancers", "LoadBalancerArn", arn))]
 

@@ -670,7 +670,7 @@ CAUSES = (
         "Wait, or make it again.",
         f"{NLB}network-load-balancers.html",
         balancer_not_active,
-        implies=frozenset({"no-listener", "empty-target-group", "target-zone-not-enabled"}),
+        implies=frozenset({"service-unavailable", "no-listener", "empty-target-group", "target-zone-not-enabled"}),
         local=True,
     ),
     Cause(

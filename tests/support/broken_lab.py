@@ -233,3 +233,26 @@ def register_in_another_zone(lab: BrokenLab) -> None:
     lab.ec2.authorize_security_group_ingress(
         GroupId=lab.id("provider/security-group"), IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="10.0.9.0/24"
     )
+
+
+def stop_requiring(lab: BrokenLab) -> None:
+    """The service accepts by itself from now on; who asked before still waits."""
+    lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service, AcceptanceRequired=False)
+
+
+def allow_a_role(lab: BrokenLab) -> None:
+    """The service allows one role of another account."""
+    role = "arn:aws:iam::333333333333:role/ci"
+    lab.ec2.modify_vpc_endpoint_service_permissions(ServiceId=lab.service, AddAllowedPrincipals=[role])
+
+
+def another_vpc(lab: BrokenLab, *zones: str) -> str:
+    """A VPC of acme's own with a subnet in each of these zones, as the config names it."""
+    vpc = lab.ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    lab.cloud.let_new_ids_propagate()
+    ids = []
+    for number, zone in enumerate(zones):
+        made = lab.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.5.{number}.0/24", AvailabilityZoneId=zone)
+        ids.append(made["Subnet"]["SubnetId"])
+    lab.cloud.let_new_ids_propagate()
+    return f"consumers: [{{name: acme, vpc: {{id: {vpc}, subnet_ids: [{', '.join(ids)}]}}}}]"

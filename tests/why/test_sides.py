@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import broken_lab
 from support.broken_lab import BrokenLab
-from support.cloud import Cloud
+from support.cloud import Cloud, config_of
 from support.command_line import Run
 
 from privatelink_lab.commands.why import evidence_of
@@ -131,3 +131,24 @@ def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud) -> None:
     slow_cloud.let_new_ids_propagate()
     [verdict] = judge(evidence_of(lab))
     assert verdict.causes == ()
+
+
+def test_why_asks_little(cloud: Cloud) -> None:
+    """At most 25 calls for one consumer, 3 more for each further one, 10 where it has an account of its own."""
+
+    def asked(*consumers: dict[str, Any]) -> int:
+        lab = cloud.lab(config_of(*consumers))
+        assert cloud.up(lab).exit_code == 0
+        cloud.let_new_ids_propagate()
+        again = cloud.lab(lab.config, lab.state)
+        cloud.calls()
+        assert all(not verdict.causes for verdict in judge(evidence_of(again)))
+        count = len(cloud.calls())
+        assert cloud.changes() == []
+        cloud.down(lab)
+        return count
+
+    alone = asked({"name": "acme"})
+    assert alone <= 25
+    assert asked(*({"name": f"c{number}"} for number in range(4))) <= alone + 9
+    assert asked({"name": "acme"}, {"name": "far", "role_arn": ROLE}) <= alone + 10

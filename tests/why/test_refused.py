@@ -1,0 +1,103 @@
+"""A request that was refused, or that never came to its end: `why` names the cause without an endpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import broken_lab
+from support.broken_lab import BrokenLab
+from support.cloud import Cloud
+from support.command_line import Run
+
+Faults = list[dict[str, Any]]
+FAULTS: list[tuple[str, dict[str, Any], str]] = [  # the code, the fault under `up`, and the command that ends it
+    ("expired", {"kind": "endpoint-expires", "seconds": 60.0}, "plab up --replace acme/endpoint"),
+    ("failed", {"kind": "endpoint-fails"}, "plab up --replace acme/endpoint"),
+    ("balancer-not-active", {"kind": "balancer-fails"}, "plab up --replace provider/nlb"),
+    (
+        "denied-by-policy",
+        {"kind": "error", "action": "CreateVpcEndpoint", "status": 403, "code": "UnauthorizedOperation"},
+        "plab iam-policy consumer",
+    ),
+]
+
+
+@pytest.fixture
+def lab(at_cloud: Cloud, run: Run, tmp_path: Path) -> BrokenLab:
+    """A lab that is not built yet."""
+    return BrokenLab(at_cloud, run, tmp_path)
+
+
+@pytest.mark.parametrize(("code", "fault", "fix"), FAULTS, ids=[row[0] for row in FAULTS])
+def test_what_keeps_up_from_its_end(lab: BrokenLab, code: str, fault: dict[str, Any], fix: str) -> None:
+    """AWS ends the resource, or refuses the call: its code comes first, and its command works once AWS is well."""
+    lab.cloud.aws.choose_faults([*lab.cloud.always, fault])
+    if code == "expired":
+        lab.change_config("accept: auto", "accept: manual")
+    lab.up()
+    if code == "expired":
+        lab.cloud.clock.sleep(3600)
+    [path] = lab.why("acme")
+    assert (path["code"], path["fix"]) == (code, fix)
+    lab.cloud.heal()
+    lab.type(path["fix"])
+    lab.up()
+    assert lab.why("acme")[0]["code"] in {None, "waiting-for-acceptance"}
+
+
+@pytest.mark.parametrize(
+    ("code", "zones"), [("zone-not-served", ["use1-az5"]), ("two-subnets-one-zone", ["use1-az1", "use1-az1"])]
+)
+def test_subnets_that_cannot_serve(lab: BrokenLab, code: str, zones: list[str]) -> None:
+    """`up` refuses them before anything is made; with the provider's half there, `why` says what is wrong with them."""
+    lab.change_config("consumers:\n  - name: acme\n    accept: auto", "consumers: []")
+    assert lab.up().code == 0
+    lab.change_config("consumers: []", broken_lab.another_vpc(lab, *zones))
+    lab.run("up", "-q")
+    [path] = lab.why("acme")
+    assert path["code"] == code
+    assert path["fix"].startswith("the line to change in the config: subnet_ids of this consumer")
+
+
+def test_a_switch_that_is_for_new_requests_only(lab: BrokenLab) -> None:
+    """The service requires no acceptance any more; who asked before waits until it is accepted."""
+    lab.change_config("accept: auto", "accept: manual")
+    lab.up()
+    broken_lab.stop_requiring(lab)
+    [path] = lab.why("acme")
+    assert (path["code"], path["also"]) == ("acceptance-switched", [])
+    lab.type(path["fix"])
+    assert lab.why("acme")[0]["code"] is None
+
+
+def test_two_endpoints_to_one_service(lab: BrokenLab) -> None:
+    """Each is billed, and packets pass: the command deletes the other one."""
+    lab.up()
+    broken_lab.ask_twice(lab)
+    path = lab.why("acme")[0]
+    assert (path["code"], path["stops"]) == ("duplicate-request", "nothing")
+    assert lab.endpoint not in path["by_hand"]
+    lab.type(path["by_hand"])
+    assert lab.why("acme")[0]["code"] is None
+
+
+def test_a_role_of_another_account_is_allowed_and_another_one_asks(lab: BrokenLab) -> None:
+    """Whether the caller is that role is not known: the cause is likely, and the account can be allowed."""
+    lab.up()
+    broken_lab.allow_a_role(lab)
+    [path] = lab.why("333333333333")
+    assert (path["code"], path["confidence"]) == ("role-principal-mismatch", "likely")
+    lab.type(path["by_hand"])
+    assert lab.why("333333333333")[0]["code"] is None
+
+
+def test_a_describe_that_aws_refuses_for_load(lab: BrokenLab) -> None:
+    """It is said, and nothing else is made of it: what was not shown is not called broken."""
+    lab.up()
+    fault = {"kind": "error", "action": "DescribeNetworkAcls", "status": 400, "code": "Throttling"}
+    lab.cloud.aws.choose_faults([*lab.cloud.always, fault])
+    [path] = lab.why("acme")
+    assert (path["code"], path["stops"]) == ("throttled", "nothing")
+    assert any("acls" in text for text in path["unseen"])
