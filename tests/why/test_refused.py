@@ -93,11 +93,46 @@ def test_a_role_of_another_account_is_allowed_and_another_one_asks(lab: BrokenLa
     assert lab.why("333333333333")[0]["code"] is None
 
 
-def test_a_describe_that_aws_refuses_for_load(lab: BrokenLab) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "code"), [("Throttling", "throttled"), ("ExpiredToken", "credentials-expired-midway")]
+)
+def test_a_describe_that_aws_refuses(lab: BrokenLab, refusal: str, code: str) -> None:
     """It is said, and nothing else is made of it: what was not shown is not called broken."""
     lab.up()
-    fault = {"kind": "error", "action": "DescribeNetworkAcls", "status": 400, "code": "Throttling"}
+    fault = {"kind": "error", "action": "DescribeNetworkAcls", "status": 400, "code": refusal}
     lab.cloud.aws.choose_faults([*lab.cloud.always, fault])
     [path] = lab.why("acme")
-    assert (path["code"], path["stops"]) == ("throttled", "nothing")
+    assert (path["code"], path["stops"]) == (code, "nothing")
     assert any("acls" in text for text in path["unseen"])
+
+
+def test_the_groups_of_somebody_elses_balancer(lab: BrokenLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that plab did not make: all is available and healthy, and its balancer's group admits no client."""
+    lab.up()
+    ec2, elbv2 = lab.ec2, lab.elbv2
+    vpc, subnet = lab.id("provider/vpc"), lab.id("provider/subnet-1")
+    group = broken_lab.other_group(lab, vpc)
+    made = elbv2.create_load_balancer(
+        Name="other", Type="network", Scheme="internal", Subnets=[subnet], SecurityGroups=[group]
+    )
+    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
+    lab.cloud.let_new_ids_propagate()
+    targets = elbv2.create_target_group(Name="other", Protocol="TCP", Port=80, VpcId=vpc)["TargetGroups"][0]
+    lab.cloud.let_new_ids_propagate()
+    server = [{"Id": lab.id("provider/web-server")}]
+    elbv2.register_targets(TargetGroupArn=targets["TargetGroupArn"], Targets=server)
+    forward = [{"Type": "forward", "TargetGroupArn": targets["TargetGroupArn"]}]
+    elbv2.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=80, DefaultActions=forward)
+    service = ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[arn], AcceptanceRequired=False)
+    lab.cloud.let_new_ids_propagate()
+    name = service["ServiceConfiguration"]["ServiceName"]
+    asked = {"VpcId": lab.id("acme/vpc"), "SubnetIds": [lab.id("acme/subnet-1")], "ServiceName": name}
+    asked["SecurityGroupIds"] = [lab.id("acme/security-group")]
+    endpoint = ec2.create_vpc_endpoint(VpcEndpointType="Interface", PrivateDnsEnabled=False, **asked)
+    lab.cloud.let_new_ids_propagate()
+    (lab.folder / "plab.yaml").unlink()
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    [path] = lab.why(endpoint["VpcEndpoint"]["VpcEndpointId"])
+    assert path["code"] == "balancer-group-enforced", path
+    lab.type(path["by_hand"])
+    assert lab.why(endpoint["VpcEndpoint"]["VpcEndpointId"])[0]["code"] is None

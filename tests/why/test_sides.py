@@ -110,11 +110,13 @@ def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud) -> None:
     """With AWS's delays, in the middle of `up` and `down`: whatever is proved is there, and at the end nothing is."""
     lab = slow_cloud.lab()
     codes: set[str] = set()
+    firsts: set[str] = set()
 
     def look() -> None:
         mine = slow_cloud.lab(lab.config, lab.state)
         for verdict in judge(evidence_of(mine)):
             codes.update(one.code for one in verdict.causes if one.sighting.proved)
+            firsts.update(one.code for one in verdict.causes[:1])
 
     slow_cloud.clock.before_sleep = look
     assert slow_cloud.up(lab).exit_code == 0
@@ -127,6 +129,7 @@ def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud) -> None:
         "empty-target-group",
         "no-interfaces",
     }
+    assert {"balancer-not-active", "service-unavailable", "accepted-not-yet-available"} <= firsts
     slow_cloud.clock.before_sleep = lambda: None
     slow_cloud.let_new_ids_propagate()
     [verdict] = judge(evidence_of(lab))
