@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from privatelink_lab.events import duration
 
 PATTERN = r"[1-9][0-9]{0,3}[mhd]"
 FORM = "a whole number up to 9999 with m, h or d: 90m, 2h, 3d"
+_BEGIN = datetime.min.replace(tzinfo=UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -25,6 +27,11 @@ def instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def latest(texts: Iterable[str]) -> str:
+    """The latest of several instants; '' for none. What is no instant does not count."""
+    return max((text for text in texts if instant(text)), key=lambda text: instant(text) or _BEGIN, default="")
 
 
 def is_past(text: str, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from privatelink_lab import tags
+from privatelink_lab import expiry, tags
 from privatelink_lab.errors import AwsError, NotOurs
 from privatelink_lab.kind import Kind, Row, Rows, rows_of_ids, rows_of_lab
 from privatelink_lab.memo import Memo
@@ -281,7 +281,7 @@ class Snapshot:
         kinds = list(self._memo.answers("sorted"))
         ends = {text for by in kinds for text in by.ends}
         elsewhere = {text for by in kinds for text in by.ends_elsewhere}
-        return "" if "" in ends | elsewhere else max(ends or elsewhere, default="")
+        return expiry.latest(ends or elsewhere) if all(map(expiry.instant, ends | elsewhere)) else ""
 
     def doubtful(self) -> list[Doubtful]:
         """What bears the lab's tag and is not the lab's own, as far as this snapshot has read."""

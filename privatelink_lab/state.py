@@ -96,6 +96,7 @@ class State:
         """Note that a snapshot has shown the id under a key: from now on its absence means that it is gone."""
         self.create_pending.pop(key, None)
         self.created_at.pop(key, None)
+        self.refusals.pop(key, None)
         self.ids.setdefault(key, id_)
 
     def record_refused(self, key: str, error: AwsError) -> None:

@@ -20,6 +20,10 @@ def reap(options: Options, *, all_regions: bool, ask: Ask) -> int:
     screen = new_screen(options)
     found = find_labs(options, screen, all_regions=all_regions)
     unread = found.unread | {name(seen): error for seen in found.labs for error in [*seen.unread.values()][:1]}
+    for seen in found.labs:
+        for key, ids in engine.twice(seen.seen).items():
+            text = f"{key} exists {len(ids)} times ({', '.join(ids)}): one may be another person's. The lab is kept."
+            unread[name(seen)] = PlabError(text, hint="Look at them, and delete what is not the lab's.")
     screen.show_errors(unread)
     expired = [seen for seen in found.labs if seen.has_expired]
     if not expired:

@@ -84,6 +84,9 @@ class SeenLab:
             yield f"{self.lab.config.lab}: {what} could not be read: {error}"
         for what, error in self._suspects().items():
             yield f"{self.lab.config.lab}: {what}: {error}"
+        for key, ids in engine.twice(self.seen).items():
+            several = f"{key} exists {len(ids)} times ({', '.join(ids)})"
+            yield f"{self.lab.config.lab}: {several}; plab reap keeps the lab."
         for text in engine.incomplete(self.lab, self.seen.snapshot).values():
             yield f"{self.lab.config.lab}: {text}"
 

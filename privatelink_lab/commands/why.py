@@ -111,7 +111,7 @@ def sentence(one: Judged) -> str:
 
 def explained(lab: Lab) -> str:
     """What keeps the target unhealthy, and the last lines of the web server's console; '' where AWS shows neither."""
-    with suppress(PlabError):
+    with suppress(PlabError, LookupError, TypeError, ValueError):  # what explains a wait must not end it
         causes = [one for verdict in judge(evidence_of(lab)) for one in verdict.causes if one.cause.stage in BEHIND]
         return "\n".join(filter(None, [sentence(causes[0]) if causes else "", *_console(lab)]))
     return ""

@@ -11,7 +11,7 @@ from privatelink_lab.engine.outcome import Built, Removed
 from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, put_tags_back, suspects
 from privatelink_lab.engine.reconcile import dependents_of
 from privatelink_lab.engine.survey import Survey, no_longer_planned, planned, survey, take_snapshot
-from privatelink_lab.engine.tagged_labs import TaggedLabs, has_expired, tagged_labs
+from privatelink_lab.engine.tagged_labs import TaggedLabs, has_expired, tagged_labs, twice
 from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.engine.up import check, create_only, up
 
@@ -37,5 +37,6 @@ __all__ = [
     "suspects",
     "tagged_labs",
     "take_snapshot",
+    "twice",
     "up",
 ]

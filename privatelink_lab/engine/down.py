@@ -52,7 +52,11 @@ class _Down(Run[Removed]):
         self.steps, self.only, self.cuts = steps, only, cuts
         self.to_continue = AGAIN if cuts else REAP_AGAIN
         self.recheck_after = RESEND
-        self.consented = {key: {row.id for row in found} for key, found in seen.found.items() if cuts}
+        self.consented = {
+            key: {row.id for row in found}
+            for key, found in seen.found.items()
+            if cuts or seen.resources[key].type.made_by_plab
+        }
         self.deleted: dict[str, list[str]] = {}
         self.unseen: dict[str, PlabError] = {}
         self.incomplete: dict[str, str] = {}
@@ -171,7 +175,7 @@ class _Down(Run[Removed]):
                 self.lab.state.record_tags(row.id, row.tags)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())
-        if not item.type.made_by_plab and unasked:
+        if unasked and not (item.type.made_by_plab and self.cuts):
             if not item.error:
                 self.fail(item, self.uncut(found, unasked))
         elif lost := next((row for row in found if row.phase is Phase.UNTAGGED), None):
@@ -186,6 +190,9 @@ class _Down(Run[Removed]):
         """What to say of connections that nobody has agreed to cut."""
         pairs = ((row.id, row.shows.get("owner")) for row in found if row.id in unasked)
         named = sorted(" of account ".join(filter(None, pair)) for pair in pairs)
+        if not self.cuts and found[0].tags:
+            text = f"{', '.join(named)} appeared during this reap, so somebody is at work on the lab."
+            return PlabError(text, hint="plab list")
         if not self.cuts:
             text = f"What these use stays, because nobody has agreed to cut them: {', '.join(named)}."
             return PlabError(text, hint="Tell the owner. Then: plab down --adopt --force")

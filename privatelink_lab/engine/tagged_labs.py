@@ -13,7 +13,7 @@ from privatelink_lab.engine.thread_pool import in_parallel
 from privatelink_lab.errors import PlabError
 from privatelink_lab.kind import Kind, Rows, rows_of_lab, rows_of_labs
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Step
+from privatelink_lab.resource import Phase, Step
 from privatelink_lab.snapshot import has_ended
 
 
@@ -55,12 +55,23 @@ def tagged_labs(account: Account, steps: Sequence[Step]) -> TaggedLabs:
     return TaggedLabs(account, dict(zip(kinds, answers, strict=True)))
 
 
+def twice(seen: Survey) -> dict[str, tuple[str, ...]]:
+    """By key: the ids of what exists more than once. Without a state nothing says which of them is the lab's."""
+    ids = {
+        key: tuple(row.id for row in found if row.phase is not Phase.DELETING)
+        for key, found in seen.existing().items()
+        if seen.resources[key].type.made_by_plab and seen.resources[key].type.kind
+    }
+    return {key: several for key, several in ids.items() if len(several) > 1}
+
+
 def has_expired(lab: Lab, seen: Survey, now: datetime) -> bool:
     """Whether the end of a lab has come, at a time by AWS: all of it was read, and each resource names an end.
 
-    The latest end counts. What bears the lab's tags and is not its own says nothing.
+    The latest end counts. A lab of which something exists twice is kept: a person has to look at it. What bears the
+    lab's tags and is not its own says nothing.
     """
-    if seen.unseen or seen.errors or not seen.existing():
+    if seen.unseen or seen.errors or not seen.existing() or twice(seen):
         return False
     end = seen.snapshot.expires()
     kept_until = lab.state.expires if lab.had_state else ""  # of an `up --ttl` that was stopped before it tagged all

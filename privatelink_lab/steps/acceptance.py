@@ -56,13 +56,17 @@ class Connection:
 
 
 def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
-    """Every connection to the lab's service that is not deleted; [] while there is no service."""
-    service = snapshot.id(SERVICE)
-    if not service:
+    """Every connection to the lab's service that is not deleted; [] while there is no service.
+
+    Where two services have the lab's tags, those of both: who is connected must not be cut unseen.
+    """
+    services = [found.id for found in snapshot.found(SERVICE)]
+    if not services:
         return []
     consumers = _consumers_by_endpoint(lab, snapshot)
     return [
         _connection(lab, service, row, consumers)
+        for service in services
         for row in _rows(lab.provider, snapshot, service)
         if row["VpcEndpointState"].lower() != "deleted"
     ]

@@ -50,6 +50,7 @@ class Sighting:
     proved: bool = True
 
 
+PROVIDER = "provider"  # whose refusals concern everybody
 Look = Callable[[Path], Iterable[Sighting]]
 
 
@@ -92,7 +93,10 @@ def refused(*codes: str, operation: str = "", words: str = "") -> Look:
 
     def look(path: Path) -> Iterable[Sighting]:
         for row in path.rows("refusals"):
-            mine = row.get("consumer") in {None, "", path.request.name} and operation in {"", row["operation"]}
+            mine = row.get("consumer") in {None, "", PROVIDER, path.request.name} and operation in {
+                "",
+                row["operation"],
+            }
             if mine and row["code"] in codes and words in row.get("message", ""):
                 yield Sighting(f"{row['operation']}: {row.get('message', '')} ({row['code']})")
 

@@ -77,7 +77,7 @@ class _HalfBeingRead:
     def done(self) -> Half:
         """What it showed, each row once."""
         rows = {kind: distinct(kind, found) for kind, found in self.rows.items()}
-        return Half(self.account.id, self.account.region, rows, {k: v for k, v in self.unseen.items() if k not in rows})
+        return Half(self.account.id, self.account.region, rows, dict(self.unseen))  # also what was shown in part
 
 
 @calls(
@@ -87,7 +87,6 @@ class _HalfBeingRead:
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcEndpointServices",
     "ec2:DescribeVpcs",
-    "ec2:DescribeVpcAttribute",
     "ec2:DescribeSubnets",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeNetworkAcls",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, saw
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
+NEW = 120.0  # seconds
 SHOWS = "ec2 describe-vpc-endpoints --vpc-endpoint-ids"
 
 
@@ -31,10 +33,10 @@ def waiting(path: Path) -> Iterator[Sighting]:
         fix = f"plab accept {id_}"
     else:
         fix = ""
-    known = path.request.named or not path.lab
+    known = path.request.named and path.lab
     accept = f"ec2 accept-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {id_}"
     by_hand = path.provider_words(accept) if service and known else ""
-    whose = f"{id_} of account {path.account} waits for the provider"
+    whose = f"{id_} of account {path.account} waits for the provider"  # who decides whether it knows the account
     unknown = "" if path.request.named or not path.lab else "; the config does not name this account"
     yield Sighting(whose + unknown, fix, by_hand)
 
@@ -78,19 +80,20 @@ def partial(path: Path) -> Iterator[Sighting]:
     row = path.endpoint or {}
     subnets, interfaces = row.get("SubnetIds") or (), row.get("NetworkInterfaceIds")
     is_short = bool(interfaces) and len(interfaces or ()) < len(subnets) and path.state == "available"
-    if path.state == "partial" or is_short:
+    if path.state == "partial" or (is_short and not _is_new(path)):
         text = f"{len(interfaces or ())} interfaces for {len(subnets)} subnets"
-        add = f"ec2 modify-vpc-endpoint --vpc-endpoint-id {path.request.endpoint} --add-subnet-ids {' '.join(subnets)}"
-        yield Sighting(text, "", path.consumer_words(add))
+        fix = "plab up" if path.lab and path.request.name else ""
+        yield Sighting(text, fix, path.consumer_words(f"{SHOWS} {path.request.endpoint}"))
 
 
 def no_interfaces(path: Path) -> Iterator[Sighting]:
     """Available, and nowhere."""
     row = path.endpoint or {}
-    if path.state == "available" and "NetworkInterfaceIds" in row and not row["NetworkInterfaceIds"]:
-        add = f"ec2 modify-vpc-endpoint --vpc-endpoint-id {path.request.endpoint} --add-subnet-ids SUBNET_ID"
-        lab = "plab up" if path.lab and path.request.name else ""
-        yield Sighting(f"{path.request.endpoint} has no network interface", lab, path.consumer_words(add))
+    is_interface = row.get("VpcEndpointType") == "Interface" and "NetworkInterfaceIds" in row
+    if path.state == "available" and is_interface and not row["NetworkInterfaceIds"] and not _is_new(path):
+        fix = "plab up" if path.lab and path.request.name else ""
+        shows = path.consumer_words(f"{SHOWS} {path.request.endpoint}")
+        yield Sighting(f"{path.request.endpoint} has no network interface", fix, shows)
 
 
 def _is_gone(path: Path) -> bool:
@@ -141,10 +144,20 @@ def no_such_request(path: Path) -> Iterator[Sighting]:
             f"{path.request.endpoint} asks {joined}, not {path.evidence.service}", _again(path), _delete(path)
         )
         return
-    is_missing = path.request.endpoint and path.sees("connections") and path.connection is None
+    is_missing = path.request.endpoint and path.sees("connections") and path.connection is None and not _is_new(path)
     if path.service and is_missing and path.state not in {"deleting", "deleted", "rejected"}:
         listed = f"ec2 describe-vpc-endpoint-connections --filters Name=service-id,Values={path.service['ServiceId']}"
         yield Sighting(f"the service has no connection {path.request.endpoint}", "", path.provider_words(listed))
+
+
+def _is_new(path: Path) -> bool:
+    """Whether the endpoint was made so recently that the provider may not see its request yet (AWS facts 11)."""
+    made = str((path.endpoint or {}).get("CreationTimestamp") or "")
+    try:
+        age = datetime.fromisoformat(path.evidence.at) - datetime.fromisoformat(made)
+    except (ValueError, TypeError):
+        return False
+    return age.total_seconds() < NEW
 
 
 def wrong_owner(path: Path) -> Iterator[Sighting]:

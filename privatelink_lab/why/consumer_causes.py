@@ -30,7 +30,9 @@ def endpoint_group_closed(path: Path) -> Iterator[Sighting]:
     )
     only = "; it admits its own members only" if named else ""
     fix = "plab up" if path.lab and path.request.name else ""
-    yield Sighting(text + only, fix, path.consumer_words(add) if port else "", proved=not named or path.lab)
+    others = packet_rules.has_source(groups, port)  # clients may come from where plab sees nothing
+    by_hand = path.consumer_words(add) if port and not others else ""
+    yield Sighting(text + only, fix, by_hand, proved=path.lab or not others)
 
 
 def group_source_foreign(path: Path) -> Iterator[Sighting]:
@@ -64,17 +66,18 @@ def client_egress_closed(path: Path) -> Iterator[Sighting]:
 def consumer_acl(path: Path) -> Iterator[Sighting]:
     """A network ACL between clients and endpoint denies the port, or the answers."""
     for subnet in path.endpoint_subnets:
-        acl = path.acl_of(subnet)
-        for cidr in path.client_cidrs[:1] if acl and path.port else ():
-            port = (path.port or 0, path.port or 0)
-            into = packet_rules.acl_passes(acl or {}, egress=False, ports=port, cidr=cidr)
-            back = packet_rules.acl_passes(acl or {}, egress=True, ports=packet_rules.EPHEMERAL, cidr=cidr)
-            if not (into and back):
-                what = f"tcp {path.port} from" if not into else "answers (tcp 1024-65535) to"
-                whole = Stops.ALL if len(path.endpoint_subnets) == 1 else Stops.SOME
-                yield Sighting(
-                    f"{(acl or {})['NetworkAclId']} of {subnet['SubnetId']} denies {what} {cidr}", stops=whole
-                )
+        acl, clients = path.acl_of(subnet), path.client_cidrs
+        if acl is None or not path.port or not clients:
+            continue
+        port = (path.port, path.port)
+        into = any(packet_rules.acl_passes(acl, egress=False, ports=port, cidr=cidr) for cidr in clients)
+        ephemeral = packet_rules.EPHEMERAL
+        back = any(packet_rules.acl_passes(acl, egress=True, ports=ephemeral, cidr=cidr) for cidr in clients)
+        if not (into and back):
+            what = f"tcp {path.port} from" if not into else "answers (tcp 1024-65535) to"
+            whole = Stops.ALL if len(path.endpoint_subnets) == 1 else Stops.SOME
+            text = f"{acl['NetworkAclId']} of {subnet['SubnetId']} denies {what} {', '.join(clients)}"
+            yield Sighting(text, stops=whole)
 
 
 def client_elsewhere(path: Path) -> Iterator[Sighting]:

@@ -6,6 +6,7 @@ It holds rows of describes, without tags of others and without any secret. The f
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,11 @@ from privatelink_lab.kind import Row
 from privatelink_lab.text_file import read_text
 
 SCHEMA = 1
+SAFE = re.compile(r"[\w:./*@+=,-]*")
+TYPED = re.compile(  # the names of what commands are made of
+    r"(.*(Ids?|Arns?|Region|RegionName|CidrIp|CidrBlock|Owner)|Principal|ServiceName|SecurityGroups|Subnets"
+    r"|endpoint|vpc|subnets|account|region|name|service|lab)"
+)
 IDS = {  # by kind of rows: the names in a row that tell it from others
     "services": ("ServiceId",),
     "permissions": ("ServiceId", "Principal"),
@@ -116,7 +122,8 @@ def _both(one: Half, other: Half) -> Half:
     rows = {}
     for kind in {*one.rows, *other.rows}:
         rows[kind] = distinct(kind, [*one.rows.get(kind, ()), *other.rows.get(kind, ())])
-    unseen = {kind: why for kind, why in {**one.unseen, **other.unseen}.items() if kind not in rows}
+    unseen = {kind: why for kind, why in one.unseen.items() if kind not in other.rows or kind in other.unseen}
+    unseen |= {kind: why for kind, why in other.unseen.items() if kind not in one.rows or kind in one.unseen}
     return Half(one.account, one.region, rows, unseen)
 
 
@@ -130,8 +137,10 @@ def _load(path: Path) -> Evidence:
         data = json.loads(read_text(path))
         if data.pop("schema") != SCHEMA:
             raise UsageError(f"{path} has another schema than {SCHEMA}.", hint="Save it again with this plab.")
+        _refuse_unsafe(data)
         requests = tuple(
-            Request(**_known(row, Request) | {"subnets": tuple(row["subnets"])}) for row in data["requests"]
+            Request(**_known(row, Request) | {"subnets": tuple(row["subnets"]), "named": bool(row["name"])})
+            for row in data["requests"]
         )
         halves = tuple(
             Half(row["account"], row["region"], _rows(row["rows"]), dict(row["unseen"])) for row in data["halves"]
@@ -143,6 +152,18 @@ def _load(path: Path) -> Evidence:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is no evidence of plab.", hint="plab why --save FILE") from None
+
+
+def _refuse_unsafe(data: Any, name: str = "") -> None:
+    """Raise ValueError for an id, a name or a Region with other characters than AWS's: commands are made of them."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            _refuse_unsafe(value, key)
+    elif isinstance(data, list):
+        for value in data:
+            _refuse_unsafe(value, name)
+    elif isinstance(data, str) and TYPED.fullmatch(name) and not SAFE.fullmatch(data):
+        raise ValueError(name)
 
 
 def _known(data: Mapping[str, Any], type_: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused, saw
+from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, saw
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
@@ -18,7 +18,8 @@ def permission_removed(path: Path) -> Iterator[Sighting]:
     if path.state != "available" or not path.connection or not path.sees("permissions") or path.service is None:
         return
     account = str(path.connection["VpcEndpointOwner"])
-    if account == owner or "*" in path.principals or any(f":{account}:" in principal for principal in path.principals):
+    others = [principal for principal in path.principals if ":iam::" not in principal]  # of an organization, say, or *
+    if account == owner or others or any(f":{account}:" in principal for principal in path.principals):
         return
     id_, service = path.request.endpoint, path.service["ServiceId"]
     reject = f"ec2 reject-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {id_}"
@@ -43,7 +44,6 @@ def credentials_expired(path: Path) -> Iterator[Sighting]:
                     f"{kind} of account {half.account}: {why}", "", "aws sts get-caller-identity", Stops.NOTHING
                 )
                 return
-    yield from refused(*EXPIRED)(path)
 
 
 def addresses_changed(path: Path) -> Iterator[Sighting]:
@@ -149,7 +149,7 @@ CAUSES = (
         "ping-is-no-test",
         Stage.CLIENT,
         "X",
-        "PrivateLink carries TCP only: ping never answers.",
+        "PrivateLink carries no ICMP: ping never answers.",
         "It looks down, and works",
         "The client: curl, nc",
         "Ask with curl or nc on the port.",

@@ -33,6 +33,13 @@ def names_groups(groups: Iterable[Row], port: int | None) -> set[str]:
     return {pair["GroupId"] for rule in rules for pair in rule.get("UserIdGroupPairs") or ()}
 
 
+def has_source(groups: Iterable[Row], port: int | None) -> bool:
+    """Whether any ingress rule for a port admits anybody at all, also by IPv6 or by a prefix list."""
+    lists = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+    rules = (rule for group in groups for rule in group.get("IpPermissions") or () if _is_for(rule, port))
+    return any(rule.get(name) for rule in rules for name in lists)
+
+
 def acl_passes(acl: Row, *, egress: bool, ports: tuple[int, int], cidr: str) -> bool:
     """Whether a network ACL lets TCP of these ports pass from (or to) a CIDR: the first rule that matches decides.
 

@@ -225,7 +225,11 @@ class Path:
 
     def _cidrs(self, vpc: str) -> list[str]:
         row = self.one("vpcs", "VpcId", vpc) or {}
-        blocks = [block["CidrBlock"] for block in row.get("CidrBlockAssociationSet") or ()]
+        blocks = [
+            block["CidrBlock"]
+            for block in row.get("CidrBlockAssociationSet") or ()
+            if (block.get("CidrBlockState") or {}).get("State", "associated") == "associated"
+        ]
         return blocks or [cidr for cidr in [row.get("CidrBlock")] if cidr]
 
     def _is_service(self, row: Row) -> bool:
@@ -244,7 +248,7 @@ def paths(evidence: Evidence) -> list[Path]:
     named = {request.endpoint for request in evidence.requests}
     for half in evidence.halves:
         for row in half.rows.get("endpoints", ()):
-            if row["VpcEndpointId"] not in named and row["ServiceName"] in _service_names(evidence):
+            if row["VpcEndpointId"] not in named and row.get("ServiceName") in _service_names(evidence):
                 named.add(row["VpcEndpointId"])
                 account = row.get("OwnerId") or half.account
                 found.append(_path(evidence, Request("", account, half.region, row["VpcEndpointId"])))
@@ -275,7 +279,7 @@ def _joined(request: Request, halves: Iterable[Half]) -> str:
     for half in halves:
         for row in half.rows.get("endpoints", ()):
             if row["VpcEndpointId"] == request.endpoint:
-                return str(row["ServiceName"])
+                return str(row.get("ServiceName") or "")
     for half in halves:
         for row in half.rows.get("connections", ()):
             if row.get("VpcEndpointId") == request.endpoint:

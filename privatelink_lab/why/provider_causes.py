@@ -44,6 +44,16 @@ def _check_port(path: Path, target: Row) -> int:
     return int(target["Target"].get("Port") or 0) if port == ON_DEMAND else int(port)
 
 
+def _is_proved_well(path: Path, target: Row) -> bool:
+    """Whether AWS's own check on the port that clients use passes: then nothing is closed there."""
+    return _health(target)[0] == "healthy" and _check_port(path, target) == target["Target"].get("Port")
+
+
+def _serves(path: Path, balancer: Row, target: Row) -> bool:
+    arns = _group_of(path, target).get("LoadBalancerArns")
+    return arns is None or balancer["LoadBalancerArn"] in arns
+
+
 def _stops(bad: int, of: int) -> Stops:
     return Stops.ALL if bad == of else Stops.SOME
 
@@ -71,7 +81,8 @@ def balancer_egress_closed(path: Path) -> Iterator[Sighting]:
     """A balancer's groups let nothing out to the targets."""
     for row in path.balancers:
         groups = path.groups_of(row)
-        for target in path.targets if groups else ():
+        mine = [target for target in path.targets if _serves(path, row, target) and not _is_proved_well(path, target)]
+        for target in mine if groups else ():
             instance = path.instance(target)
             subnet = path.one("subnets", "SubnetId", (instance or {}).get("SubnetId"))
             members = [entry["GroupId"] for entry in (instance or {}).get("SecurityGroups") or ()]
@@ -173,7 +184,10 @@ def no_listener(path: Path) -> Iterator[Sighting]:
 
 def listener_protocol(path: Path) -> Iterator[Sighting]:
     """The listener speaks another protocol than TCP."""
-    for row in path.listeners:
+    listeners = path.listeners if path.evidence.port else ()
+    if any(row.get("Protocol") in {"TCP", "TCP_UDP"} for row in listeners):
+        return
+    for row in listeners:
         if row.get("Protocol") not in {"TCP", "TCP_UDP"} and (
             path.evidence.speaks or row.get("Protocol") in {"UDP", "QUIC"}
         ):
@@ -186,7 +200,8 @@ def empty_target_group(path: Path) -> Iterator[Sighting]:
     for row in path.target_groups if path.sees("targets") else ():
         if not any(target["TargetGroupArn"] == row["TargetGroupArn"] for target in path.targets):
             register = f"elbv2 register-targets --target-group-arn {row['TargetGroupArn']} --targets Id=INSTANCE_ID"
-            servers = [i["InstanceId"] for i in path.rows("instances") if i.get("VpcId") == row.get("VpcId")]
+            mine = path.rows("instances") if path.lab else ()
+            servers = [i["InstanceId"] for i in mine if i.get("VpcId") == row.get("VpcId")]
             by_hand = path.provider_words(register.replace("INSTANCE_ID", servers[0])) if servers else ""
             yield Sighting(
                 f"{row['TargetGroupName']} has no target", _repair(path), by_hand, _stops(1, len(path.target_groups))
@@ -221,12 +236,14 @@ def peered_target(path: Path) -> Iterator[Sighting]:
 def no_target_in_zone(path: Path) -> Iterator[Sighting]:
     """The balancer keeps to its zones, and a zone of the endpoint has no healthy target."""
     for row in path.balancers:
-        if value_of(row, CROSS_ZONE) != "false":
+        is_here = path.provider is None or path.request.region == path.provider.region
+        if value_of(row, CROSS_ZONE) != "false" or not is_here:
             continue
         zones = {path.zone_of(target) for target in path.targets if _health(target)[0] not in {"unused", *LEAVING}}
         own = _balancer_of_targets(path, row)
         without = sorted(set(path.endpoint_zones) - zones)
-        if path.targets and "" not in zones and without and own:
+        crosses = any(value_of(group, CROSS_ZONE) == "true" for group in path.target_groups)  # which decides for itself
+        if path.targets and "" not in zones and without and own and not crosses:
             on = (
                 f"elbv2 modify-load-balancer-attributes --load-balancer-arn {row['LoadBalancerArn']}"
                 f" --attributes Key={CROSS_ZONE},Value=true"
@@ -261,7 +278,7 @@ def cross_region_without_cross_zone(path: Path) -> Iterator[Sighting]:
 def target_zone_not_enabled(path: Path) -> Iterator[Sighting]:
     """A target is in a zone that the balancer does not have."""
     bad = [target for target in path.targets if _is_outside(path, target)]
-    for target in bad[:1]:
+    for target in bad[:1] if path.service else ():
         instance, balancer = path.instance(target) or {}, path.balancers[0]
         subnets = " ".join(
             [*(row["SubnetId"] for row in path.balancer_subnets(balancer)), str(instance.get("SubnetId"))]
@@ -291,7 +308,7 @@ def target_group_closed(path: Path) -> Iterator[Sighting]:
         instance = path.instance(target)
         groups = path.groups_of(instance) if instance else []
         port, check = target["Target"].get("Port"), _check_port(path, target)
-        if not (groups and path.provider_cidrs):
+        if not (groups and path.provider_cidrs) or _is_proved_well(path, target):
             continue
         if not packet_rules.admits(groups, port, path.provider_cidrs, members):
             yield _closed(path, target, groups[0]["GroupId"], port, _stops(1, len(path.targets)))
@@ -309,20 +326,22 @@ def _closed(path: Path, target: Row, group: str, port: int, stops: Stops) -> Sig
 def target_stopped(path: Path) -> Iterator[Sighting]:
     """The instance of a target does not run, or the target is leaving its group."""
     bad = []
+    well = any(_health(target)[0] == "healthy" for target in path.targets)
     for target in path.targets:
         state, reason = _health(target)
         instance = path.instance(target)
         runs = str(((instance or {}).get("State") or {}).get("Name", "running"))
         if runs not in {"running", "pending"} or reason in {"Target.InvalidState", "Target.NotRegistered"}:
             bad.append((target, f"the instance is {runs}", runs))
-        elif state in LEAVING or reason == "Target.DeregistrationInProgress":
+        elif not well and (state in LEAVING or reason == "Target.DeregistrationInProgress"):
             bad.append((target, "it is leaving its group", ""))
     for target, text, runs in bad[:1]:
         id_ = target["Target"]["Id"]
         group = target["TargetGroupArn"]
         by_hand = f"ec2 start-instances --instance-ids {id_}"
         if not runs or runs == "running":
-            by_hand = f"elbv2 register-targets --target-group-arn {group} --targets Id={id_}"
+            port = target["Target"].get("Port")
+            by_hand = f"elbv2 register-targets --target-group-arn {group} --targets Id={id_},Port={port}"
         yield Sighting(
             f"{_name(target)}; {text}", _repair(path), path.provider_words(by_hand), _stops(len(bad), len(path.targets))
         )
@@ -366,7 +385,8 @@ def target_unhealthy(path: Path) -> Iterator[Sighting]:
     for target in bad[:1]:
         is_plain = _group_of(path, target).get("HealthCheckProtocol", "TCP") == "TCP"
         on_traffic = _check_port(path, target) == target["Target"].get("Port")
-        stops = _stops(len(bad), len(path.targets)) if is_plain and on_traffic else Stops.NOTHING
+        is_all = len(bad) == len(path.targets)  # else AWS sends packets to those that are well
+        stops = Stops.ALL if is_plain and on_traffic and is_all else Stops.NOTHING
         shows = path.provider_words(f"elbv2 describe-target-health --target-group-arn {target['TargetGroupArn']}")
         yield Sighting(_name(target), _repair(path, "plab up --replace provider/web-server"), shows, stops)
 
@@ -384,6 +404,8 @@ def fail_open(path: Path) -> Iterator[Sighting]:
 def provider_acl(path: Path) -> Iterator[Sighting]:
     """A network ACL between balancer and target denies the port or the answers."""
     for target in path.targets:
+        if _is_proved_well(path, target):
+            continue
         subnet = path.one("subnets", "SubnetId", (path.instance(target) or {}).get("SubnetId"))
         acl = path.acl_of(subnet) if subnet else None
         port = target["Target"].get("Port")

