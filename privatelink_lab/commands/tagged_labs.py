@@ -86,7 +86,7 @@ class SeenLab:
             yield f"{self.lab.config.lab}: {what}: {error}"
         for key, ids in engine.twice(self.seen).items():
             several = f"{key} exists {len(ids)} times ({', '.join(ids)})"
-            yield f"{self.lab.config.lab}: {several}; plab reap keeps the lab."
+            yield f"{self.lab.config.lab}: {several}; the reaper keeps the lab."
         for text in engine.incomplete(self.lab, self.seen.snapshot).values():
             yield f"{self.lab.config.lab}: {text}"
 
