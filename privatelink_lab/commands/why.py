@@ -72,7 +72,6 @@ def evidence_of(lab: Lab, target: str = "") -> Evidence:
             subnets=tuple(vpc.subnet_ids or ()),
             vpc=lab.state.ids.get(f"{consumer.name}/vpc", "") or (vpc.id or ""),
             named=True,
-            held=consumer.accept == "manual",
         )
         requests.append((request, account))
     if ACCOUNT_ID.fullmatch(target) and all(request.account != target for request, _ in requests):

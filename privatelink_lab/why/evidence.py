@@ -63,7 +63,7 @@ class Request:
     """Who wants to reach the service: a consumer of the config, or an account that somebody asks about.
 
     `endpoint` is its id where it has one. `subnets` are those that it would use. `named` says that the config names the
-    account, so that plab may admit it. `caller` is the ARN that asks, where it is known. `held`: `accept: manual`.
+    account, so that plab may admit it. `caller` is the ARN that asks, where it is known.
     """
 
     name: str
@@ -74,7 +74,6 @@ class Request:
     vpc: str = ""
     named: bool = False
     caller: str = ""
-    held: bool = False
     private_dns: bool = False
 
 

@@ -12,7 +12,6 @@ from privatelink_lab.why.evidence import Evidence, Request
 from privatelink_lab.why.path import CONSUMER_KINDS, PROVIDER_KINDS, Path, paths
 
 OK, NONE, BROKEN, LIKELY, UNSEEN, NOT_ASKED = "ok", "none", "BROKEN", "likely", "unseen", "not asked"
-WAITING = "waiting-for-acceptance"
 STAGES = tuple(Stage)
 
 
@@ -74,11 +73,6 @@ class Verdict:
     def also(self) -> tuple[Judged, ...]:
         """The other causes: each of them is there by itself."""
         return self.causes[1:]
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether a proved cause lets no packet pass."""
-        return any(one.stops is Stops.ALL and one.sighting.proved for one in self.causes)
 
     @property
     def is_built(self) -> bool:
