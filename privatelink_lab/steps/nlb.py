@@ -62,14 +62,16 @@ def _read_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -
 def _compare_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
     arn = row["LoadBalancerArn"]
     present = {zone["SubnetId"] for zone in row.get("AvailabilityZones") or () if zone.get("SubnetId")}
-    wanted = subnet_ids(lab, snapshot, PROVIDER)
+    wanted, planned = subnet_ids(lab, snapshot, PROVIDER), subnet_keys(lab, PROVIDER)
+    # A subnet that `up` has still to make has no id, and is a difference already.
+    zones = (f"{len(present)} zones", f"{len(planned)} zones") if len(wanted) < len(planned) else (present, wanted)
 
     def cross() -> object:
         attributes: Any = [{"Key": CROSS_ZONE, "Value": "true"}]
         return lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
 
     return [
-        Attribute("subnets", present or None, wanted or None),
+        Attribute("subnets", zones[0] or None, zones[1] or None),
         Attribute("cross-zone", _crosses_zones(lab.provider, snapshot, arn), wanted=True, change=cross),
     ]
 

@@ -277,6 +277,8 @@ REFUSED = [  # a config, what only a replacement can change, and the one command
         {"acme/vpc", "provider/target-group"},
         "plab up --replace acme/vpc --replace provider/target-group",
     ),
+    # The new zone's subnet is not there yet: the refusal comes before it is made.
+    (config_of({"name": "acme"}, provider={"zones": 3}), {"provider/nlb"}, "plab up --replace provider/nlb"),
 ]
 
 

@@ -1,7 +1,7 @@
 """`plab list` and `plab reap` are killed at any call, reads too: the next `reap` ends what has expired, nothing else.
 
 Three labs of two makers in one account, and other people's VPCs between them, one with copied tags. A sample always
-runs; `make sweep` runs all cases and prints their number. With `-s` each row of the table is printed.
+runs; `make sweep` runs all cases and prints their number, and for each call what was deleted before the kill.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_list_and_reap_are_killed_at_any_call(process: ProxiedLab, record_proper
             code, output = _killed_at(process, command, number, after=moment == "after")
             action, now = process.proxy.hooked_action, world.left()
             gone = {name: len(before[name] - now[name]) for name in EXPIRED}
-            print(f"{command} {moment} call {number} {action or 'ended'}: {code}, deleted {gone}")
+            record_property(f"deleted by {command}, killed {moment} {action or 'nothing'}", sum(gone.values()))
             assert all(now[name] <= before[name] for name in EXPIRED), output
             assert command == "reap" or not any(gone.values())
             assert world.others_are_whole()

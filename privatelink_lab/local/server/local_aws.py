@@ -86,6 +86,7 @@ class LocalAws:
         self._sync = NetworkSync(self._world, self._lock)
         self._log = log
         self._http = HttpServer(listener or bind(), self.respond)
+        self._holds_stores = False
         self._thread = threading.Thread(target=self._http.serve_forever, args=[0.05], name="local-aws", daemon=True)
 
     @property
@@ -106,6 +107,17 @@ class LocalAws:
         if not _STORES.acquire(blocking=False):
             self._http.server_close()
             raise RuntimeError("moto's stores are global: stop the other LocalAws first")
+        self._holds_stores = True
+        try:
+            self._load()
+            self._thread.start()
+            self._sync.start()
+        except BaseException:  # the next one can start
+            self.stop()
+            raise
+        return self
+
+    def _load(self) -> None:
         BackendDict.reset()
         reset_model_data()
         ec2_backends.backend = FastBackend
@@ -115,17 +127,19 @@ class LocalAws:
             self._call_service(HttpRequest(message, first))
         self._log(self._world.traffic.why_not or "packets flow")
         mock_random.seed(self.seed)  # ids come from here, and the same seed gives the same ones
-        self._thread.start()
-        self._sync.start()
-        return self
 
     def stop(self) -> None:
         """Close every socket, end all traffic, and wait for every thread. A second call does nothing."""
+        if not self._holds_stores:
+            return
+        self._holds_stores = False
         if self._thread.is_alive():
             self._http.close_connections()
             self._thread.join()
-            self._sync.stop()
-            _STORES.release()
+        else:
+            self._http.server_close()
+        self._sync.stop()
+        _STORES.release()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -17,6 +17,7 @@ from support.timeouts import PATIENCE, until
 from privatelink_lab.local.api.clock import AwsClock
 from privatelink_lab.local.server.dispatch import LocalEc2
 from privatelink_lab.local.server.http import HttpConnection
+from privatelink_lab.local.server.local_aws import LocalAws
 from privatelink_lab.local.sigv4 import HttpMessage, sign
 
 MIXED = (
@@ -149,3 +150,18 @@ def test_what_plab_asks_of_moto(cloud: LocalCloud) -> None:
         name = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{kind}"
         assert ssm.get_parameter(Name=name)["Parameter"]["Value"].startswith("ami-")
     assert code_of(ssm.get_parameter, Name="none") == "ParameterNotFound"
+
+
+def test_one_that_cannot_start_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no thread to give: the start fails, its port is free, and the next local AWS starts."""
+    first = LocalAws(AwsClock(speed=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _no_thread)
+        with pytest.raises(RuntimeError, match="new thread"):
+            first.start()
+    with LocalAws(AwsClock(speed=0)) as aws:
+        assert aws.port
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
