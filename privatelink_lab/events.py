@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from privatelink_lab.errors import PlabError
@@ -114,9 +114,9 @@ class Unanswered(Event):
 class Verified(Event):
     """What came back to a consumer from its endpoint.
 
-    `hop` names the broken hop, and is None where none is broken; `fix` is the command that repairs it. `addresses` have
-    answered; an endpoint has one address per zone. The times are milliseconds: p50, max, and the times of all requests
-    in order.
+    `hop` names the broken hop, and is None where none is broken; `fix` is the command that repairs it. `also` is what
+    is true and lets packets pass. `addresses` have answered; an endpoint has one address per zone. The times are
+    milliseconds: p50, max, and the times of all requests in order.
     """
 
     event: ClassVar[str] = "verified"
@@ -130,6 +130,7 @@ class Verified(Event):
     hop: str | None = None
     detail: str = ""
     fix: str = ""
+    also: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

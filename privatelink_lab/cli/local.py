@@ -101,7 +101,7 @@ def local_faults(config: Path | None, faults: tuple[str, ...], *, off: bool, jso
     \b
     rate-limits      AWS's own call limits, per account and region
     throttle         a call is throttled           [action, share, times]
-    error            a call is refused             [action, share, times, status, code]
+    error            a call is refused             [action, share, times, status, code, message]
     cut-before       no effect, connection cut     [action, share, times]
     cut-after        effect, answer lost           [action, share, times]
     stale            describes show an old state   [action, seconds]

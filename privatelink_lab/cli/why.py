@@ -14,8 +14,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("target", required=False, metavar="[CONSUMER | ACCOUNT_ID | ENDPOINT_ID | SERVICE_ID]")
 @click.option("--save", type=FILE, help="Write what AWS showed into FILE, to be judged elsewhere. It holds no secret.")
 @click.option("--from", "sources", type=FILE, multiple=True, help="Judge saved FILEs of one side or both, without AWS.")
+@click.option("--region", metavar="REGION", help="The Region of an ACCOUNT_ID that asks, if it is not the service's.")
 @lab_options("why")
-def why(options: Options, *, target: str | None, save: Path | None, sources: tuple[Path, ...]) -> int:
+def why(
+    options: Options, *, target: str | None, save: Path | None, sources: tuple[Path, ...], region: str | None
+) -> int:
     """Say why a customer gets no answer: the first broken hop, and the command that repairs it.
 
     plab only describes: it sends no packet and changes nothing. Without a name it shows every customer that gets no
@@ -24,4 +27,4 @@ def why(options: Options, *, target: str | None, save: Path | None, sources: tup
     """
     from privatelink_lab.commands import why as command
 
-    return command.why(options, target=target or "", save=save, sources=sources)
+    return command.why(options, target=target or "", save=save, sources=sources, region=region or "")

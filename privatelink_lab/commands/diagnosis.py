@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import statistics
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from privatelink_lab.config import PROVIDER
+from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
-from privatelink_lab.steps.probe import ProbeReport
+from privatelink_lab.printable import on_one_line
+from privatelink_lab.steps.probe import ProbeReport, console_of
 from privatelink_lab.steps.web_server import page
 from privatelink_lab.why import Evidence, Judged, Verdict, judge
 from privatelink_lab.why.cause import Stage, Stops
@@ -21,25 +26,30 @@ WAITING = "waiting-for-acceptance"
 
 
 def known_at_once(verdict: Verdict) -> Verified | None:
-    """The verdict on a path through which no packet passes, by AWS's own words; None for one that has to be probed."""
+    """The verdict on a path through which no packet passes, by AWS's own words; None for one that has to be probed.
+
+    What is wrong with the server shows a probe better: AWS sends packets also to targets that are unhealthy.
+    """
     name = verdict.request.name
     if not verdict.is_built:
         return broken_at(name, Stage.ENDPOINT, NOT_BUILT)
     first = verdict.first
-    return _broken_by(name, first) if first and first.sighting.proved and first.stops is Stops.ALL else None
+    is_proved = first and first.sighting.proved and first.stops is Stops.ALL and first.cause.stage is not Stage.SERVER
+    return _broken_by(name, first) if first and is_proved else None
 
 
 def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) -> Verified:
     """The verdict on a probe's report; `evidence`, collected after the probe, shows the cause where there is one."""
     wanted = hashlib.sha256(page(lab.config.provider.web_server.message)).hexdigest()
     good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
+    found = next(v for v in judge(_with_probe(lab, evidence, consumer, report)) if v.request.name == consumer)
     if good and len(good) == report.tries:
-        return _reached(consumer, good)
+        true = [one for one in found.causes if one.sighting.proved and one.stops is Stops.NOTHING]
+        return replace(_reached(consumer, good), also=[in_words(one) for one in true])
     if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
         words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
         return broken_at(consumer, Stage.SERVER, f"{words} {other['body']!r}", other)
-    found = next(one for one in judge(_with_probe(evidence, consumer, report)) if one.request.name == consumer)
     cause = next((one for one in found.causes if one.stops is not Stops.NOTHING), None)
     row = good[0] if good else None
     if cause:
@@ -52,18 +62,39 @@ def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) ->
     return broken_at(consumer, PATH, f"{text}; AWS shows nothing that is wrong{unseen}", row)
 
 
-def _with_probe(evidence: Evidence, consumer: str, report: ProbeReport) -> Evidence:
-    """The evidence, and what the probe saw."""
+def listens_on_localhost(lab: Lab, evidence: Evidence) -> str:
+    """The line of a target's console that says so; '' without one, or where AWS shows no console."""
+    port = lab.config.provider.web_server.port
+    says = re.compile(rf"(127\.0\.0\.1|\[?::1\]?|localhost)( port |:){port}\b")
+    rows = (row for half in evidence.halves for row in half.rows.get("instances", ()))
+    with suppress(PlabError):
+        lines = [line for row in rows for line in console_of(lab, PROVIDER, row["InstanceId"]).splitlines()]
+        return next((on_one_line(line).strip() for line in reversed(lines) if says.search(line)), "")
+    return ""
+
+
+def in_words(one: Judged) -> str:
+    """A cause in one line: its code, what it means, and what was seen."""
+    return f"{one.code}: {one.cause.sentence} {one.sighting.evidence}"
+
+
+def _with_probe(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) -> Evidence:
+    """The evidence, what the probe saw, and what the web server says of its own address."""
     mine = next((request for request in evidence.requests if request.name == consumer), None)
     saw = "answers" if report.answers else "refused" if "refused" in report.detail.lower() else report.problem
-    row = {"VpcEndpointId": mine.endpoint if mine else "", "saw": saw or "nothing", "detail": report.detail}
-    halves = (replace(half, rows=dict(half.rows) | {"probes": (row,)}) for half in evidence.halves)
+    seen = {saw or "nothing": report.detail}
+    if report.ping is False:
+        seen["ping"] = "the endpoint's address answers no ping"
+    if not report.answers and (line := listens_on_localhost(lab, evidence)):
+        seen["localhost"] = f"its console: {line}"
+    id_ = mine.endpoint if mine else ""
+    rows = tuple({"VpcEndpointId": id_, "saw": word, "detail": detail} for word, detail in seen.items())
+    halves = (replace(half, rows=dict(half.rows) | {"probes": rows}) for half in evidence.halves)
     return replace(evidence, halves=tuple(halves))
 
 
 def _broken_by(consumer: str, judged: Judged, row: dict[str, Any] | None = None) -> Verified:
-    detail = f"{judged.code}: {judged.cause.sentence} {judged.sighting.evidence}"
-    return replace(broken_at(consumer, judged.cause.stage, detail, row), fix=judged.sighting.fix)
+    return replace(broken_at(consumer, judged.cause.stage, in_words(judged), row), fix=judged.sighting.fix)
 
 
 def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None = None) -> Verified:

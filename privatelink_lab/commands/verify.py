@@ -11,7 +11,7 @@ from privatelink_lab.attributes import CONFIG, in_words
 from privatelink_lab.commands import Options, diagnosis
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import NO_ERRORS, Execution
-from privatelink_lab.commands.why import evidence_of
+from privatelink_lab.commands.why import evidence_of, sentence
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
@@ -20,7 +20,8 @@ from privatelink_lab.resource import Resource
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.probe import ProbeTask, probe, probe_key, read_report
-from privatelink_lab.why import Evidence, judge
+from privatelink_lab.why import Evidence, Verdict, judge
+from privatelink_lab.why.cause import Stops
 
 
 def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
@@ -68,7 +69,10 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> l
     at_once = [verdict for verdict in known.values() if verdict]
     for verdict in at_once:
         execution.lab.emit(verdict)
-    with_probe = [name for name, verdict in known.items() if not verdict]
+    with_probe = {name: judged[name] for name, verdict in known.items() if not verdict}
+    for name, path in with_probe.items():
+        if path.first and path.first.stops is not Stops.NOTHING:
+            execution.screen.say(f"{name}: {sentence(path.first)}. The probe asks the server.")
     if not with_probe:
         return at_once
     execution.session.refuse_without_traffic()
@@ -91,7 +95,7 @@ def _refuse_unseen(seen: Survey, keys: list[str]) -> None:
         raise seen.errors[keys[0]]
 
 
-def _probe(execution: Execution, consumers: list[str], seen: Survey) -> list[Verified]:
+def _probe(execution: Execution, consumers: Mapping[str, Verdict], seen: Survey) -> list[Verified]:
     """Make the probes, read their reports, and remove them whatever happens."""
     probes = {key: seen.resources[key] for key in map(probe_key, consumers)}
     execution.screen.open_board([(resource.step, key) for key, resource in probes.items()])
@@ -103,8 +107,9 @@ def _probe(execution: Execution, consumers: list[str], seen: Survey) -> list[Ver
         return [_judge(execution, built, after, consumer) for consumer in consumers]
     except Interrupted:
         execution.resume()
-        for name in consumers:
-            execution.screen.warn(f"{name}: not proved yet; AWS shows nothing that stops its packets.")
+        for name, path in consumers.items():
+            known = sentence(path.first) if path.first else "AWS shows nothing that stops its packets"
+            execution.screen.warn(f"{name}: not proved yet; {known}.")
         raise Interrupted("Stopped; the probes are removed.", hint="Run it again: plab verify") from None
     finally:
         _remove(execution, probes)
@@ -170,4 +175,4 @@ def _verdict_text(verdict: Verified) -> str:
         f"{verdict.consumer}: {verdict.status} from {', '.join(verdict.addresses)}: {verdict.body}\n"
         f"  {verdict.detail}; connect {connect['p50']:.1f} ms (max {connect['max']:.1f}), "
         f"total {total['p50']:.1f} ms (max {total['max']:.1f})"
-    )
+    ) + "".join(f"\n  {text}" for text in verdict.also)

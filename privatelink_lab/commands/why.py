@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from privatelink_lab import engine
-from privatelink_lab.aws import Account
+from privatelink_lab.aws import Account, known_regions
 from privatelink_lab.commands import Options
 from privatelink_lab.commands.lab_session import has_lab, open_account
 from privatelink_lab.commands.run_command import Execution, new_screen
@@ -31,15 +31,16 @@ CONSOLE_LINES = 3
 WIDTH = 18  # of the column with a stage's name
 
 
-def why(options: Options, *, target: str, save: Path | None, sources: Sequence[Path]) -> int:
+def why(options: Options, *, target: str, save: Path | None, sources: Sequence[Path], region: str) -> int:
     """Name what is broken; see `plab why --help`."""
+    _refuse_region(region, target)
     screen = new_screen(options)
     if sources:
         evidence, place = load(sources), "saved evidence"
     elif has_lab(options):
         with Execution(options) as execution:
             screen, place = execution.screen, _place(execution)
-            evidence = evidence_of(execution.lab, target)
+            evidence = evidence_of(execution.lab, target, region)
             if _is_id(target) and not _named(judge(evidence), target):
                 evidence, place = _of_account(options, screen, target)
     else:
@@ -48,7 +49,7 @@ def why(options: Options, *, target: str, save: Path | None, sources: Sequence[P
         _save(evidence, save)
         screen.say(f"Saved: {save}. To judge it elsewhere: plab why --from {save}")
     found = judge(evidence)
-    chosen = _chosen(found, target)
+    chosen = [verdict for verdict in _chosen(found, target) if region in {"", verdict.request.region}]
     if options.json:
         screen.data(
             {"lab": evidence.lab or None, "at": evidence.at, "paths": [verdict.as_json() for verdict in chosen]}
@@ -58,8 +59,11 @@ def why(options: Options, *, target: str, save: Path | None, sources: Sequence[P
     return int(any(is_bad(verdict) for verdict in chosen))
 
 
-def evidence_of(lab: Lab, target: str = "") -> Evidence:
-    """What AWS shows of the lab's service and of everybody who asks for it."""
+def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
+    """What AWS shows of the lab's service and of everybody who asks for it.
+
+    `target` may be an account that asks, from `region`: '' for the service's.
+    """
     requests: list[tuple[Request, Account | None]] = []
     for consumer in lab.config.consumers:
         account = _reached(lab, consumer.name)
@@ -72,10 +76,12 @@ def evidence_of(lab: Lab, target: str = "") -> Evidence:
             subnets=tuple(vpc.subnet_ids or ()),
             vpc=lab.state.ids.get(f"{consumer.name}/vpc", "") or (vpc.id or ""),
             named=True,
+            caller=account.arn if account else "",
         )
         requests.append((request, account))
-    if ACCOUNT_ID.fullmatch(target) and all(request.account != target for request, _ in requests):
-        requests.append((Request("", target, lab.provider.region, named=is_named(lab, target)), None))
+    asks_from = region or lab.provider.region
+    if ACCOUNT_ID.fullmatch(target) and all((r.account, r.region) != (target, asks_from) for r, _ in requests):
+        requests.append((Request("", target, asks_from, named=is_named(lab, target)), None))
     refusals = tuple(row | {"consumer": split_key(key)[0]} for key, row in lab.state.refusals.items())
     asked = Asked(
         lab.provider,
@@ -191,6 +197,15 @@ def _named(found: list[Verdict], target: str) -> list[Verdict]:
         if target in {verdict.request.name, verdict.request.account, verdict.request.endpoint}
         or verdict.service.rpartition(".")[2] == target
     ]
+
+
+def _refuse_region(region: str, target: str) -> None:
+    """Raise UsageError for a Region that AWS does not have, or where the target has its own."""
+    if region and not ACCOUNT_ID.fullmatch(target):
+        hint = f"plab why 123456789012 --region {region}"
+        raise UsageError("--region is for an account that asks; everything else has a Region.", hint=hint)
+    if region and region not in known_regions():
+        raise UsageError(f"{region!r} is no Region of AWS.", hint="For example: --region eu-west-1")
 
 
 def _is_id(target: str) -> bool:

@@ -39,6 +39,7 @@ LINE_PREFIX = "PLAB-PROBE"  # begins the probe's lines on the console, where the
 BOOT_TIME = 120.0  # seconds from its launch to its first request, and until its console is shown
 LIFETIME = 15  # minutes until a forgotten probe ends itself
 LONGEST, SLOWEST = 1 << 16, 5  # bytes and seconds of one answer
+PING_TIME = 0.3  # seconds
 BODIES, MOST_PROBLEMS = 3, 50  # different ones that are written out: a console keeps 64 KiB
 # What a probe writes: kind of row -> its fields, each with what stands for a missing one, and its types.
 _WORD, _TEXT, _NUMBER = (None, str), ("", str), (None, int, float)
@@ -46,13 +47,13 @@ ROWS: dict[str, dict[str, tuple[Any, ...]]] = {
     "status": {"status": (None, int), "digest": _WORD, "address": _WORD, "body": _TEXT}
     | {"connect_ms": _NUMBER, "total_ms": _NUMBER},
     "problem": {"problem": _WORD, "address": _TEXT, "detail": _TEXT},
-    "end": {"end": (None, bool), "tries": (None, int)},
+    "end": {"end": (None, bool), "tries": (None, int), "ping": (None, bool, type(None))},
 }
 USER_DATA = """\
 #!/bin/bash
 shutdown -h +{lifetime}
 python3 - {settings} > /dev/console 2>&1 <<'END'
-import base64, hashlib, json, socket, sys, time
+import base64, hashlib, json, socket, struct, sys, time
 
 task = json.loads(base64.b64decode(sys.argv[1]))
 
@@ -89,6 +90,7 @@ def ask(address):
         connect_ms=round(1000 * (connected - began), 2),
         total_ms=round(1000 * (ended - began), 2),
     )
+    asked.add(address)
     if digest not in bodies and len(bodies) < {bodies}:
         bodies.add(digest)
         row["body"] = body[:160].decode("utf-8", "ignore")
@@ -109,7 +111,23 @@ def attempt(turn):
         return 0
     return len(addresses)
 
-problems, bodies = [None], set()
+def ping(address):
+    end = time.monotonic() + {ping_time}
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as there:
+            there.settimeout({ping_time})
+            there.sendto(struct.pack("!BBHHH", 8, 0, 0xF7FD, 1, 1), (address, 0))
+            while time.monotonic() < end:
+                packet, (sender, _) = there.recvfrom(2048)
+                if sender == address and packet[20] == 0:
+                    return True
+            return False
+    except TimeoutError:
+        return False
+    except OSError:
+        return None
+
+problems, bodies, asked = [None], set(), set()
 turn, tries, wanted, end = 0, 0, task["requests"], time.monotonic() + task["seconds"]
 while tries < wanted and time.monotonic() < end:
     addresses = attempt(turn)
@@ -120,7 +138,7 @@ while tries < wanted and time.monotonic() < end:
         tries, wanted = tries + 1, max(wanted, addresses)
     if not addresses:
         time.sleep(0.2)
-write(end=True, tries=tries)
+write(end=True, tries=tries, ping=ping(min(asked)) if asked else None)
 END
 """
 
@@ -141,7 +159,8 @@ class ProbeTask:
 class ProbeReport:
     """What a probe has written so far: one row per answer, the last problem, and whether it is done.
 
-    `tries` counts its requests from the first answer on; it asks each address of the endpoint in turn.
+    `tries` counts its requests from the first answer on; it asks each address of the endpoint in turn. `ping` says
+    whether one that has answered also answers a ping; None where that was not asked.
     """
 
     answers: tuple[dict[str, Any], ...] = ()
@@ -149,6 +168,7 @@ class ProbeReport:
     detail: str = ""
     ended: bool = False
     tries: int = 0
+    ping: bool | None = None
 
 
 def probe_key(consumer: str) -> str:
@@ -168,6 +188,7 @@ def user_data(name: str, port: int, task: ProbeTask) -> str:
         most_problems=MOST_PROBLEMS,
         longest=LONGEST,
         slowest=SLOWEST,
+        ping_time=PING_TIME,
     )
 
 
@@ -176,7 +197,7 @@ def read_report(console: str) -> ProbeReport:
     answers: list[dict[str, Any]] = []
     problem = detail = ""
     bodies: dict[str, str] = {}  # by digest: each is written out once
-    ended, tries = False, 0
+    ended, tries, ping = False, 0, None
     for line in console.splitlines():
         kind, row = _read_row(line)
         if kind == "status":
@@ -185,8 +206,8 @@ def read_report(console: str) -> ProbeReport:
         elif kind == "problem":
             problem, detail = row["problem"], " ".join(filter(None, (row.get("address"), row.get("detail"))))
         elif kind == "end":
-            ended, tries = True, row["tries"]
-    return ProbeReport(tuple(answers), problem, detail, ended, tries)
+            ended, tries, ping = True, row["tries"], row.get("ping")
+    return ProbeReport(tuple(answers), problem, detail, ended, tries, ping)
 
 
 def _read_row(line: str) -> tuple[str, dict[str, Any]]:

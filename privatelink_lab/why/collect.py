@@ -279,6 +279,8 @@ class _Collection:
     def _complete(self, request: Request) -> Request:
         """A consumer of the lab with its endpoint's id, by the endpoint's tag."""
         half = self.consumers[id(request)]
+        if half is None and not (request.name or request.endpoint):
+            return replace(request, endpoint=self._connected(request))
         rows = half.rows.get("endpoints", []) if half else []
         mine = [row for row in rows if tags.of(row).get(tags.KEY) == f"{request.name}/endpoint" and not _has_ended(row)]
         known = next((row for row in rows if row["VpcEndpointId"] == request.endpoint and not _has_ended(row)), None)
@@ -290,6 +292,18 @@ class _Collection:
             return replace(request, account=account, region=region, endpoint="" if gone else request.endpoint)
         return replace(request, account=account, region=region, endpoint=row["VpcEndpointId"], vpc=row["VpcId"])
 
+    def _connected(self, request: Request) -> str:
+        """The endpoint of an account that asks from a Region; '' while the provider sees none."""
+        for row in self.provider.rows.get("connections", []) if self.provider else []:
+            is_its = (row.get("VpcEndpointOwner"), self._region_of(row)) == (request.account, request.region)
+            if is_its and row.get("VpcEndpointId") and not _has_ended(row):
+                return str(row["VpcEndpointId"])
+        return ""
+
+    def _region_of(self, connection: Row) -> str:
+        assert self.provider is not None  # noqa: S101 (it has connections)
+        return str(connection.get("VpcEndpointRegion") or self.provider.account.region)
+
     def _others(self, requests: Iterable[Request]) -> list[Request]:
         """The connections of accounts that no request names."""
         if self.provider is None or not (self.asked.lab or self.asked.service):
@@ -299,14 +313,12 @@ class _Collection:
             Request(
                 "",
                 row["VpcEndpointOwner"],
-                row.get("VpcEndpointRegion") or self.provider.account.region,
+                self._region_of(row),
                 row["VpcEndpointId"],
                 named=self.asked.named(row["VpcEndpointOwner"]),
             )
             for row in self.provider.rows.get("connections", [])
-            if row.get("VpcEndpointId")
-            and row["VpcEndpointId"] not in known
-            and str(row["VpcEndpointState"]).lower() not in {"deleted", "deleting"}
+            if row.get("VpcEndpointId") and row["VpcEndpointId"] not in known and not _has_ended(row)
         ]
 
     def _service_name(self) -> str:
@@ -326,7 +338,7 @@ def _targets(half: _HalfBeingRead, of: Row) -> list[Row]:
 
 
 def _has_ended(row: Row) -> bool:
-    return str(row.get("State", "")).lower() in {"deleted", "deleting"}
+    return str(row.get("State") or row.get("VpcEndpointState") or "").lower() in {"deleted", "deleting"}
 
 
 def _plain(row: Row) -> Row:

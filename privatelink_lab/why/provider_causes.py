@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from privatelink_lab.kind import Row
 from privatelink_lab.why import packet_rules
@@ -221,7 +222,8 @@ def proxy_protocol(path: Path) -> Iterator[Sighting]:
 
 def peered_target(path: Path) -> Iterator[Sighting]:
     """A target is registered by its instance id and lives in another VPC."""
-    yield from refused("InvalidTarget", operation="RegisterTargets")(path)
+    for sighting in refused("InvalidTarget", operation="RegisterTargets")(path):
+        yield replace(sighting, fix=_repair(path))
     for target in path.targets:
         instance, group = path.instance(target), _group_of(path, target)
         if instance and instance.get("VpcId") and group.get("VpcId") and instance["VpcId"] != group["VpcId"]:
@@ -389,6 +391,12 @@ def target_unhealthy(path: Path) -> Iterator[Sighting]:
         stops = Stops.ALL if is_plain and on_traffic and is_all else Stops.NOTHING
         shows = path.provider_words(f"elbv2 describe-target-health --target-group-arn {target['TargetGroupArn']}")
         yield Sighting(_name(target), _repair(path, "plab up --replace provider/web-server"), shows, stops)
+
+
+def on_localhost(path: Path) -> Iterator[Sighting]:
+    """The server listens on its own address only, by its console."""
+    for sighting in saw("localhost")(path):
+        yield Sighting(sighting.evidence, _repair(path, "plab up --replace provider/web-server"))
 
 
 def fail_open(path: Path) -> Iterator[Sighting]:
@@ -596,7 +604,7 @@ CAUSES = (
         "The server: ss -ltn",
         "Listen on 0.0.0.0.",
         f"{NLB}load-balancer-troubleshooting.html",
-        saw("localhost"),
+        on_localhost,
         implies=frozenset({"target-unhealthy", "fail-open"}),
         local=True,
     ),
@@ -666,6 +674,7 @@ CAUSES = (
         "Register its IP address.",
         f"{NLB}target-group-register-targets.html",
         peered_target,
+        implies=frozenset({"empty-target-group"}),
         local=True,
     ),
     Cause(

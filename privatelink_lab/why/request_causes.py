@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused
 from privatelink_lab.why.path import Path
@@ -69,9 +70,10 @@ def role_principal(path: Path) -> Iterator[Sighting]:
     root = f"{mine[0].rpartition(':')[0]}:root"
     add = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
     text = f"the service allows {', '.join(mine)} of account {account}" + (f", the caller is {known}" if known else "")
-    fix = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
+    line = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
+    fix = ("plab up" if path.request.named else line) if path.lab else ""
     by_hand = path.provider_words(add) if known else ""  # a guess must not let more people ask
-    yield Sighting(text, fix if path.lab else "", by_hand, proved=bool(known))
+    yield Sighting(text, fix, by_hand, proved=bool(known))
 
 
 def _same_role(principal: str, caller: str) -> bool:
@@ -87,13 +89,12 @@ def service_region_missing(path: Path) -> Iterator[Sighting]:
     asked_there = any(row.get("ServiceRegion") == region for row in path.rows("offers"))
     refused_name = NO_SERVICE in path.why_unseen("offers") or any(refused(NO_SERVICE)(path))
     is_elsewhere = _has_request(path) and region and region != path.request.region
-    if is_elsewhere and refused_name and not asked_there and _offered(path):
-        create = (
-            f"ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id {path.vpc or 'VPC_ID'}"
-            f" --service-name {path.service_name} --service-region {region}"
-        )
+    # With the provider's half alone: who is allowed, in a Region that is offered, and has no connection.
+    fits = path.consumer is None and path.sees("connections") and not any(not_permitted(path))
+    if is_elsewhere and (refused_name or fits) and not asked_there and _offered(path):
+        shows = f"ec2 describe-vpc-endpoint-services --service-names {path.service_name} --service-regions {region}"
         text = f"the service is in {region}, the request in {path.request.region}"
-        yield Sighting(text, "", path.consumer_words(create))
+        yield Sighting(text, "", path.consumer_words(shows), proved=refused_name)
 
 
 def region_not_offered(path: Path) -> Iterator[Sighting]:
@@ -244,13 +245,18 @@ def vpc_dns_off(path: Path) -> Iterator[Sighting]:
             )
 
 
+def _to_repeat(path: Path, found: Iterable[Sighting]) -> Iterator[Sighting]:
+    """Refusals of requests that plab makes again, and better."""
+    yield from (replace(one, fix="plab up" if path.lab and path.request.name else "") for one in found)
+
+
 def private_dns_not_offered(path: Path) -> Iterator[Sighting]:
     """The request wants private DNS of a service without a private name."""
     row = path.offer or path.service
     if path.request.private_dns and row is not None and not row.get("PrivateDnsName"):
         yield Sighting(f"{path.service_name} has no private DNS name")
     else:
-        yield from refused("InvalidParameter", words="does not provide a private DNS name")(path)
+        yield from _to_repeat(path, refused("InvalidParameter", words="does not provide a private DNS name")(path))
 
 
 def private_dns_unverified(path: Path) -> Iterator[Sighting]:
@@ -280,7 +286,8 @@ def wrong_type(path: Path) -> Iterator[Sighting]:
     if "vpce-svc" in str(row.get("ServiceName")) and kind == "Gateway" and kind not in types:
         yield Sighting(f"{path.request.endpoint} is of the type {kind}")
     else:
-        yield from refused("InvalidParameter", "InvalidParameterCombination", words="Gateway")(path)
+        said = refused("InvalidParameter", "InvalidParameterCombination", words="Gateway")(path)
+        yield from _to_repeat(path, said)
 
 
 def duplicate_request(path: Path) -> Iterator[Sighting]:

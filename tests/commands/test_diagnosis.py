@@ -87,12 +87,44 @@ def test_names_go_with_their_endpoint(cloud: Cloud, lab: Lab, built: Built) -> N
 
 
 def test_a_target_that_fails_its_checks(cloud: Cloud, lab: Lab) -> None:
-    """Everything is in place and the server does not answer: the hop is the server."""
+    """Only a probe shows whether an unhealthy server answers, because AWS sends packets to it: then it is fail-open."""
     cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
     assert cloud.up(lab).exit_code == 1
-    known = at_once(cloud, lab)
-    assert known is not None
-    assert (known.hop, known.detail.partition(":")[0]) == ("server", "target-unhealthy")
+    assert at_once(cloud, lab) is None
+    found = diagnosis.verdict(lab, evidence(cloud, lab), "acme", SILENT)
+    assert (found.hop, found.detail.partition(":")[0], found.fix) == (
+        "server",
+        "target-unhealthy",
+        "plab up --replace provider/web-server",
+    )
+    answers = ProbeReport((answer(),), ended=True, tries=1, ping=False)
+    found = diagnosis.verdict(lab, evidence(cloud, lab), "acme", answers)
+    assert (found.ok, found.hop) == (True, None)
+    assert [text.partition(":")[0] for text in found.also] == ["ping-is-no-test", "fail-open"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("Serving HTTP on 127.0.0.1 port 80 (http://127.0.0.1:80/) ...", "server-on-localhost"),
+        ("[   14.2] web: listening on [::1]:80\r", "server-on-localhost"),
+        ("ready at http://localhost:80/", "server-on-localhost"),
+        ("Serving HTTP on 0.0.0.0 port 80 (http://0.0.0.0:80/) ...", "target-unhealthy"),
+        ("metrics on 127.0.0.1:8080", "target-unhealthy"),
+        ("connecting to 127.0.0.1", "target-unhealthy"),
+    ],
+)
+def test_a_server_that_listens_on_its_own_address_only(
+    cloud: Cloud, lab: Lab, monkeypatch: pytest.MonkeyPatch, line: str, code: str
+) -> None:
+    """No packet shows it from outside; the web server's console does, where it says so for the port."""
+    cloud.aws.choose_faults([*cloud.always, {"kind": "target-fails"}])
+    cloud.up(lab)
+    monkeypatch.setattr(diagnosis, "console_of", lambda *_: f"boot\n{line}\nlogin:")
+    found = diagnosis.verdict(lab, evidence(cloud, lab), "acme", SILENT)
+    assert (found.hop, found.fix) == ("server", "plab up --replace provider/web-server")
+    assert found.detail.startswith(f"{code}: ")
+    assert (line.strip() in found.detail) == (code == "server-on-localhost")
 
 
 def test_what_aws_does_not_show_is_not_called_broken(cloud: Cloud, lab: Lab, built: Built) -> None:

@@ -145,6 +145,7 @@ def test_json_of_a_good_path(lab: Cloud, run: Run) -> None:
         "hop": None,
         "detail": "10 of 10 requests",
         "fix": "",
+        "also": [],
     }
     assert ran.json[-1] == {
         "event": "summary",

@@ -16,7 +16,7 @@ from support.planned_network import SILENCE
 from support.processes import PLAB, alive, descendants, parent, start_plab
 from support.timeouts import PATIENCE, until
 
-from privatelink_lab.aws import Address, connect
+from privatelink_lab.aws import Account, Address, connect
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.network import system_calls
 
@@ -144,6 +144,55 @@ def test_a_broken_hop_is_named(user: User) -> None:
     user.plab("up", "--local", "-q")
     user.plab("why", "one")
     user.plab("verify", "one")
+
+
+def put_in_its_place(account: Account, script: str) -> None:
+    """Another server with this user data is the target, in place of the lab's."""
+    tag: list[Any] = [{"Name": "tag:plab:key", "Values": ["provider/web-server"]}]
+    [found] = account.ec2.describe_instances(Filters=tag)["Reservations"]
+    old = found["Instances"][0]
+    made = account.ec2.run_instances(
+        ImageId=old["ImageId"],
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=old["SubnetId"],
+        SecurityGroupIds=[group["GroupId"] for group in old["SecurityGroups"]],
+        UserData=script,
+    )["Instances"][0]["InstanceId"]
+
+    def state() -> str:
+        [row] = account.ec2.describe_instances(InstanceIds=[made])["Reservations"]
+        return str(row["Instances"][0]["State"]["Name"])
+
+    until(lambda: state() == "running", "the other server")
+    [group] = account.elbv2.describe_target_groups()["TargetGroups"]
+    arn = group["TargetGroupArn"]
+    account.elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": old["InstanceId"]}])
+    account.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": made}])
+
+    def health() -> list[str]:
+        rows = account.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        return [str(row["TargetHealth"]["State"]) for row in rows]
+
+    until(lambda: health() == ["unhealthy"], "the failure of its health checks")
+
+
+LOCALHOST = "#!/bin/bash\npython3 -u -m http.server 80 --bind 127.0.0.1 > /dev/console 2>&1\n"
+
+
+def test_what_only_a_probe_sees(user: User) -> None:
+    """A server on 127.0.0.1 is named by its console, a ping that gets no answer beside the page that does."""
+    user.plab("up", "--local", "-q")
+    [well] = [row for row in user.data("verify", "one") if row["event"] == "verified"]
+    assert [text.partition(":")[0] for text in well["also"]] == ["ping-is-no-test"]
+    server = control_client.running(user.folder / ".plab")
+    assert server is not None
+    address = Address(server.url, server.access_key_id, server.secret_access_key)
+    account = connect(profile=None, role_arn=None, region="us-east-1", address=address)
+    put_in_its_place(account, LOCALHOST)
+    [silent] = [row for row in user.data("verify", "one", "--timeout", "3", code=1) if row["event"] == "verified"]
+    assert (silent["hop"], silent["detail"].partition(":")[0]) == ("server", "server-on-localhost")
 
 
 def test_after_a_killed_server_nothing_is_left(user: User) -> None:

@@ -240,9 +240,9 @@ def stop_requiring(lab: BrokenLab) -> None:
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service, AcceptanceRequired=False)
 
 
-def allow_a_role(lab: BrokenLab) -> None:
-    """The service allows one role of another account."""
-    role = "arn:aws:iam::333333333333:role/ci"
+def allow_a_role(lab: BrokenLab, account: str = "333333333333") -> None:
+    """The service allows one role of an account."""
+    role = f"arn:aws:iam::{account}:role/ci"
     lab.ec2.modify_vpc_endpoint_service_permissions(ServiceId=lab.service, AddAllowedPrincipals=[role])
 
 

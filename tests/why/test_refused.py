@@ -11,7 +11,19 @@ from support.broken_lab import BrokenLab
 from support.cloud import Cloud
 from support.command_line import Run
 
+from privatelink_lab.commands.why import evidence_of
+from privatelink_lab.why import judge
+
 Faults = list[dict[str, Any]]
+
+
+def refusal(action: str, code: str, message: str = "", status: int = 400) -> dict[str, Any]:
+    """A call that AWS refuses with this sentence."""
+    return {"kind": "error", "action": action, "status": status, "code": code, "message": message}
+
+
+NO_NAME = "Private DNS can't be enabled because the service does not provide a private DNS name."
+NO_GATEWAY = "Endpoint type (Gateway) does not match available service types ([Interface])."
 FAULTS: list[tuple[str, dict[str, Any], str]] = [  # the code, the fault under `up`, and the command that ends it
     ("expired", {"kind": "endpoint-expires", "seconds": 60.0}, "plab up --replace acme/endpoint"),
     ("failed", {"kind": "endpoint-fails"}, "plab up --replace acme/endpoint"),
@@ -21,6 +33,13 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [  # the code, the fault under `
         {"kind": "error", "action": "CreateVpcEndpoint", "status": 403, "code": "UnauthorizedOperation"},
         "plab iam-policy consumer",
     ),
+    # plab's own requests are not refused so; whoever made another one gets these sentences.
+    ("private-dns-not-offered", refusal("CreateVpcEndpoint", "InvalidParameter", NO_NAME), "plab up"),
+    ("wrong-type", refusal("CreateVpcEndpoint", "InvalidParameter", NO_GATEWAY), "plab up"),
+]
+LASTING = [  # what `up` asks for again and again, until it gives up
+    ("service-too-new", refusal("CreateVpcEndpoint", "Unavailable", status=503)),
+    ("peered-target-by-instance", refusal("RegisterTargets", "InvalidTarget")),
 ]
 
 
@@ -45,6 +64,22 @@ def test_what_keeps_up_from_its_end(lab: BrokenLab, code: str, fault: dict[str, 
     lab.type(path["fix"])
     lab.up()
     assert lab.why("acme")[0]["code"] in {None, "waiting-for-acceptance"}
+
+
+@pytest.mark.parametrize(("code", "fault"), LASTING, ids=[row[0] for row in LASTING])
+def test_what_up_asks_for_until_it_gives_up(cloud: Cloud, code: str, fault: dict[str, Any]) -> None:
+    """The state keeps AWS's last word: its code comes first, and `plab up` works once AWS is well."""
+    cloud.aws.choose_faults([*cloud.always, fault])
+    lab = cloud.lab()
+    assert cloud.up(lab).exit_code == 1
+    cloud.let_new_ids_propagate()
+    [verdict] = judge(evidence_of(cloud.lab(lab.config, lab.state)))
+    assert verdict.first is not None
+    assert (verdict.first.code, verdict.first.sighting.fix, verdict.also) == (code, "plab up", ())
+    cloud.heal()
+    assert cloud.up_again(lab).exit_code == 0
+    [verdict] = judge(evidence_of(cloud.lab(lab.config, lab.state)))
+    assert verdict.causes == ()
 
 
 @pytest.mark.parametrize(

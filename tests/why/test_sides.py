@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import broken_lab
+from support import aws_cli, broken_lab
 from support.broken_lab import BrokenLab
 from support.cloud import Cloud, config_of
 from support.command_line import Run
 
+from privatelink_lab.aws import connect
 from privatelink_lab.commands.why import evidence_of
+from privatelink_lab.errors import AwsError
 from privatelink_lab.why import judge
 from privatelink_lab.why.cause import Stage
 
 ROLE = "arn:aws:iam::222222222222:role/acme"
+STRANGER = "arn:aws:iam::333333333333:role/stranger"
 CONFIG = f"lab: test\nregion: us-east-1\nconsumers: [{{name: acme, role_arn: '{ROLE}'}}]\n"
 STAGES = list(Stage)
 
@@ -81,6 +84,56 @@ def test_an_account_that_has_not_asked_yet(at_cloud: Cloud, run: Run, tmp_path: 
     lab.type(path["by_hand"])
     assert lab.run("why", "333333333333").code == 1  # it is not built
     assert lab.why("333333333333")[0]["code"] is None
+
+
+def test_an_account_that_asks_from_another_region(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """The Region is offered, the account allowed; then what is left is a request that does not name the Region."""
+    lab = BrokenLab(at_cloud, run, tmp_path)
+    lab.up()
+    who = ("333333333333", "--region", "eu-west-1")
+    for code in ("region-not-offered", "not-permitted"):
+        [path] = lab.why(*who)
+        assert path["code"] == code
+        lab.type(path["by_hand"])
+    there = connect(profile=None, role_arn=STRANGER, region="eu-west-1", address=at_cloud.address)
+    vpc = there.ec2.create_vpc(CidrBlock="10.3.0.0/16")["Vpc"]["VpcId"]
+    at_cloud.let_new_ids_propagate()
+    subnet = there.ec2.create_subnet(VpcId=vpc, CidrBlock="10.3.0.0/24")["Subnet"]["SubnetId"]
+    at_cloud.let_new_ids_propagate()
+    asked: Any = {"VpcEndpointType": "Interface", "VpcId": vpc, "SubnetIds": [subnet], "PrivateDnsEnabled": False}
+    asked["ServiceName"] = path["service_name"]
+    with pytest.raises(AwsError, match="InvalidServiceName"):
+        there.ec2.create_vpc_endpoint(**asked)
+    [path] = lab.why(*who)
+    assert (path["code"], path["confidence"]) == ("service-region-missing", "likely")
+    assert aws_cli.type_in(there, path["by_hand"])["ServiceDetails"][0]["ServiceRegion"] == "us-east-1"
+    there.ec2.create_vpc_endpoint(**asked, ServiceRegion="us-east-1")
+    at_cloud.let_new_ids_propagate()
+    [path] = lab.why(*who)
+    assert (path["code"], path["fix"]) == ("waiting-for-acceptance", "")
+    lab.run("accept", "-y", path["endpoint"])
+    at_cloud.let_new_ids_propagate()
+    assert [path["code"] for path in lab.why(*who)] == [None]
+
+
+@pytest.mark.parametrize("words", [("acme", "--region", "eu-west-1"), ("333333333333", "--region", "mars-1")])
+def test_a_region_that_means_nothing(at_cloud: Cloud, run: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Exit 2 before anything is asked: a consumer has its Region, and AWS has not every name."""
+    BrokenLab(at_cloud, run, tmp_path).up()
+    at_cloud.calls()
+    assert run("why", *words).code == 2
+    assert at_cloud.calls() == []
+
+
+def test_a_role_that_is_not_the_one_that_is_allowed(two: BrokenLab, run: Run, tmp_path: Path) -> None:
+    """The service allows one role of acme's account, and plab asks as another: proved, and `plab up` allows both."""
+    (tmp_path / "plab.yaml").write_text(CONFIG)
+    broken_lab.forbid_and_delete(two)
+    broken_lab.allow_a_role(two, "222222222222")
+    [path] = two.why("acme")
+    assert (path["code"], path["confidence"], path["fix"]) == ("role-principal-mismatch", "proved", "plab up")
+    two.type(path["fix"])
+    assert [path["code"] for path in two.why("acme")] == [None]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -19,7 +19,7 @@ KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "rate-limits": frozenset(),  # AWS's own limits per account and region
         "throttle": _SOME_CALLS,
-        "error": _SOME_CALLS | {"status", "code"},
+        "error": _SOME_CALLS | {"status", "code", "message"},
         "cut-before": _SOME_CALLS,  # the connection ends before the call has an effect
         "cut-after": _SOME_CALLS,  # the connection ends after the effect: a lost response
         "stale": frozenset({"action", "seconds"}),  # the same response to a describe, for that long
@@ -56,6 +56,7 @@ class Fault:
     seconds: float = 30.0
     status: int = 500
     code: str = "InternalError"
+    message: str = ""
 
     def as_row(self) -> dict[str, Any]:
         """The fault as a JSON object: its kind, and the settings of that kind."""
@@ -85,12 +86,15 @@ def _read_value(kind: str, name: str, value: object) -> Any:
         raise InvalidFault(f"{kind}: {name} must be a {_WORDS[wanted]}")
     if name == "code" and not _CODE.fullmatch(str(value)):
         raise InvalidFault(f"{kind}: code must be letters, digits and dots")
+    if name == "message" and not _MESSAGE.fullmatch(str(value)):
+        raise InvalidFault(f"{kind}: message must be at most 300 printable characters of ASCII")
     if name in _LIMITS and not _LIMITS[name][0] <= value <= _LIMITS[name][1]:  # type: ignore[operator]
         raise InvalidFault(f"{kind}: {name} must be between {_LIMITS[name][0]:g} and {_LIMITS[name][1]:g}")
     return value
 
 
 _CODE = re.compile(r"[A-Za-z0-9.]{1,100}")
+_MESSAGE = re.compile(r"[ -~]{0,300}")
 _WORDS = {str: "word", int: "whole number", float: "number"}
 
 
@@ -156,7 +160,8 @@ class Faults:
             raise CallRefused(_THROTTLES.get(where[2], _THROTTLE))
         error = self.strike("error", action)
         if error:
-            raise CallRefused(Refusal(error.status, error.code, f"A fault that was asked for: {action}."))
+            message = error.message or f"A fault that was asked for: {action}."
+            raise CallRefused(Refusal(error.status, error.code, message))
 
     def _repeated(self, where: tuple[str, str, str], action: str, body: str, call: Callable[[], Response]) -> Response:
         stale = self.strike("stale", action) if action.startswith("Describe") else None

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from pyroute2 import AsyncIPRoute
@@ -14,6 +15,7 @@ from pyroute2 import AsyncIPRoute
 from privatelink_lab.local.network.system_calls import inside, new_network_namespace
 
 _BRIDGE = "vpc"
+_IGNORE_PINGS = Path("/proc/sys/net/ipv4/icmp_echo_ignore_all")  # of the namespace that is current
 _numbers = itertools.count(1)
 
 
@@ -42,12 +44,17 @@ class VpcBridge:
         self._addresses: set[str] = set()
 
     async def create(self) -> None:
-        """Create the bridge in the namespace."""
+        """Create the bridge in the namespace. Its addresses answer no ping, like AWS's."""
+        self._ignore_pings()
         async with netlink(self.namespace) as route:
             await _set_up(route, "lo")
             await route.link("add", ifname=_BRIDGE, kind="bridge")
             self._bridge = await _set_up(route, _BRIDGE)
             await route.route("add", dst="0.0.0.0/0", type="blackhole")
+
+    def _ignore_pings(self) -> None:
+        with inside(self.namespace):
+            _IGNORE_PINGS.write_text("1")
 
     async def set_addresses(self, addresses: Iterable[str]) -> None:
         """Give the bridge exactly these addresses, with prefix lengths: 10.0.0.1/24."""

@@ -71,6 +71,7 @@ def test_they_are_set_by_the_servers_user_only(cloud: LocalCloud) -> None:
         ("throttle,seconds=3", "throttle has no seconds"),
         ("error,status=200", "between 400 and 599"),
         ("error,code=7", "must be a word"),
+        ("error,message=\n", "printable"),
         ("rate-limits,share=1", "it takes nothing"),
     ],
 )
