@@ -1,4 +1,4 @@
-"""A whole lab on the command line, and hands that break it: each function breaks one thing, as a person would."""
+"""Whole labs, and hands that break them: each function breaks one thing, as a person would."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from privatelink_lab.aws import Account
+from privatelink_lab.lab import Lab
 from support import aws_cli
 from support.cloud import Cloud
 from support.command_line import Ran, Run
@@ -17,13 +18,14 @@ from support.command_line import Ran, Run
 EVERYTHING: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 
 
-@dataclass
-class BrokenLab:
-    """A lab `test` with one consumer, acme, and what a test does to it."""
+class Hand:
+    """A person with the keys of a lab, whose resources are known by their keys."""
 
     cloud: Cloud
-    run: Run
-    folder: Path
+
+    def id(self, key: str) -> str:
+        """The id of a key."""
+        raise NotImplementedError
 
     @property
     def account(self) -> Account:
@@ -36,14 +38,14 @@ class BrokenLab:
         return self.account.ec2
 
     @property
+    def customer(self) -> Any:
+        """EC2 of acme's account."""
+        return self.ec2
+
+    @property
     def elbv2(self) -> Any:
         """ELBv2 of that account."""
         return self.account.elbv2
-
-    def id(self, key: str) -> str:
-        """The id of a key, by the state."""
-        state = json.loads((self.folder / ".plab" / "test.json").read_text())
-        return str(state["ids"][key])
 
     @property
     def listener(self) -> str:
@@ -59,6 +61,37 @@ class BrokenLab:
     def endpoint(self) -> str:
         """The id of acme's endpoint."""
         return self.id("acme/endpoint")
+
+
+@dataclass
+class BuiltLab(Hand):
+    """A lab in this process."""
+
+    cloud: Cloud
+    lab: Lab
+
+    def id(self, key: str) -> str:
+        """The id of a key, by the state."""
+        return self.lab.state.ids[key]
+
+    @property
+    def customer(self) -> Any:
+        """EC2 of acme's account."""
+        return self.lab.account("acme").ec2
+
+
+@dataclass
+class BrokenLab(Hand):
+    """A lab `test` on the command line with one consumer, acme, and what a test does to it."""
+
+    cloud: Cloud
+    run: Run
+    folder: Path
+
+    def id(self, key: str) -> str:
+        """The id of a key, by the state."""
+        state = json.loads((self.folder / ".plab" / "test.json").read_text())
+        return str(state["ids"][key])
 
     def up(self, *words: str) -> Ran:
         """`plab up`, a minute later."""
@@ -92,50 +125,52 @@ class BrokenLab:
         self.cloud.let_new_ids_propagate()
 
 
-Break = Callable[[BrokenLab], None]
+Break = Callable[[Hand], object]
 
 
-def revoke(lab: BrokenLab, key: str) -> None:
+def revoke(lab: Hand, key: str) -> None:
     """Take a group's ingress rules away."""
-    group = lab.id(key)
-    rules = lab.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
-    lab.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rules)
+    group, ec2 = lab.id(key), lab.customer if key.startswith("acme/") else lab.ec2
+    if rules := ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]:
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rules)
 
 
-def other_group(lab: BrokenLab, vpc: str) -> str:
+def other_group(lab: Hand, vpc: str) -> str:
     """A new group in a VPC, without rules."""
-    made = lab.ec2.create_security_group(GroupName="empty", Description="empty", VpcId=vpc)
+    ec2 = lab.customer if vpc == lab.id("acme/vpc") else lab.ec2
+    made = ec2.create_security_group(GroupName="empty", Description="empty", VpcId=vpc)
     lab.cloud.let_new_ids_propagate()
     return str(made["GroupId"])
 
 
-def swap_endpoint_group(lab: BrokenLab) -> None:
+def swap_endpoint_group(lab: Hand) -> None:
     """Give the endpoint another group."""
     group = other_group(lab, lab.id("acme/vpc"))
     old = lab.id("acme/security-group")
-    lab.ec2.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, AddSecurityGroupIds=[group], RemoveSecurityGroupIds=[old])
+    change = {"AddSecurityGroupIds": [group], "RemoveSecurityGroupIds": [old]}
+    lab.customer.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, **change)
 
 
-def swap_server_group(lab: BrokenLab) -> None:
+def swap_server_group(lab: Hand) -> None:
     """Give the web server another group."""
     group = other_group(lab, lab.id("provider/vpc"))
     lab.ec2.modify_instance_attribute(InstanceId=lab.id("provider/web-server"), Groups=[group])
 
 
-def deregister(lab: BrokenLab) -> None:
+def deregister(lab: Hand) -> None:
     """Take the web server out of its target group."""
     server = [{"Id": lab.id("provider/web-server")}]
     lab.elbv2.deregister_targets(TargetGroupArn=lab.id("provider/target-group"), Targets=server)
 
 
-def register_on_81(lab: BrokenLab) -> None:
+def register_on_81(lab: Hand) -> None:
     """Register the web server on another port."""
     group, server = lab.id("provider/target-group"), lab.id("provider/web-server")
     lab.elbv2.deregister_targets(TargetGroupArn=group, Targets=[{"Id": server}])
     lab.elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": server, "Port": 81}])
 
 
-def forward_elsewhere(lab: BrokenLab) -> None:
+def forward_elsewhere(lab: Hand) -> None:
     """Let the listener forward to a new group without targets."""
     vpc = lab.id("provider/vpc")
     made = lab.elbv2.create_target_group(Name="by-hand", Protocol="TCP", Port=80, VpcId=vpc)["TargetGroups"][0]
@@ -144,34 +179,34 @@ def forward_elsewhere(lab: BrokenLab) -> None:
     lab.elbv2.modify_listener(ListenerArn=lab.listener, DefaultActions=action)
 
 
-def listen_on_81(lab: BrokenLab) -> None:
+def listen_on_81(lab: Hand) -> None:
     """Move the listener to another port."""
     lab.elbv2.modify_listener(ListenerArn=lab.listener, Port=81)
 
 
-def check_http(lab: BrokenLab) -> None:
+def check_http(lab: Hand) -> None:
     """Let the health check ask for a port where nobody listens."""
     group = lab.id("provider/target-group")
     lab.elbv2.modify_target_group(TargetGroupArn=group, HealthCheckPort="81")
 
 
-def reject(lab: BrokenLab) -> None:
+def reject(lab: Hand) -> None:
     """Reject acme's endpoint."""
     lab.ec2.reject_vpc_endpoint_connections(ServiceId=lab.service, VpcEndpointIds=[lab.endpoint])
 
 
-def stop_crossing_zones(lab: BrokenLab) -> None:
+def stop_crossing_zones(lab: Hand) -> None:
     """Let the balancer keep to its zones."""
     attribute = {"Key": "load_balancing.cross_zone.enabled", "Value": "false"}
     lab.elbv2.modify_load_balancer_attributes(LoadBalancerArn=lab.id("provider/nlb"), Attributes=[attribute])
 
 
-def leave_a_zone(lab: BrokenLab) -> None:
+def leave_a_zone(lab: Hand, subnet: str = "acme/subnet-2") -> None:
     """Take the endpoint out of one of its subnets."""
-    lab.ec2.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, RemoveSubnetIds=[lab.id("acme/subnet-2")])
+    lab.customer.modify_vpc_endpoint(VpcEndpointId=lab.endpoint, RemoveSubnetIds=[lab.id(subnet)])
 
 
-def ask_twice(lab: BrokenLab) -> None:
+def ask_twice(lab: Hand) -> None:
     """A second endpoint to the service in acme's VPC."""
     row = lab.ec2.describe_vpc_endpoints(VpcEndpointIds=[lab.endpoint])["VpcEndpoints"][0]
     lab.ec2.create_vpc_endpoint(
@@ -183,14 +218,14 @@ def ask_twice(lab: BrokenLab) -> None:
     )
 
 
-def delete_service(lab: BrokenLab) -> None:
+def delete_service(lab: Hand) -> None:
     """Reject acme and delete the service."""
     reject(lab)
     lab.cloud.let_new_ids_propagate()
     lab.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[lab.service])
 
 
-def replace_service(lab: BrokenLab) -> None:
+def replace_service(lab: Hand) -> None:
     """Another service takes the place of the first one: acme's endpoint asks the one that is gone."""
     row = lab.ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service])["ServiceConfigurations"][0]
     delete_service(lab)
@@ -201,19 +236,19 @@ def replace_service(lab: BrokenLab) -> None:
     )
 
 
-def forbid(lab: BrokenLab, account: str = "222222222222") -> None:
+def forbid(lab: Hand, account: str = "222222222222") -> None:
     """Take an account's permission away."""
     principal = f"arn:aws:iam::{account}:root"
     lab.ec2.modify_vpc_endpoint_service_permissions(ServiceId=lab.service, RemoveAllowedPrincipals=[principal])
 
 
-def forbid_and_delete(lab: BrokenLab) -> None:
+def forbid_and_delete(lab: Hand) -> None:
     """Take acme's permission away, and delete its endpoint."""
     forbid(lab)
     lab.cloud.account("arn:aws:iam::222222222222:role/acme").ec2.delete_vpc_endpoints(VpcEndpointIds=[lab.endpoint])
 
 
-def register_in_another_zone(lab: BrokenLab) -> None:
+def register_in_another_zone(lab: Hand) -> None:
     """Register an instance in a zone that the balancer does not have, in place of the web server."""
     vpc = lab.id("provider/vpc")
     made = lab.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/24", AvailabilityZoneId="use1-az6")["Subnet"]
@@ -235,18 +270,18 @@ def register_in_another_zone(lab: BrokenLab) -> None:
     )
 
 
-def stop_requiring(lab: BrokenLab) -> None:
+def stop_requiring(lab: Hand) -> None:
     """The service accepts by itself from now on; who asked before still waits."""
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service, AcceptanceRequired=False)
 
 
-def allow_a_role(lab: BrokenLab, account: str = "333333333333") -> None:
+def allow_a_role(lab: Hand, account: str = "333333333333") -> None:
     """The service allows one role of an account."""
     role = f"arn:aws:iam::{account}:role/ci"
     lab.ec2.modify_vpc_endpoint_service_permissions(ServiceId=lab.service, AddAllowedPrincipals=[role])
 
 
-def another_vpc(lab: BrokenLab, *zones: str) -> str:
+def another_vpc(lab: Hand, *zones: str) -> str:
     """A VPC of acme's own with a subnet in each of these zones, as the config names it."""
     vpc = lab.ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
     lab.cloud.let_new_ids_propagate()

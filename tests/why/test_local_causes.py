@@ -29,6 +29,10 @@ def test_why_names_it_and_its_command_repairs_it(lab: BrokenLab, case: Case) -> 
     assert path["code"] == case.code, path
     assert path["also"] == [], path["also"]
     assert path["confidence"] == "proved"
+    if path["stops"] == "all":  # then `verify` needs no probe
+        [verified] = [row for row in lab.run("verify", "acme", "--json").json if row["event"] == "verified"]
+        assert (verified["ok"], verified["hop"], verified["fix"]) == (False, path["hop"], path["fix"])
+        assert verified["detail"].startswith(f"{case.code}: ")
     lab.type(path[case.repair])
     assert [path["code"] for path in lab.why("acme")] == [None]
     assert lab.run("why").code == 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import random
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,10 @@ from privatelink_lab.aws import connect
 from privatelink_lab.commands.why import evidence_of
 from privatelink_lab.errors import AwsError
 from privatelink_lab.why import judge
-from privatelink_lab.why.cause import Stage
 
 ROLE = "arn:aws:iam::222222222222:role/acme"
 STRANGER = "arn:aws:iam::333333333333:role/stranger"
 CONFIG = f"lab: test\nregion: us-east-1\nconsumers: [{{name: acme, role_arn: '{ROLE}'}}]\n"
-STAGES = list(Stage)
 
 
 @pytest.fixture
@@ -134,59 +130,6 @@ def test_a_role_that_is_not_the_one_that_is_allowed(two: BrokenLab, run: Run, tm
     assert (path["code"], path["confidence"], path["fix"]) == ("role-principal-mismatch", "proved", "plab up")
     two.type(path["fix"])
     assert [path["code"] for path in two.why("acme")] == [None]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_two_things_broken_at_once(at_cloud: Cloud, run: Run, tmp_path: Path, seed: int) -> None:
-    """The first answer is a cause that is there, on the earlier hop of the packet's way."""
-    breaks = {
-        "endpoint-group-closed": lambda lab: broken_lab.revoke(lab, "acme/security-group"),
-        "target-group-closed": lambda lab: broken_lab.revoke(lab, "provider/security-group"),
-        "no-listener": lambda lab: lab.elbv2.delete_listener(ListenerArn=lab.listener),
-        "rejected": broken_lab.reject,
-        "target-port-wrong": broken_lab.register_on_81,
-    }
-    one, other = random.Random(seed).choice(list(itertools.permutations(breaks, 2)))  # noqa: S311 (no secret)
-    lab = BrokenLab(at_cloud, run, tmp_path)
-    lab.up()
-    for code in (one, other):
-        breaks[code](lab)
-        at_cloud.let_new_ids_propagate()
-    [path] = lab.why("acme")
-    found = [(path["code"], path["hop"]), *((row["code"], row["hop"]) for row in path["also"])]
-    hops = [STAGES.index(Stage(hop)) for _, hop in found]
-    assert found[0][0] in {one, other}
-    assert hops == sorted(hops)
-
-
-def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud) -> None:
-    """With AWS's delays, in the middle of `up` and `down`: whatever is proved is there, and at the end nothing is."""
-    lab = slow_cloud.lab()
-    codes: set[str] = set()
-    firsts: set[str] = set()
-
-    def look() -> None:
-        mine = slow_cloud.lab(lab.config, lab.state)
-        for verdict in judge(evidence_of(mine)):
-            codes.update(one.code for one in verdict.causes if one.sighting.proved)
-            firsts.update(one.code for one in verdict.causes[:1])
-
-    slow_cloud.clock.before_sleep = look
-    assert slow_cloud.up(lab).exit_code == 0
-    assert codes <= {
-        "balancer-not-active",
-        "service-unavailable",
-        "waiting-for-acceptance",
-        "accepted-not-yet-available",
-        "no-listener",
-        "empty-target-group",
-        "no-interfaces",
-    }
-    assert {"balancer-not-active", "service-unavailable", "accepted-not-yet-available"} <= firsts
-    slow_cloud.clock.before_sleep = lambda: None
-    slow_cloud.let_new_ids_propagate()
-    [verdict] = judge(evidence_of(lab))
-    assert verdict.causes == ()
 
 
 def test_why_asks_little(cloud: Cloud) -> None:
