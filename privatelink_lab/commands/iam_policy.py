@@ -15,7 +15,7 @@ from privatelink_lab.state import State
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.probe import PROBE_TYPE
 from privatelink_lab.tags import LAB
-from privatelink_lab.why import collect
+from privatelink_lab.why import collect, metrics
 
 LIST_ACTIONS = set(of(Account.regions))  # of --all-regions
 ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
@@ -52,7 +52,7 @@ def _actions(side: str) -> set[str]:
     if side == "verify":
         return PROBE_TYPE.actions
     if side == "why":
-        return set(of(collect))
+        return {*of(collect), *of(metrics.fetch)}
     if side == "reap":  # it cuts no connections of other accounts
         listed = {PROBE_TYPE, *(resource.type for resource in _resources() if not resource.type.goes_with_parent)}
         deletes = [type_.actions_to_delete if type_.made_by_plab else set(of(type_.find)) for type_ in listed]

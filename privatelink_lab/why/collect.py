@@ -14,6 +14,7 @@ from privatelink_lab.aws import Account
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Row
+from privatelink_lab.why import metrics
 from privatelink_lab.why.evidence import Evidence, Half, Request, distinct
 
 InParallel = Callable[[Sequence[Callable[[], object]]], object]
@@ -118,7 +119,7 @@ class _Collection:
         self.in_parallel([*self._offers(), *self._about_service()])
         self.in_parallel(list(self._about_balancers()))
         self.in_parallel(list(self._about_target_groups()))
-        self.in_parallel([*self._networks(), *self._instances()])
+        self.in_parallel([*self._networks(), *self._instances(), *self._metrics()])
         requests = tuple(self._complete(request) for request, _ in self.asked.requests)
         halves = (*(half.done() for half in self.halves.values()), *self.unreached)
         return Evidence(
@@ -273,6 +274,17 @@ class _Collection:
             return [row for reservation in found for row in reservation["Instances"]]
 
         return [half.ask("instances", fetch)]
+
+    def _metrics(self) -> list[Callable[[], None]]:
+        """What came from customers whose half is not seen."""
+        half = self.provider
+        seen = {id_ for other in self.halves.values() for id_ in other.of("endpoints", "VpcEndpointId")}
+        rows = [row for row in (half.rows.get("connections", []) if half else []) if row.get("VpcEndpointId")]
+        hidden = [row["VpcEndpointId"] for row in rows if row["VpcEndpointId"] not in seen and not _has_ended(row)]
+        if half is None or not hidden:
+            return []
+        service, arns = rows[0]["ServiceId"], half.of("balancers", "LoadBalancerArn")
+        return [half.ask("metrics", lambda: metrics.fetch(half.account, service, hidden, arns))]
 
     # What the requests are, now that their endpoints are seen.
 

@@ -42,7 +42,7 @@ IDS = {  # by kind of rows: the names in a row that tell it from others
     "clients": ("InstanceId",),  # instances that ask
     "zonal_shifts": ("zonalShiftId",),
     "account_regions": ("RegionName",),
-    "metrics": ("Name", "VpcEndpointId"),
+    "metrics": ("Name", "VpcEndpointId", "LoadBalancerArn"),  # sums of an hour
     "probes": ("VpcEndpointId", "saw"),  # what a probe or a person saw: see causes
     "refusals": ("operation", "code"),  # of calls that the state remembers
 }

@@ -9,6 +9,7 @@ from typing import Any
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops
 from privatelink_lab.why.causes import CAUSES
 from privatelink_lab.why.evidence import Evidence, Request
+from privatelink_lab.why.metrics import NEW_CONNECTIONS, RESETS
 from privatelink_lab.why.path import CONSUMER_KINDS, PROVIDER_KINDS, Path, paths
 
 OK, NONE, BROKEN, LIKELY, UNSEEN, NOT_ASKED = "ok", "none", "BROKEN", "likely", "unseen", "not asked"
@@ -162,7 +163,10 @@ def _as_seen(path: Path) -> dict[Stage, tuple[str, str]]:
         Stage.ENDPOINT_GROUP: (consumer or path.why_unseen("groups") or (OK if groups else NONE), ", ".join(groups)),
         Stage.ENDPOINT: (consumer or state or NONE, path.request.endpoint),
         Stage.PERMISSION: (provider or path.why_unseen("permissions") or OK, path.account),
-        Stage.ACCEPTANCE: (provider or path.why_unseen("connections") or (OK if accepted else NONE), accepted),
+        Stage.ACCEPTANCE: (
+            provider or path.why_unseen("connections") or (OK if accepted else NONE),
+            f"{accepted}{_traffic(path)}",
+        ),
         Stage.SERVICE: (provider or (str((path.service or {}).get("ServiceState", "")).lower() or NONE), ""),
         Stage.ZONES: (OK if path.service_zones else consumer or provider, ", ".join(sorted(path.service_zones))),
         Stage.BALANCER: (provider or path.why_unseen("balancers") or _balancer_state(path), ""),
@@ -179,6 +183,16 @@ def _as_seen(path: Path) -> dict[Stage, tuple[str, str]]:
         Stage.SERVER: (NOT_ASKED, "plab verify asks it"),
     }
     return {stage: names[stage] for stage in Stage}
+
+
+def _traffic(path: Path) -> str:
+    """What came from the endpoint in the last hour, by the provider's metrics; '' where they are not seen."""
+    new, resets = path.sum_of(NEW_CONNECTIONS), path.sum_of(RESETS)
+    if new is None:
+        return ""
+    if not new:
+        return "; no connection came from it in the last hour, so look at the customer's half first"
+    return f"; {new:g} new connections and {resets or 0:g} resets in the last hour"
 
 
 def _balancer_state(path: Path) -> str:

@@ -212,6 +212,11 @@ class Path:
         """The CIDRs of the balancers' subnets: what targets see, and where health checks come from."""
         return [subnet["CidrBlock"] for row in self.balancers for subnet in self.balancer_subnets(row)]
 
+    def sum_of(self, metric: str) -> float | None:
+        """A metric of this endpoint in the last hour, as the provider's CloudWatch has it; None without one."""
+        rows = (row for row in self.rows("metrics") if row.get("Name") == metric)
+        return next((row["Sum"] for row in rows if row.get("VpcEndpointId") == self.request.endpoint), None)
+
     # Words.
 
     def consumer_words(self, command: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from privatelink_lab.kind import Row
 from privatelink_lab.why import packet_rules
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused, saw
+from privatelink_lab.why.metrics import NEW_CONNECTIONS, NO_PORT, RESETS
 from privatelink_lab.why.path import CROSS_ZONE, Path, value_of
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
@@ -402,6 +403,7 @@ def on_localhost(path: Path) -> Iterator[Sighting]:
 def fail_open(path: Path) -> Iterator[Sighting]:
     """All targets are unhealthy, and the customer gets answers: AWS then sends connections to all of them."""
     answers = any(row.get("saw") == "answers" for row in path.rows("probes"))
+    answers |= bool(path.sum_of(NEW_CONNECTIONS)) and path.sum_of(RESETS) == 0
     if answers and path.targets and all(_health(target)[0] in UNHEALTHY for target in path.targets):
         shows = f"elbv2 describe-target-health --target-group-arn {path.targets[0]['TargetGroupArn']}"
         yield Sighting(
@@ -429,8 +431,8 @@ def provider_acl(path: Path) -> Iterator[Sighting]:
 def port_exhaustion(path: Path) -> Iterator[Sighting]:
     """The balancer had no port left for new connections to a target."""
     for row in path.rows("metrics"):
-        if row.get("Name") == "PortAllocationErrorCount" and row.get("Sum", 0) > 0:
-            yield Sighting(f"PortAllocationErrorCount was {row['Sum']:g} in the last hour")
+        if row.get("Name") == NO_PORT and row.get("Sum", 0) > 0:
+            yield Sighting(f"{NO_PORT} was {row['Sum']:g} in the last hour")
 
 
 CAUSES = (

@@ -153,6 +153,12 @@ def client(**values: Any) -> Callable[[Data], object]:
     return change
 
 
+def answered(data: Data) -> None:
+    """CloudWatch has connections of the endpoint, and no reset."""
+    for name, number in (("NewConnections", 7), ("RstPacketsSent", 0)):
+        rows(data, "metrics").append({"Name": name, "VpcEndpointId": data["requests"][0]["endpoint"], "Sum": number})
+
+
 def silent_client(data: Data) -> None:
     """A client whose group lets nothing out."""
     rows(data, "groups").append({"GroupId": "sg-mute", "IpPermissions": [], "IpPermissionsEgress": []})
@@ -355,6 +361,7 @@ EVIDENCE = [
     Case("balancers-differ", another_balancer),
     Case("too-many-listeners", many_listeners),
     Case("zone-taken-away", shift),
+    Case("fail-open", both(health("unhealthy", "Target.FailedHealthChecks"), answered)),
     Case("port-exhaustion", add("metrics", Name="PortAllocationErrorCount", Sum=3)),
     Case("idle-timeout", saw("idle")),
     Case("large-packets", saw("large-hang")),
@@ -387,7 +394,7 @@ def saved(healthy: list[str], at_cloud: Cloud, run: Run, tmp_path: Path) -> Data
     return data
 
 
-@pytest.mark.parametrize("case", EVIDENCE, ids=[case.code for case in EVIDENCE])
+@pytest.mark.parametrize("case", EVIDENCE, ids=[f"{number}-{case.code}" for number, case in enumerate(EVIDENCE)])
 def test_it_is_named_first(saved: Data, run: Run, tmp_path: Path, case: Case) -> None:
     """`plab why --from FILE` names it without AWS, and names nothing that only follows from it."""
     case.change(saved)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.validate import ParamValidator
 from support import aws_cli, broken_lab
 from support.broken_lab import BrokenLab
 from support.cloud import Cloud, config_of
 from support.command_line import Run
 
-from privatelink_lab.aws import connect
+from privatelink_lab.aws import Account, connect
 from privatelink_lab.commands.why import evidence_of
 from privatelink_lab.errors import AwsError
 from privatelink_lab.why import judge
@@ -67,6 +68,41 @@ def test_each_side_alone_and_both(two: BrokenLab, run: Run, monkeypatch: pytest.
     saved = (tmp_path / "customer.json").read_text()
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in saved
     assert os.environ["AWS_SESSION_TOKEN"] not in saved
+
+
+@pytest.mark.parametrize(
+    ("sums", "said"),
+    [
+        ((0, 0), "available; no connection came from it in the last hour, so look at the customer's half first"),
+        ((12, 3), "available; 12 new connections and 3 resets in the last hour"),
+        ((), "available"),
+    ],
+)
+def test_what_cloudwatch_shows_of_a_half_that_is_not_seen(
+    two: BrokenLab, run: Run, monkeypatch: pytest.MonkeyPatch, sums: tuple[float, ...], said: str
+) -> None:
+    """The provider alone: one GetMetricData, which botocore's model takes, says whether anything came."""
+    plain, asked = Account.pages, []
+
+    def pages(account: Account, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
+        if service != "cloudwatch":
+            return plain(account, service, operation, result, **request)
+        model = account.client(service, once=False).meta.service_model.operation_model("GetMetricData")
+        assert not ParamValidator().validate(request, model.input_shape).has_errors()
+        asked.append([query["MetricStat"]["Metric"]["MetricName"] for query in request["MetricDataQueries"]])
+        return [{"Id": f"m{number}", "Values": [value]} for number, value in enumerate(sums, start=1)]
+
+    monkeypatch.setattr(Account, "pages", pages)
+    out = run("why", two.service).out
+    [line] = [line for line in out.splitlines() if line.startswith("  acceptance ")]
+    assert line.split(None, 2)[2] == said
+    assert asked == [["PortAllocationErrorCount", "NewConnections", "RstPacketsSent"]]
+
+
+def test_where_cloudwatch_is_closed_nothing_is_missed(two: BrokenLab, run: Run) -> None:
+    """It is optional: the local AWS has none, and `why` neither fails nor complains."""
+    [path] = run("why", two.service, "--json").json[-1]["paths"]
+    assert (path["code"], len(path["unseen"])) == ("target-group-closed", 1)
 
 
 def test_an_account_that_has_not_asked_yet(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
