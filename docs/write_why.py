@@ -27,7 +27,7 @@ plab why
 
 **Stops**: where the cause lets no packet pass. `nothing`: it is true, and packets pass. **Who sees it**: P the
 provider, C the consumer; X only a probe or a person: `plab verify` asks from inside the VPC. **Local**: the local AWS
-can show it; the others are tested on saved evidence.
+can show it; the others are tested on saved evidence. `by verify`: `plab why` cannot see it, and `plab verify` names it.
 """
 
 
@@ -47,12 +47,14 @@ def _entry(cause: Cause) -> str:
     implied = (
         f"\n- Follows from it: {', '.join(f'`{code}`' for code in sorted(cause.implies))}" if cause.implies else ""
     )
+    local = ("by verify" if "X" in cause.side.split() else "yes") if cause.local else "no"
+    ends = " Only time or the other side ends it; the command shows when it is over." if cause.waits else ""
     return (
         f"\n### `{cause.code}`\n\n{cause.sentence}\n\n"
         f"- The customer sees: {cause.looks}.\n"
         f"- The console shows it: {cause.console}\n"
-        f"- What ends it: {cause.cure}\n"
-        f"- Stops: {stops}. Who sees it: {cause.side}. Local: {'yes' if cause.local else 'no'}. "
+        f"- What ends it: {cause.cure}{ends}\n"
+        f"- Stops: {stops}. Who sees it: {cause.side}. Local: {local}. "
         f"Number {cause.number}, [AWS's page]({cause.page}){implied}\n"
     )
 

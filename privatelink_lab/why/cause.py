@@ -60,6 +60,7 @@ class Cause:
 
     `implies` are the codes that follow from it and are not listed beside it. `looks` is how it looks to the customer,
     `console` where AWS's console shows it, `cure` what ends it, `page` AWS's page. `local`: the local AWS can show it.
+    `waits`: only time or the other side ends it, and the command by hand shows when it is over.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Cause:
     stops: Stops = Stops.ALL
     implies: frozenset[str] = frozenset()
     local: bool = False
+    waits: bool = False
 
 
 def saw(word: str, *, proved: bool = True) -> Look:

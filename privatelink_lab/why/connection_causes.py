@@ -193,6 +193,7 @@ CAUSES = (
         f"{PL}interface-endpoints.html",
         not_yet,
         local=True,
+        waits=True,
     ),
     Cause(
         23,

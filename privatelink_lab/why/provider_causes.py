@@ -629,7 +629,7 @@ CAUSES = (
         57,
         "fail-open",
         Stage.SERVER,
-        "P",
+        "P X",
         "All targets are unhealthy, so AWS sends connections to all of them.",
         "It works sometimes",
         "EC2 > Target groups > Targets",
@@ -718,6 +718,7 @@ CAUSES = (
         f"{PL}create-endpoint-service.html",
         service_unavailable,
         local=True,
+        waits=True,
     ),
     Cause(
         64,

@@ -474,6 +474,7 @@ CAUSES = (
         "https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html",
         throttled,
         local=True,
+        waits=True,
     ),
     Cause(
         13,
@@ -487,6 +488,7 @@ CAUSES = (
         f"{PL}create-endpoint-service.html",
         service_too_new,
         local=True,
+        waits=True,
     ),
     Cause(
         14,

@@ -405,6 +405,8 @@ def test_it_is_named_first(saved: Data, run: Run, tmp_path: Path, case: Case) ->
     [path] = ran.json[0]["paths"][:1]
     assert path["code"] == case.code, path
     assert not case.exact or path["also"] == [], path["also"]
+    cause = next(cause for cause in CAUSES if cause.code == case.code)
+    assert not cause.waits or path["by_hand"].split()[2].startswith("describe-"), path["by_hand"]
     assert ran.code == 1
     assert run("why", "acme", "--from", "broken.json").code == 1
 
