@@ -73,13 +73,14 @@ def _tables(made: Json, section: Json, path: str = "", given: Json | None = None
         inner = _section_of(made, field)
         if inner:
             key, default = f"{path}.{name}".removeprefix("."), field["default"]
-            is_list = field.get("type") == "array"
-            yield from _tables(made, inner, f"{key}[]" if is_list else key, None if is_list else default)
+            mark = {"array": "[]", "object": ".NAME"}.get(field.get("type", ""), "")
+            yield from _tables(made, inner, f"{key}{mark}", None if mark else default)
 
 
 def _section_of(made: Json, field: Json) -> Json | None:
     """The section that a key, or every item of its list, is; None for a plain value."""
-    name = (field.get("items") or field).get("$ref")
+    named = next(iter(field.get("patternProperties", {}).values()), field)  # a mapping of names
+    name = (field.get("items") or named).get("$ref")
     found: Json | None = made["$defs"][name.rpartition("/")[2]] if name else None
     return found
 

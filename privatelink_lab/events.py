@@ -102,6 +102,19 @@ class Rejected(Decided):
 
 
 @dataclass(frozen=True)
+class Ruled(Event):
+    """What the rules say of a connection that waits; `reason` is a word that is never renamed."""
+
+    event: ClassVar[str] = "ruled"
+    endpoint: str
+    owner: str
+    region: str
+    customer: str | None
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Unanswered(Event):
     """No usable answer has come from a service of AWS for a minute; `error` is the last thing that went wrong there."""
 

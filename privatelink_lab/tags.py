@@ -15,6 +15,9 @@ MAKER = "plab:maker"  # who ran `plab up`: user@host
 SINCE = "plab:since"  # when the lab began, UTC
 EXPIRES = "plab:expires"  # when the lab expires, RFC 3339 in UTC
 SPEC = "plab:spec"  # a hash of what cannot be read back: an instance's user data
+BY = "plab:by"  # on a connection: the ARN that admitted it
+AT = "plab:at"  # when, RFC 3339 in UTC
+RULE = "plab:rule"  # by what: a customer's rule, a person
 IDENTITY = "plab:identity"  # a hash of what can be read back and never changes: a copied tag does not agree with it
 
 

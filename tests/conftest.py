@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support import aws_cli
 from support.cloud import Cloud, cloud_at
@@ -18,6 +19,10 @@ from privatelink_lab.cli.main import main
 from privatelink_lab.engine import Built
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
+
+# The same examples each time, and no time limit for one: a machine may be busy.
+hypothesis.settings.register_profile("plab", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("plab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

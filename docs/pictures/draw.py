@@ -293,7 +293,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
     ("cli",),
     ("commands",),
     ("engine", "steps", "ui", "why"),
-    ("lab", "resource", "snapshot"),
+    ("admission", "lab", "resource", "snapshot"),
     ("aws", "config", "lock", "state"),
     (
         "clock",

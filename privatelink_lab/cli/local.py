@@ -78,13 +78,14 @@ def local_list(*, json: bool) -> int:
 
 
 @local.command("status")
+@click.option("--account", metavar="ACCOUNT_ID", help="With keys of this account: a customer in another folder.")
 @FOLDER_OF
 @JSON
-def local_status(config: Path | None, *, json: bool) -> int:
+def local_status(config: Path | None, *, json: bool, account: str | None) -> int:
     """Print the local AWS's address, speed and keys as shell export lines (or JSON)."""
     from privatelink_lab.commands import local as command
 
-    return command.status(_folder(config), json=json)
+    return command.status(_folder(config), json=json, account=account or "")
 
 
 @local.command("faults")

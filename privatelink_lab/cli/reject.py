@@ -8,7 +8,7 @@ from privatelink_lab.commands import Options
 
 
 @click.command("reject")
-@click.argument("endpoints", nargs=-1, required=True, metavar="ENDPOINT_OR_CONSUMER...")
+@click.argument("endpoints", nargs=-1, required=True, metavar="[ENDPOINT, CUSTOMER or CONSUMER]...")
 @lab_options("reject", asks=True)
 def reject(options: Options, *, endpoints: tuple[str, ...]) -> int:
     """Reject pending connections, or cut available ones.

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from privatelink_lab import engine
+from privatelink_lab.admission import Decision
 from privatelink_lab.aws import Account
 from privatelink_lab.clock import until
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
+from privatelink_lab.config import Customer
 from privatelink_lab.engine.polling import interval
 from privatelink_lab.errors import AwsError, PlabError, UsageError
 from privatelink_lab.events import Accepted, Decided, Failed, Rejected, Started, Waiting, duration
@@ -27,6 +29,8 @@ TIMEOUT = 900.0  # seconds from the call until AWS shows available, or rejected
 STEP = acceptance.STEP.name
 
 NOTHING_MORE: Mapping[str, Any] = {}
+NO_CUSTOMERS: Mapping[str, Customer] = {}
+NO_VERDICTS: Mapping[str, Decision] = {}
 
 Send = Callable[[Account, str, Iterable[str]], Mapping[str, AwsError]]  # returns the refusals by id
 Act = Callable[[Lab, list[Connection]], list[Failed]]
@@ -42,16 +46,22 @@ def in_snapshot(lab: Lab, snapshot: Snapshot) -> list[Connection]:
     return sorted(acceptance.connections(lab, snapshot), key=lambda row: (str(row.since), row.endpoint))
 
 
-def named(rows: list[Connection], names: Sequence[str]) -> list[Connection]:
-    """The connections of these endpoint ids and consumers' names; raises UsageError for one that has none.
+def named(
+    rows: list[Connection], names: Sequence[str], customers: Mapping[str, Customer] = NO_CUSTOMERS
+) -> list[Connection]:
+    """The connections of these endpoint ids, consumers and customers; raises UsageError for one that has none.
 
-    A consumer's name means those that are open, if it has any.
+    A name means those that are open, if it has any.
     """
-    by_name = {name: [row for row in rows if name in {row.endpoint, row.consumer}] for name in names}
+    accounts = {name: customers[name].accounts if name in customers else () for name in names}
+    by_name = {
+        name: [row for row in rows if name in {row.endpoint, row.consumer} or row.owner in accounts[name]]
+        for name in names
+    }
     by_name = {name: [row for row in found if row.open] or found for name, found in by_name.items()}
     unknown = [name for name, found in by_name.items() if not found]
     if unknown:
-        text = f"The service has no connection of an endpoint or consumer {', '.join(unknown)}."
+        text = f"The service has no connection of an endpoint, consumer or customer {', '.join(unknown)}."
         raise UsageError(text, hint="List them: plab connections")
     return list({row.endpoint: row for found in by_name.values() for row in found}.values())
 
@@ -68,10 +78,18 @@ def refuse_ended(rows: list[Connection]) -> None:
 # Consent.
 
 
-def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named: bool, ask: Ask) -> list[Connection]:
+def ask_about(
+    execution: Execution,
+    rows: list[Connection],
+    verb: str,
+    *,
+    named: bool,
+    ask: Ask,
+    verdicts: Mapping[str, Decision] = NO_VERDICTS,
+) -> list[Connection]:
     """The connections that the user agrees to. The list comes first, so that the user sees each owner."""
     for row in rows:
-        execution.screen.warn(f"  {_sentence(row)}")
+        execution.screen.warn(f"  {_sentence(row, verdicts.get(row.endpoint))}")
     if named:
         ids = ", ".join(row.endpoint for row in rows)
         return rows if execution.session.options.yes or ask(f"{verb} {ids}?") else []
@@ -80,8 +98,10 @@ def ask_about(execution: Execution, rows: list[Connection], verb: str, *, named:
     return [row for row in rows if ask(f"{verb} {row.endpoint}?", instead="--all --yes")]
 
 
-def _sentence(row: Connection) -> str:
+def _sentence(row: Connection, verdict: Decision | None) -> str:
     whose = f"consumer {row.consumer} of this lab" if row.consumer else "NOT a consumer of this lab"
+    if verdict and verdict.customer:
+        whose = f"customer {verdict.customer}: {verdict.reason} ({verdict.text})"
     whose += ", by its tags alone: the state here does not know it" if row.consumer and row.by_tags else ""
     made = row.since.strftime("%Y-%m-%d %H:%M UTC") if row.since else "at an unknown time"
     return f"{row.endpoint} of account {row.owner}: {row.state}, made {made}, {whose}"
@@ -128,6 +148,36 @@ def reject(lab: Lab, rows: list[Connection]) -> list[Failed]:
     return _Admission(lab, rows, "rejected", Rejected).run(open_rows, acceptance.reject, "reject")
 
 
+def send_one_by_one_if_refused(lab: Lab, rows: list[Connection], send: Send) -> Mapping[str, AwsError]:
+    """Send these rows in one call, and each by itself where AWS refuses the call for one of them; refusals by id.
+
+    Raises AwsError where a single row is refused so.
+    """
+    if not rows:
+        return {}
+    try:
+        return send(lab.provider, rows[0].service, [row.endpoint for row in rows])
+    except AwsError as error:
+        if len(rows) == 1 or not error.code.startswith("Invalid"):
+            raise
+    refused: dict[str, AwsError] = {}
+    for row in rows:
+        try:
+            refused |= send(lab.provider, row.service, [row.endpoint])
+        except AwsError as error:
+            refused[row.endpoint] = error
+    return refused
+
+
+def write_down(execution: Execution, rules: Mapping[Connection, str]) -> None:
+    """Tag admitted connections, one call per rule; a refusal is a warning, because they are admitted all the same."""
+    for rule in dict.fromkeys(rules.values()):
+        try:
+            acceptance.write_down(execution.lab.provider, [row for row in rules if rules[row] == rule], rule)
+        except PlabError as error:
+            execution.screen.warn(f"Who admitted them is not written down: {error}")
+
+
 class _Admission:
     def __init__(self, lab: Lab, rows: list[Connection], goal: str, done: type[Decided]) -> None:
         self.lab, self.goal, self.done = lab, goal, done
@@ -144,8 +194,7 @@ class _Admission:
         """
         for row in rows:
             self.lab.emit(Started(_key(row), STEP, action, row.endpoint))
-        if rows:
-            self.refused = send(self.lab.provider, rows[0].service, [row.endpoint for row in rows])
+        self.refused = send_one_by_one_if_refused(self.lab, rows, send)
         clock = self.lab.clock
         return until(self._tick, clock=clock, pause=lambda: interval(clock.now() - self.began))
 

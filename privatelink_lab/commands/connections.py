@@ -1,32 +1,70 @@
-"""`plab connections`: which endpoints are connected to the service."""
+"""`plab connections`: which endpoints are connected to the service, who admitted them, and what the rules say."""
 
 from __future__ import annotations
 
-from privatelink_lab import engine
-from privatelink_lab.commands import Options, accept_reject, json_report
+from collections.abc import Sequence
+from datetime import datetime
+
+from privatelink_lab import engine, tags
+from privatelink_lab.admission import COUNT, Decision, Reason
+from privatelink_lab.commands import Options, accept_reject, by_rules, json_report
 from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.events import duration
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.acceptance import Connection
 
-COLUMNS = ("endpoint", "owner", "state", "consumer", "region", "since")
+HEADS = ("CUSTOMER", "ENDPOINT", "OWNER", "REGION", "STATE", "AGE", "VERDICT")
+WRONG = {Reason.LIMIT_REACHED, Reason.NOT_LISTED, Reason.REGION_NOT_LISTED, Reason.REVOKED}  # for one that is available
 
 
-def connections(options: Options) -> int:
+def connections(options: Options, *, names: Sequence[str], states: Sequence[str]) -> int:
     """List the connections; see `plab connections --help`."""
     with Execution(options) as execution:
-        snapshot = engine.take_snapshot(execution.lab, engine.planned(execution.lab, STEPS))
-        data = json_report.connections(accept_reject.in_snapshot(execution.lab, snapshot), snapshot)
-        rows = data["connections"]
+        lab = execution.lab
+        snapshot = engine.take_snapshot(lab, engine.planned(lab, STEPS))
+        found = accept_reject.in_snapshot(lab, snapshot)
+        verdicts = by_rules.decisions(lab, found)
+        rows = accept_reject.named(found, names, lab.config.customers) if names else found
+        rows = [row for row in rows if not states or row.state.lower() in {state.lower() for state in states}]
+        rows.sort(key=lambda row: not _is_wrong(row, verdicts.get(row.endpoint)))
+        data = json_report.connections(rows, snapshot, verdicts)
         if options.json:
             execution.screen.data(data)
-        elif not rows:
+            return 0
+        for row in rows:
+            verdict = verdicts.get(row.endpoint)
+            if verdict and _is_wrong(row, verdict):
+                text = f"{row.endpoint} of {verdict.customer} is {row.state} and should not be"
+                execution.screen.out(f"{text}: {verdict.reason} ({verdict.text}). Next: plab reject {row.endpoint}")
+        if not rows:
             execution.screen.say("There are no connections.")
         else:
-            cells = ([str(row[column] or "-") for column in COLUMNS] for row in rows)
-            heads = ["MADE" if column == "since" else column.upper() for column in COLUMNS]
-            execution.screen.table(heads, cells, optional=("MADE", "REGION"))
-        if not options.json and data["service_name"]:
+            now = lab.provider.now()
+            cells = [_cells(row, verdicts.get(row.endpoint), now) for row in rows]
+            execution.screen.table(list(HEADS), cells, optional=("AGE", "REGION"))
+        if data["service_name"]:
             execution.screen.out(f"service: {data['service_name']}")
-            for row in rows:
-                if row["dns_name"]:
-                    execution.screen.out(f"{row['consumer']}: {row['dns_name']}")
+            for shown in data["connections"]:
+                if shown["dns_name"]:
+                    execution.screen.out(f"{shown['consumer']}: {shown['dns_name']}")
         return 0
+
+
+def _is_wrong(row: Connection, verdict: Decision | None) -> bool:
+    """Whether it is accepted, and the config says otherwise."""
+    return bool(verdict and verdict.reason in WRONG and row.state.lower() in COUNT)
+
+
+def _cells(row: Connection, verdict: Decision | None, now: datetime) -> list[str]:
+    age = duration(max(0.0, (now - row.since).total_seconds())) if row.since else "-"
+    name = row.consumer or (verdict.customer if verdict else None) or "-"
+    return [name, row.endpoint, row.owner, row.region, row.state, age, _verdict_text(row, verdict)]
+
+
+def _verdict_text(row: Connection, verdict: Decision | None) -> str:
+    if row.consumer or verdict is None:
+        return "a consumer of this lab"
+    if verdict.reason is Reason.ADMITTED or (verdict.reason is Reason.NO_CUSTOMER and row.written):
+        who, at = row.written.get(tags.BY, "somebody"), row.written.get(tags.AT, "at an unknown time")
+        return f"admitted by {who}, {at}, {row.written.get(tags.RULE, 'by hand')}"
+    return f"{verdict.reason}: {verdict.text}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from privatelink_lab import engine
+from privatelink_lab import engine, tags
+from privatelink_lab.admission import Decision
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.engine import Built, Removed, Survey
 from privatelink_lab.errors import PlabError
@@ -23,6 +24,8 @@ from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
+
+NO_VERDICTS: Mapping[str, Decision] = {}
 
 MISSING, THERE, UNKNOWN = "missing", "there", "unknown"
 SUSPECT, INCOMPLETE = "suspect", "incomplete"  # what bears the lab's tag and is not its own
@@ -262,7 +265,9 @@ def counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()) or "nothing"
 
 
-def connections(rows: list[Connection], snapshot: Snapshot | None = None) -> dict[str, Any]:
+def connections(
+    rows: list[Connection], snapshot: Snapshot | None = None, verdicts: Mapping[str, Decision] = NO_VERDICTS
+) -> dict[str, Any]:
     """The `connections` object; DNS names are those that a snapshot shows of the lab's own endpoints."""
     names = {row.endpoint: shown(snapshot, endpoint_key(row.consumer), "dns_name") for row in rows if row.consumer}
     return {
@@ -276,9 +281,22 @@ def connections(rows: list[Connection], snapshot: Snapshot | None = None) -> dic
                 "region": row.region,
                 "since": row.since.strftime("%Y-%m-%dT%H:%M:%SZ") if row.since else None,
                 "dns_name": names.get(row.endpoint),
+                **_verdict(row, verdicts.get(row.endpoint)),
             }
             for row in rows
         ],
+    }
+
+
+def _verdict(row: Connection, verdict: Decision | None) -> dict[str, Any]:
+    """What the rules say of a connection, and who admitted it; nulls for a consumer of the lab."""
+    return {
+        "customer": verdict.customer if verdict else None,
+        "reason": verdict.reason.value if verdict else None,
+        "detail": verdict.text if verdict else None,
+        "admitted_by": row.written.get(tags.BY),
+        "admitted_at": row.written.get(tags.AT),
+        "rule": row.written.get(tags.RULE),
     }
 
 

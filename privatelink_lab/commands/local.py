@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from privatelink_lab.errors import PlabError
+from privatelink_lab import aws
+from privatelink_lab.config import ACCOUNT_ID
+from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.local.running_servers import RunningServer, running_servers
 from privatelink_lab.ui.output import Screen
 
 MIB = 1 << 20
+HALF_A_DAY = 12 * 3600  # seconds that a customer's keys live
 
 
 def start(folder: Path, *, speed: float, slow: bool, seed: int | None, json: bool) -> int:
@@ -69,10 +73,40 @@ def stop(folder: Path) -> int:
     return 0
 
 
-def status(folder: Path, *, json: bool) -> int:
+def status(folder: Path, *, json: bool, account: str) -> int:
     """Print how to reach the local AWS; see `plab local status --help`."""
-    _print_server(Screen(json=json), _running(folder))
+    if account and not ACCOUNT_ID.fullmatch(account):
+        raise UsageError(
+            f"{account!r} is no account id: it has 12 digits.", hint="plab local status --account 222222222222"
+        )
+    server, screen = _running(folder), Screen(json=json)
+    if account:
+        _print_keys(screen, _as_account(server, account))
+    else:
+        _print_server(screen, server)
     return 0
+
+
+def _as_account(server: control_client.LocalServer, account: str) -> dict[str, str]:
+    """What a person in another account needs to reach the local AWS, and nothing of this folder."""
+    address = aws.Address(server.url, server.access_key_id, server.secret_access_key)
+    own = aws.connect(profile=None, role_arn=None, region=control_client.REGION, address=address)
+    role = f"arn:aws:iam::{account}:role/customer"
+    keys = own.sts.assume_role(RoleArn=role, RoleSessionName="customer", DurationSeconds=HALF_A_DAY)["Credentials"]
+    return {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+        "AWS_DEFAULT_REGION": control_client.REGION,
+    }
+
+
+def _print_keys(screen: Screen, variables: dict[str, str]) -> None:
+    if screen.json:
+        screen.data({name.removeprefix("AWS_").lower(): value for name, value in variables.items()})
+        return
+    screen.out("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
 
 
 def faults(folder: Path, chosen: Sequence[str], *, off: bool, json: bool) -> int:

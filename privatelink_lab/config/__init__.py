@@ -3,13 +3,14 @@
 The only package that knows pydantic (`models`, `load`) and YAML (`yaml_lines`). Nothing here calls AWS.
 """
 
+from privatelink_lab.config.field_types import ACCOUNT_ID
 from privatelink_lab.config.load import DEFAULT_FILE, load, of_name
 from privatelink_lab.config.models import (
-    ACCOUNT_ID,
     DEFAULT_LAB,
     PROVIDER,
     Config,
     Consumer,
+    Customer,
     Vpc,
     default_config,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "PROVIDER",
     "Config",
     "Consumer",
+    "Customer",
     "Vpc",
     "default_config",
     "load",

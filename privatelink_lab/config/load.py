@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from privatelink_lab.config.models import Config, Consumer
+from privatelink_lab.config.models import Config, Consumer, Customer
 from privatelink_lab.config.wording import KeyPath, key_text, mistake_sentence
 from privatelink_lab.config.yaml_lines import Source
 from privatelink_lab.errors import ConfigError, UsageError
 from privatelink_lab.text_file import read_text
 
 DEFAULT_FILE = "plab.yaml"
+_ROWS = {"consumers": Consumer, "customers": Customer}
 
 
 def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
@@ -41,7 +42,7 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     if "lab" not in source.data:
         mistakes.append((1, "lab: is missing; plab uses it in the names and tags of all that it makes"))
     try:
-        config = Config.model_validate(source.data, context={"regions": regions, "names": []})
+        config = Config.model_validate(source.data, context={"regions": regions, "names": {}, "accounts": []})
     except ValidationError as error:
         items = [(_without_mark(item["loc"]), mistake_sentence(item, _keys_at)) for item in error.errors()]
         mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
@@ -69,6 +70,7 @@ def _without_mark(where: KeyPath) -> KeyPath:
 def _keys_at(where: KeyPath) -> list[str]:
     model: Any = Config
     for part in where:
-        if not isinstance(part, int):
-            model = Consumer if part == "consumers" else model.model_fields[part].annotation
+        if model is Customer or isinstance(part, int):  # the part is a customer's name, or a consumer's number
+            continue
+        model = _ROWS[part] if part in _ROWS else model.model_fields[part].annotation
     return list(model.model_fields)

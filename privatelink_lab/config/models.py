@@ -7,187 +7,38 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from privatelink_lab.config.field_types import (
+    ACCOUNT_ID,
+    LOOKS_LIKE_ID,
+    MOST_TAGS,
+    SMALLEST,
+    AccountId,
+    Cidr,
+    EndpointId,
+    InstanceType,
+    Name,
+    Principal,
+    RoleArn,
+    Section,
+    SubnetId,
+    Tags,
+    VpcId,
+    Zones,
+    read_zones,
 )
-
 from privatelink_lab.config.wording import did_you_mean, value_text
 from privatelink_lab.expiry import FORM as TTL_FORM
 from privatelink_lab.expiry import PATTERN as TTL
 from privatelink_lab.expiry import is_ttl
 
 DEFAULT_LAB = "privatelink-lab"
-LONGEST_NAME = 20  # characters: AWS limits the names that plab makes of it
-LARGEST, SMALLEST = 16, 28  # prefix lengths of VPCs and subnets (CreateVpc, CreateSubnet)
 LONGEST_MESSAGE = 8192  # bytes: user data may have 16 KiB, and base64 makes the message a third longer
-ACCOUNT_ID = re.compile(r"[0-9]{12}")
-NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-PRINCIPAL = r"arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@-]+)"
-ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
-TAG_TEXT = r"[\w .:/=+@-]{{{}}}"  # what EC2 and ELBv2 both take (AWS's pages on tags)
-ZONE_ID = r"[a-z]+[0-9]+-az[0-9]+"  # without Local and Wavelength Zones, which take no NLB
-MOST_ZONES = 6
-MOST_TAGS = 40  # of 50 per resource; plab has seven of its own
 PROVIDER = "provider"
 LOCAL = "local"
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(NAME, value):
-        raise ValueError("may only have a-z, 0-9 and inner hyphens")
-    if len(value) > LONGEST_NAME:
-        raise ValueError(f"is {len(value)} characters long; AWS's names leave room for {LONGEST_NAME}")
-    return value
-
-
-def _cidr(value: str) -> str:
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError(f"{value_text(value)} is not a CIDR block such as 10.0.0.0/16") from None
-    if ":" in value:
-        raise ValueError("is IPv6; the lab's VPCs use IPv4")
-    if "/" not in value or str(network) != value:
-        raise ValueError(f"has host bits or no prefix length; did you mean {network}?")
-    if not LARGEST <= network.prefixlen <= SMALLEST:
-        raise ValueError(f"is a /{network.prefixlen}; AWS accepts /{LARGEST} to /{SMALLEST}")
-    return value
-
-
-def _principal(value: str) -> str:
-    if value == "*" or ACCOUNT_ID.fullmatch(value):
-        return value
-    if not re.fullmatch(PRINCIPAL, value, re.ASCII):
-        raise ValueError(
-            f"{value_text(value)} is not a principal: use an account id of 12 digits, *, or "
-            "arn:aws:iam::ACCOUNT:root, :role/NAME or :user/NAME (PrivateLink accepts no paths)"
-        )
-    return value
-
-
-def _role(value: str) -> str:
-    if not re.fullmatch(ROLE, value, re.ASCII):
-        raise ValueError(f"{value_text(value)} is not a role ARN such as arn:aws:iam::123456789012:role/NAME")
-    return value
-
-
-def _zones(value: Any) -> int | tuple[str, ...]:
-    """A number of zones, or zone IDs; YAML gives a list."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= MOST_ZONES:
-            raise ValueError(f"should be 1 to {MOST_ZONES}, or a list of zone IDs")
-        return value
-    if not isinstance(value, (list, tuple)) or not value or len(value) > MOST_ZONES:
-        raise ValueError(f"should be a number or a list of 1 to {MOST_ZONES} zone IDs, not {value_text(value)}")
-    for zone in value:
-        if not (isinstance(zone, str) and re.fullmatch(ZONE_ID, zone)):
-            raise ValueError(
-                f"{value_text(zone)} is not a zone ID such as use1-az1; the ID is the same in all accounts, and "
-                "`aws ec2 describe-availability-zones` shows it"
-            )
-    if len(set(value)) < len(value):
-        raise ValueError("names the same zone twice")
-    return tuple(value)
-
-
-def _tag_key(value: str) -> str:
-    if not re.fullmatch(TAG_TEXT.format("1,128"), value):
-        raise ValueError(f"{value_text(value)} is not a tag key: 1 to 128 letters, digits, spaces and _.:/=+-@")
-    if value == "Name" or value.lower().startswith(("aws:", "plab:")):
-        raise ValueError(f"{value_text(value)} is a tag that AWS or plab sets; choose another key")
-    return value
-
-
-def _tag_value(value: str) -> str:
-    if not re.fullmatch(TAG_TEXT.format("0,256"), value):
-        raise ValueError(f"{value_text(value)} is not a tag value: up to 256 letters, digits, spaces and _.:/=+-@")
-    return value
-
-
-def _in_schema(pattern: str, limits: str, **more: Any) -> WithJsonSchema:
-    """The JSON schema of a text; `limits` is what an editor says of any other text, and what docs/config.md says."""
-    return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "patternErrorMessage": limits} | more)
-
-
-def _like(pattern: str, example: str) -> tuple[AfterValidator, WithJsonSchema]:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"{value_text(value)} does not look like {example}")
-        return value
-
-    return AfterValidator(check), _in_schema(pattern, f"such as {example}")
-
-
-Name = Annotated[
-    str,
-    AfterValidator(_name),
-    _in_schema(NAME, f"a-z, 0-9 and inner hyphens, at most {LONGEST_NAME} characters", maxLength=LONGEST_NAME),
-]
-Cidr = Annotated[
-    str,
-    AfterValidator(_cidr),
-    _in_schema(r"(\d{1,3}\.){3}\d{1,3}/(1[6-9]|2[0-8])", f"an IPv4 block, /{LARGEST} to /{SMALLEST}"),
-]
-Principal = Annotated[
-    str,
-    AfterValidator(_principal),
-    _in_schema(
-        rf"\*|\d{{12}}|{PRINCIPAL}",
-        "account ids, `*`, and ARNs such as arn:aws:iam::123456789012:root, :role/NAME or :user/NAME",
-        type=["string", "integer"],  # YAML reads an account id as a number; plab takes it
-    ),
-]
-RoleArn = Annotated[
-    str, AfterValidator(_role), _in_schema(ROLE, "a role ARN such as arn:aws:iam::123456789012:role/NAME")
-]
-VpcId = Annotated[str, *_like(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")]
-SubnetId = Annotated[str, *_like(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
-InstanceType = Annotated[str, *_like(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "t3.micro")]
-
-
-TagKey = Annotated[str, AfterValidator(_tag_key)]
-TagValue = Annotated[str, AfterValidator(_tag_value)]
-Zones = Annotated[
-    int | tuple[str, ...],
-    WithJsonSchema(
-        {
-            "type": ["integer", "array"],
-            "minimum": 1,
-            "maximum": MOST_ZONES,
-            "items": {"type": "string", "pattern": f"^{ZONE_ID}$"},
-            "minItems": 1,
-            "maxItems": MOST_ZONES,
-        }
-    ),
-]
-Tags = Annotated[
-    dict[TagKey, TagValue],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": MOST_TAGS,
-            "propertyNames": {"maxLength": 128},
-            "additionalProperties": {"type": "string", "maxLength": 256},
-            "patternErrorMessage": f"at most {MOST_TAGS}, no key `Name` or of `aws:` or `plab:`",
-        }
-    ),
-]
-
-
-class Section(BaseModel):
-    """A part of the config: it refuses unknown keys, converts no types, and never changes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
 
 
 class Vpc(Section):
@@ -273,6 +124,13 @@ class Service(Section):
         description="Must be true for a service that every AWS account may use: `*`, without acceptance.",
     )
 
+    @field_validator("allowed_principals")
+    @classmethod
+    def _accounts_of_principals(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        taken: list[str] = info.context["accounts"] if info.context else []
+        taken += [account for principal in value for account in ACCOUNT_ID.findall(principal)]
+        return value
+
     @model_validator(mode="after")
     def _not_open_by_accident(self) -> Self:
         if "*" in self.allowed_principals and not self.acceptance_required and not self.allow_public:
@@ -311,7 +169,7 @@ class Provider(PartySection):
     @field_validator("zones", mode="before")
     @classmethod
     def _zones_fit(cls, value: Any, info: ValidationInfo) -> int | tuple[str, ...]:
-        zones, vpc = _zones(value), info.data.get("vpc")
+        zones, vpc = read_zones(value), info.data.get("vpc")
         count = zones if isinstance(zones, int) else len(zones)
         if vpc and vpc.too_small_for(count):
             raise ValueError(f"vpc {vpc.cidr} is too small for {count} zones: a subnet must be at least a /28")
@@ -348,13 +206,82 @@ class Consumer(PartySection):
     @field_validator("name")
     @classmethod
     def _its_own_name(cls, value: str, info: ValidationInfo) -> str:
-        if value == PROVIDER:
-            raise ValueError("'provider' is reserved for the provider; choose another name")
-        taken: list[str] = info.context["names"] if info.context else []
-        if value in taken:
-            raise ValueError(f"{value!r} is the name of another consumer; choose another name")
-        taken.append(value)
+        return _own_name(value, "consumer", info)
+
+
+class Customer(Section):
+    """Somebody else who may use the service: their accounts, and which of their endpoints are admitted.
+
+    **Allowed** is an account that may ask; **admitted** is an endpoint that is accepted.
+    """
+
+    accounts: tuple[AccountId, ...] = Field(
+        strict=False,
+        json_schema_extra={"minItems": 1},
+        description="Their AWS accounts. Each of them may ask for a connection.",
+    )
+    endpoints: int = Field(
+        default=1, ge=1, le=1000, description="How many of their endpoints are admitted by rule, the oldest first."
+    )
+    admit: tuple[EndpointId, ...] = Field(
+        default=(), strict=False, description="Instead of `endpoints`: admit exactly these endpoints of theirs."
+    )
+    regions: tuple[str, ...] = Field(
+        default=(), strict=False, description="From which Regions they may ask; without it, the service's own."
+    )
+    accept: Literal["auto", "manual"] = Field(
+        default="auto", description="auto: the rules admit their endpoints. manual: a person does, with `plab accept`."
+    )
+    access: Literal["given", "revoked"] = Field(
+        default="given", description="revoked: they may not ask, and nobody admits them, whatever else stands here."
+    )
+    note: str = Field(default="", max_length=200, description="A note for your colleagues.")
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts_of_one(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        taken: list[str] = info.context["accounts"] if info.context else []
+        if not value:
+            raise ValueError("names no account")
+        for account in value:
+            if account in taken:
+                raise ValueError(
+                    f"account {account} stands here twice, or in allowed_principals, or under another customer"
+                )
+            taken.append(account)
         return value
+
+    @field_validator("regions")
+    @classmethod
+    def _known_regions(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for region in value:
+            _refuse_unknown_region(region, info)
+        return value
+
+    @model_validator(mode="after")
+    def _by_number_or_by_id(self) -> Self:
+        if self.admit and "endpoints" in self.model_fields_set:
+            raise ValueError("has both admit and endpoints: name the endpoints, or say how many")
+        return self
+
+
+def _own_name(value: str, what: str, info: ValidationInfo) -> str:
+    """A name that is no other's, and that no id can be taken for."""
+    if value == PROVIDER:
+        raise ValueError("'provider' is reserved for the provider; choose another name")
+    if LOOKS_LIKE_ID.fullmatch(value):
+        raise ValueError(f"{value!r} looks like an id of AWS; choose another name")
+    taken: dict[str, str] = info.context["names"] if info.context else {}
+    if value in taken:
+        raise ValueError(f"{value!r} is the name of another {taken[value]}; choose another name")
+    taken[value] = what
+    return value
+
+
+def _refuse_unknown_region(value: str, info: ValidationInfo) -> None:
+    known = (info.context or {}).get("regions", ())
+    if known and value not in known:
+        raise ValueError(f"{value_text(value)} is not an AWS region{did_you_mean(value, known)}")
 
 
 class Config(Section):
@@ -394,7 +321,13 @@ class Config(Section):
     )
     provider: Provider = Provider()
     consumers: tuple[Consumer, ...] = Field(
-        default=(), strict=False, description="The customers. Without any, plab builds the service alone."
+        default=(),
+        strict=False,
+        description="Consumers of your own: VPCs in accounts whose credentials plab has. Without any, plab builds the "
+        "service alone.",
+    )
+    customers: dict[Name, Customer] = Field(
+        default={}, description="Other people's accounts, by the customer's name; plab has no credentials of them."
     )
 
     @field_validator("lab")
@@ -407,9 +340,8 @@ class Config(Section):
     @field_validator("region")
     @classmethod
     def _known_region(cls, value: str | None, info: ValidationInfo) -> str | None:
-        known = (info.context or {}).get("regions", ())
-        if value is not None and known and value not in known:
-            raise ValueError(f"{value_text(value)} is not an AWS region{did_you_mean(value, known)}")
+        if value is not None:
+            _refuse_unknown_region(value, info)
         return value
 
     @field_validator("consumers")
@@ -422,6 +354,20 @@ class Config(Section):
                 f"the VPC of {', '.join(small)} is too small for {zones} zones: a subnet must be at least a /28"
             )
         return value
+
+    @field_validator("customers")
+    @classmethod
+    def _customers_fit(cls, value: dict[str, Customer], info: ValidationInfo) -> dict[str, Customer]:
+        for name in value:
+            _own_name(name, "customer", info)
+        provider = info.data.get("provider")
+        if value and provider and not provider.service.acceptance_required:
+            raise ValueError("stand beside acceptance_required: false, with which AWS admits every allowed account")
+        return value
+
+    def customer_of(self, account: str) -> tuple[str, Customer] | None:
+        """The customer whose account it is, with its name; None for an account of nobody."""
+        return next(((name, one) for name, one in self.customers.items() if account in one.accounts), None)
 
     def consumer(self, name: str) -> Consumer | None:
         """The consumer of that name, or None."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from privatelink_lab.config.models import ACCOUNT_ID
+from privatelink_lab.config.field_types import ACCOUNT_ID
 from privatelink_lab.config.wording import KeyPath, key_text, value_text
 from privatelink_lab.errors import ConfigError
 

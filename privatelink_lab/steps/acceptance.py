@@ -6,10 +6,12 @@ one. All other connections are for `plab accept` and `plab reject`, and `plab do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from privatelink_lab import tags
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, NotOurs, PlabError
@@ -32,7 +34,8 @@ BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service 
 class Connection:
     """One row of who is connected to the service; `consumer` is its name in this lab, if it is one of ours.
 
-    `by_tags`: only the endpoint's tags say so, because the state is lost.
+    `by_tags`: only the endpoint's tags say so, because the state is lost. `id` is that of the connection, which bears
+    the provider's own tags: `written` are those of plab, which say who admitted it, when and by what rule.
     """
 
     service: str
@@ -43,6 +46,8 @@ class Connection:
     since: datetime | None
     consumer: str | None
     by_tags: bool = False
+    id: str = ""
+    written: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def pending(self) -> bool:
@@ -68,7 +73,7 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
         _connection(lab, service, row, consumers)
         for service in services
         for row in _rows(lab.provider, snapshot, service)
-        if row["VpcEndpointState"].lower() != "deleted"
+        if row.get("VpcEndpointId") and row["VpcEndpointState"].lower() != "deleted"  # else a transit gateway's
     ]
 
 
@@ -94,6 +99,8 @@ def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> 
         since=row.get("CreationTimestamp"),
         consumer=consumers.get(row["VpcEndpointId"]),
         by_tags=row["VpcEndpointId"] not in {*lab.state.made, *lab.state.ids.values()},
+        id=row.get("VpcEndpointConnectionId") or "",
+        written=tags.own(tags.of(row)),
     )
 
 
@@ -117,6 +124,16 @@ def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
             if lab.is_account_of(split_key(key)[0], account.id) and (lab.had_state or len(ids) == 1):
                 consumers |= {id_: split_key(key)[0] for id_ in ids if lab.knows(key, id_)}
     return consumers
+
+
+@calls("ec2:CreateTags")
+def write_down(account: Account, rows: Iterable[Connection], rule: str) -> None:
+    """Tag connections with who admitted them, when by AWS's clock, and by what rule; raises AwsError."""
+    at = account.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    named = {tags.BY: account.arn, tags.AT: at, tags.RULE: rule}
+    if ids := [row.id for row in rows if row.id]:
+        pairs: list[Any] = [{"Key": name, "Value": value} for name, value in named.items()]
+        account.ec2.create_tags(Resources=ids, Tags=pairs)
 
 
 def accept(account: Account, service: str, endpoints: Iterable[str]) -> dict[str, AwsError]:

@@ -98,12 +98,18 @@ def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErr
 def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[str]]:
     """The principal ARNs to add and to remove.
 
-    Wanted are the allowed principals, and the account of each consumer that is not the provider's. While a consumer's
-    account cannot be reached its principal is unknown, so nothing is removed.
+    Wanted are the allowed principals, the accounts of customers, and the account of each consumer that is not the
+    provider's. While a consumer's account cannot be reached its principal is unknown, so nothing is removed but what
+    the config revokes.
     """
     wanted, all_reached = _wanted(lab)
     present = _present(lab, snapshot, service)
-    return wanted - present, present - wanted if all_reached else set()
+    revoked = {_arn(lab, account) for account in _revoked(lab)}
+    return wanted - present, present - wanted if all_reached else present & revoked
+
+
+def _revoked(lab: Lab) -> set[str]:
+    return {account for one in lab.config.customers.values() if one.access == "revoked" for account in one.accounts}
 
 
 def _wanted(lab: Lab) -> tuple[set[str], bool]:
@@ -118,7 +124,8 @@ def _wanted(lab: Lab) -> tuple[set[str], bool]:
             continue
         if account != lab.provider.id:
             wanted.add(_arn(lab, account))
-    return wanted, all_reached
+    given = (one for one in lab.config.customers.values() if one.access == "given")
+    return wanted | {_arn(lab, account) for one in given for account in one.accounts}, all_reached
 
 
 def may_ask(lab: Lab, account: str) -> bool:
@@ -187,7 +194,9 @@ PERMISSION_TYPE = ResourceType("permission", find=_find_permissions, update=_upd
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    for_others = not lab.config.consumers or bool(lab.config.provider.service.allowed_principals)
+    for_others = not lab.config.consumers or bool(
+        lab.config.customers or lab.config.provider.service.allowed_principals
+    )
     service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privatelink_lab.events import Decided, Event, Explained, Failed, Finished, Started, Unanswered, Waiting
+from privatelink_lab.events import Decided, Event, Explained, Failed, Finished, Ruled, Started, Unanswered, Waiting
 from privatelink_lab.ui.board import DOING
 
 
@@ -21,6 +21,8 @@ def plain_text(event: Event) -> str:
             text = f"{event.key}: {event.text}"
         case Unanswered():
             text = f"{event.source} has given no usable answer for a minute: {event.error}"
+        case Ruled():
+            text = f"{event.endpoint} of account {event.owner}: {event.reason} ({event.detail})"
         case Decided():
             text = f"{event.endpoint} of account {event.owner}: {event.state}"
         case _:

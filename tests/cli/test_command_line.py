@@ -147,7 +147,8 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
     shown = {row["key"]: list(row["shows"]) for row in status["resources"] if row["shows"]}
     assert shown == {"provider/endpoint-service": ["service_name"], "acme/endpoint": ["dns_name"]}
     rows = run("connections", "--json").json[0]["connections"]
-    assert list(rows[0]) == ["endpoint", "owner", "state", "consumer", "region", "since", "dns_name"]
+    first = ["endpoint", "owner", "state", "consumer", "region", "since", "dns_name"]
+    assert list(rows[0]) == [*first, "customer", "reason", "detail", "admitted_by", "admitted_at", "rule"]
     accepted = run("accept", rows[0]["endpoint"], "-y", "--json").json
     assert [line["event"] for line in accepted][-2:] == ["accepted", "summary"]
     assert accepted[-1]["accepted"] == [rows[0]["endpoint"]]

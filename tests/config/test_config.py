@@ -59,6 +59,11 @@ def provider(text: str) -> str:
     return f"lab: demo\nprovider: {text}\n"
 
 
+def customer(text: str) -> str:
+    """A config with one customer, acme."""
+    return f"lab: demo\ncustomers: {{acme: {text}}}\n"
+
+
 def consumer(text: str) -> str:
     """A config with one consumer of that flow mapping."""
     return f"lab: demo\nconsumers:\n  - {text}\n"
@@ -184,6 +189,63 @@ ONE_MISTAKE = {
     "two consumers of one name": (
         "lab: demo\nconsumers:\n- name: a\n- name: b\n- name: a\n",
         "5: consumers[2].name: 'a' is the name of another consumer; choose another name",
+    ),
+    "a customer without accounts": (customer("{note: x}"), "2: customers.acme.accounts: is missing"),
+    "a customer with no account": (
+        customer("{accounts: []}"),
+        "2: customers.acme.accounts: names no account",
+    ),
+    "an account that is none": (
+        customer("{accounts: ['12']}"),
+        "2: customers.acme.accounts[0]: '12' does not look like 222222222222",
+    ),
+    "a customer's unknown key": (
+        customer("{accounts: ['222222222222'], endpoint: 2}"),
+        "2: customers.acme.endpoint: is not a known key; did you mean endpoints?",
+    ),
+    "both admit and endpoints": (
+        customer("{accounts: ['222222222222'], endpoints: 2, admit: [vpce-0123456789abcdef0]}"),
+        "2: customers.acme: has both admit and endpoints: name the endpoints, or say how many",
+    ),
+    "an account under two customers": (
+        "lab: demo\ncustomers:\n  acme: {accounts: ['222222222222']}\n  beta: {accounts: ['222222222222']}\n",
+        (
+            "4: customers.beta.accounts: account 222222222222 stands here twice, or in allowed_principals, "
+            "or under another customer"
+        ),
+    ),
+    "an account in allowed_principals as well": (
+        (
+            "lab: demo\nprovider: {service: {allowed_principals: ['arn:aws:iam::222222222222:root']}}\n"
+            "customers: {acme: {accounts: ['222222222222']}}\n"
+        ),
+        (
+            "3: customers.acme.accounts: account 222222222222 stands here twice, or in allowed_principals, "
+            "or under another customer"
+        ),
+    ),
+    "a customer's Region": (
+        customer("{accounts: ['222222222222'], regions: [eu-west1]}"),
+        "2: customers.acme.regions: 'eu-west1' is not an AWS region; did you mean eu-west-1?",
+    ),
+    "a customer called as a consumer": (
+        "lab: demo\nconsumers: [{name: acme}]\ncustomers: {acme: {accounts: ['222222222222']}}\n",
+        "3: customers: 'acme' is the name of another consumer; choose another name",
+    ),
+    "a customer called as an account": (
+        "lab: demo\ncustomers: {'222222222222': {accounts: ['222222222222']}}\n",
+        "2: customers: '222222222222' looks like an id of AWS; choose another name",
+    ),
+    "a consumer called as an endpoint": (
+        consumer("{name: vpce-1}"),
+        "3: consumers[0].name: 'vpce-1' looks like an id of AWS; choose another name",
+    ),
+    "customers where nothing is required": (
+        (
+            "lab: demo\nprovider: {service: {acceptance_required: false}}\n"
+            "customers: {acme: {accounts: ['222222222222']}}\n"
+        ),
+        "3: customers: stand beside acceptance_required: false, with which AWS admits every allowed account",
     ),
     "both id and cidr": (
         provider("{vpc: {id: vpc-12345678, cidr: 10.0.0.0/16, subnet_ids: [subnet-12345678]}}"),
@@ -427,7 +489,15 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
 
 def test_the_example_names_every_key() -> None:
     """Every key of the config can be read in the example."""
-    for section in (models.Config, models.Provider, models.Consumer, models.Vpc, models.WebServer, models.Service):
+    for section in (
+        models.Config,
+        models.Provider,
+        models.Consumer,
+        models.Customer,
+        models.Vpc,
+        models.WebServer,
+        models.Service,
+    ):
         for key in section.model_fields:
             assert f"{key}:" in EXAMPLE, f"{section.__name__}.{key}"
 

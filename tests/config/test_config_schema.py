@@ -53,6 +53,10 @@ WORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "additionalProperties": lambda value, wanted, schema: (
         all(accepts(more, wanted) for more in value.values()) if wanted else set(value) <= set(schema["properties"])
     ),
+    "patternProperties": lambda value, wanted, _: all(
+        any(re.search(pattern, name) and accepts(more, schema) for pattern, schema in wanted.items())
+        for name, more in value.items()
+    ),
     "propertyNames": lambda value, wanted, _: all(accepts(name, wanted) for name in value),
     "maxProperties": lambda value, wanted, _: len(value) <= wanted,
     "required": lambda value, wanted, _: set(wanted) <= set(value),
@@ -79,6 +83,7 @@ def test_the_written_files_are_up_to_date() -> None:
         EXAMPLE,
         json.dumps(default_config().model_dump(mode="json")),
         "lab: a",
+        "{lab: a, customers: {acme: {accounts: [222222222222], admit: [vpce-0123456789abcdef0]}}}",
         "{lab: a, provider: {vpc: {id: vpc-0123456789abcdef0, subnet_ids: [subnet-0123456789abcdef0]}}}",
         "{lab: a, provider: {service: {allowed_principals: [123456789012, '*', 'arn:aws:iam::123456789012:role/a']}}}",
     ],

@@ -8,10 +8,12 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from privatelink_lab.local.api.call_base import Ec2Call
-from privatelink_lab.local.api.filters import filtered
-from privatelink_lab.local.api.responses import unsuccessful_item
+from privatelink_lab.local.api.filters import filtered, tag_set
+from privatelink_lab.local.api.responses import CallRefused, Refusal, unsuccessful_item
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of
 from privatelink_lab.local.privatelink.service_calls import service_of
+
+_CONNECTION = "vpce-con-"
 
 
 class Connections(Ec2Call):
@@ -20,7 +22,15 @@ class Connections(Ec2Call):
     def describe_vpc_endpoint_connections(self) -> ActionResult:
         """The connections of the caller's services; an unknown filter name is `InvalidFilter`."""
         rows = filtered(self, self._rows(), lambda row: connection_fields(*row))
-        return ActionResult({"VpcEndpointConnections": [connection_row(*row) for row in rows]})
+        tagged = self.ec2_backend.tags  # the provider's tags of its own view of an endpoint
+        return ActionResult(
+            {
+                "VpcEndpointConnections": [
+                    connection_row(service, endpoint) | {"Tags": tag_set(tagged.get(endpoint.connection_id, {}))}
+                    for service, endpoint in rows
+                ]
+            }
+        )
 
     def accept_vpc_endpoint_connections(self) -> ActionResult:
         """HTTP 200; an endpoint that is not `pendingAcceptance` is an item of `Unsuccessful`."""
@@ -29,6 +39,18 @@ class Connections(Ec2Call):
     def reject_vpc_endpoint_connections(self) -> ActionResult:
         """HTTP 200; an endpoint that is not in one of ATTACHED_STATES is an item of `Unsuccessful`."""
         return self._decide(Endpoint.reject, ATTACHED_STATES)
+
+    def create_tags(self) -> ActionResult:
+        """As moto's, and the provider's own tags of connections, whose ids moto does not know."""
+        ids = self._get_param("Resources", [])
+        if not ids or not all(id_.startswith(_CONNECTION) for id_ in ids):
+            return super().create_tags()
+        mine = {endpoint.connection_id for _, endpoint in self._rows()}
+        if unknown := [id_ for id_ in ids if id_ not in mine]:
+            raise CallRefused(Refusal(400, "InvalidID", f"The ID '{unknown[0]}' is not valid"))
+        self.error_on_dryrun()
+        self.ec2_backend.create_tags(ids, {tag["Key"]: tag["Value"] for tag in self._get_param("Tags", [])})
+        return ActionResult({})
 
     def _decide(self, verb: Callable[[Endpoint], None], states: Iterable[str]) -> ActionResult:
         service_id = service_of(self).id

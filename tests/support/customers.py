@@ -1,0 +1,34 @@
+"""A customer who holds its own keys: an account of its own, with a VPC and endpoints that plab did not make."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+
+from privatelink_lab.aws import Account, connect
+from support.cloud import Cloud
+
+
+def region_account(cloud: Cloud, account: str, region: str = "us-east-1") -> Account:
+    """The customer's account in a Region."""
+    role = f"arn:aws:iam::{account}:role/customer"
+    return connect(profile=None, role_arn=role, region=region, address=cloud.address)
+
+
+def ask(cloud: Cloud, service: str, account: str, zone: str = "use1-az1") -> str:
+    """A new VPC of the account with an endpoint that asks for the service; its id. Each is a minute younger."""
+    ec2: Any = region_account(cloud, account).ec2
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    cloud.let_new_ids_propagate()
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZoneId=zone)["Subnet"]["SubnetId"]
+    cloud.let_new_ids_propagate()
+    made = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface", VpcId=vpc, ServiceName=service, SubnetIds=[subnet], PrivateDnsEnabled=False
+    )
+    cloud.let_new_ids_propagate()
+    id_ = str(made["VpcEndpoint"]["VpcEndpointId"])
+    backend = ec2_backends[account]["us-east-1"]
+    backend.vpc_end_points[id_].creation_timestamp = datetime.fromtimestamp(cloud.clock.now(), UTC)
+    return id_
