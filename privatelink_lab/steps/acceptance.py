@@ -1,7 +1,8 @@
 """Step 7: the provider admits its consumers, and only them.
 
 `up` accepts an endpoint that this lab made in that consumer's account, and no other; it never re-admits a rejected
-one. All other connections are for `plab accept` and `plab reject`, and `plab down` asks about them.
+one. It cuts whom the config has revoked. All other connections are for `plab accept` and `plab reject`, and
+`plab down` asks about them.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
+from privatelink_lab.steps.endpoint_service import PERMISSIONS, revoked_accounts
 
 FOREIGN = f"{SERVICE}/connections"
+REVOCATION = f"{SERVICE}/revocation"
 PENDING_ACCEPTANCE = "pendingacceptance"
 BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service from going (AWS facts 8)
 
@@ -193,6 +196,35 @@ def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
         )
 
 
+# Who is revoked in the config's own words is cut by `up`, without a question: its permission first, then this.
+
+
+@calls("ec2:DescribeVpcEndpointConnections")
+def _find_revoked(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+    service, accounts = snapshot.id(SERVICE), revoked_accounts(lab)
+    if not service:
+        return ()
+    bound = _open_of(lab, snapshot, accounts)
+    again = "; the principal * lets them ask again" if "*" in lab.config.provider.service.allowed_principals else ""
+    if bound:
+        ids = ", ".join(f"{row.endpoint} of account {row.owner}" for row in bound)
+        return (Found(f"{service}/revocation", Phase.DRIFTED, f"to be cut: {ids}{again}"),)
+    count = "1 account stays" if len(accounts) == 1 else f"{len(accounts)} accounts stay"
+    return (Found(f"{service}/revocation", Phase.READY, f"{count} out{again}"),)
+
+
+def _open_of(lab: Lab, snapshot: Snapshot, accounts: set[str]) -> list[Connection]:
+    return [row for row in connections(lab, snapshot) if row.open and row.owner in accounts and not row.consumer]
+
+
+@calls("ec2:RejectVpcEndpointConnections")
+def _cut_revoked(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+    rows = _open_of(lab, snapshot, revoked_accounts(lab))
+    for error in reject(lab.provider, snapshot.id(SERVICE) or "", [row.endpoint for row in rows]).values():
+        if error.code != "InvalidState":  # it is cut already
+            raise error
+
+
 # The connections of other accounts: plab never makes them; a `down` that has consent rejects them in one call.
 
 
@@ -219,6 +251,7 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 ACCEPTANCE_TYPE = ResourceType(
     "acceptance", find=_find, create=_create, goes_with_parent=True, called_by=PROVIDER, patience=Patience(timeout=900)
 )
+REVOCATION_TYPE = ResourceType("revocation", find=_find_revoked, update=_cut_revoked, goes_with_parent=True)
 FOREIGN_CONNECTION_TYPE = ResourceType(
     "foreign connection", find=_find_foreign, delete=_reject_foreign, made_by_plab=False
 )
@@ -229,7 +262,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         Resource(make_key(consumer.name, "acceptance"), ACCEPTANCE_TYPE, depends_on=(endpoint_key(consumer.name),))
         for consumer in lab.config.consumers
     )
-    return (*own, Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)))
+    revoked = (Resource(REVOCATION, REVOCATION_TYPE, depends_on=(PERMISSIONS,)),) if revoked_accounts(lab) else ()
+    return (*own, *revoked, Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)))
 
 
 STEP = Step("acceptance", _resources)

@@ -104,11 +104,12 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
     """
     wanted, all_reached = _wanted(lab)
     present = _present(lab, snapshot, service)
-    revoked = {_arn(lab, account) for account in _revoked(lab)}
+    revoked = {_arn(lab, account) for account in revoked_accounts(lab)}
     return wanted - present, present - wanted if all_reached else present & revoked
 
 
-def _revoked(lab: Lab) -> set[str]:
+def revoked_accounts(lab: Lab) -> set[str]:
+    """The accounts of the customers whose access the config has revoked."""
     return {account for one in lab.config.customers.values() if one.access == "revoked" for account in one.accounts}
 
 

@@ -69,6 +69,30 @@ def test_up_lets_the_accounts_ask_and_admits_nobody(at_cloud: Cloud, run: Run, s
     assert states(at_cloud) == {endpoint: "pendingAcceptance"}
 
 
+def test_who_is_revoked_is_cut_and_stays_out(at_cloud: Cloud, run: Run, service: str, tmp_path: Path) -> None:
+    """The permission goes first, then the connections, without a question; no later `up` or person brings them back."""
+    held, waits = ask(at_cloud, service, OLDCO), ask(at_cloud, service, OLDCO)
+    other = ask(at_cloud, service, ACME)
+    assert run("accept", held, other, "-y").code == 0
+    (tmp_path / "plab.yaml").write_text(REVOKED)
+    plan = {row["key"]: row for row in run("up", "--dry-run", "--json").json[-1]["plan"]}
+    shown = plan["provider/endpoint-service/revocation"]
+    assert shown["action"] == "update"
+    assert held in shown["detail"]
+    assert waits in shown["detail"]
+    at_cloud.calls()
+    ran = run("up", "-q")
+    assert ran.code == 0
+    assert at_cloud.changes() == ["ModifyVpcEndpointServicePermissions", "RejectVpcEndpointConnections"]
+    assert states(at_cloud) == {held: "rejected", waits: "rejected", other: "available"}
+    assert run("up", "-q").code == 0
+    assert at_cloud.changes() == []
+    assert run("accept", held, "-y").code == 2
+    (tmp_path / "plab.yaml").write_text(CONFIG)
+    assert run("up", "-q").code == 0
+    assert run("accept", "--rules", "--json").json[-1]["accepted"] == []
+
+
 def test_the_rules_admit_who_should_be_and_say_why(at_cloud: Cloud, run: Run, service: str, tmp_path: Path) -> None:
     """The oldest of acme, both of bravo; no manual one, no revoked one. It is written down, and nothing is left."""
     first, second = ask(at_cloud, service, ACME), ask(at_cloud, service, ACME)
