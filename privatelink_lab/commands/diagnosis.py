@@ -23,6 +23,7 @@ OK = 200
 DNS, PATH, PROBE = "dns", "path", "probe"
 NOT_BUILT = "not built"
 WAITING = "waiting-for-acceptance"
+OF_NAMES = {"vpc-dns-off", "own-dns-servers", "shadow-zone", "no-interfaces"}  # causes for a name that is not found
 
 
 def known_at_once(verdict: Verdict) -> Verified | None:
@@ -50,7 +51,9 @@ def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) ->
         other = next(row for row in report.answers if row not in good)
         words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
         return broken_at(consumer, Stage.SERVER, f"{words} {other['body']!r}", other)
-    cause = next((one for one in found.causes if one.stops is not Stops.NOTHING), None)
+    stopping = (one for one in found.causes if one.stops is not Stops.NOTHING)
+    # What the probe saw outranks what merely could be: a name that is not found is no matter of packets.
+    cause = next((one for one in stopping if report.problem != DNS or good or one.code in OF_NAMES), None)
     row = good[0] if good else None
     if cause:
         return _broken_by(consumer, cause, row)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account, known_regions
@@ -51,9 +52,8 @@ def why(options: Options, *, target: str, save: Path | None, sources: Sequence[P
     found = judge(evidence)
     chosen = [verdict for verdict in _chosen(found, target) if region in {"", verdict.request.region}]
     if options.json:
-        screen.data(
-            {"lab": evidence.lab or None, "at": evidence.at, "paths": [verdict.as_json() for verdict in chosen]}
-        )
+        rows = [_advised(screen, verdict.as_json()) for verdict in chosen]
+        screen.data({"lab": evidence.lab or None, "at": evidence.at, "paths": rows})
     else:
         _print(screen, chosen if target else [verdict for verdict in chosen if is_bad(verdict)], found, place)
     return int(any(is_bad(verdict) for verdict in chosen))
@@ -199,6 +199,13 @@ def _named(found: list[Verdict], target: str) -> list[Verdict]:
     ]
 
 
+def _advised(screen: Screen, row: dict[str, Any]) -> dict[str, Any]:
+    """A verdict's JSON with plab's commands as they work in this folder."""
+    fix = screen.advise(row["fix"]) if row["fix"] else row["fix"]
+    also = [one | {"fix": screen.advise(one["fix"]) if one["fix"] else ""} for one in row["also"]]
+    return row | {"fix": fix, "also": also}
+
+
 def _refuse_region(region: str, target: str) -> None:
     """Raise UsageError for a Region that AWS does not have, or where the target has its own."""
     if region and not ACCOUNT_ID.fullmatch(target):
@@ -238,18 +245,26 @@ def _print_path(screen: Screen, verdict: Verdict, place: str) -> None:
     screen.out("")
 
 
+def _by_hand(verdict: Verdict, one: Judged) -> str:
+    """The AWS CLI's line, with the account whose credentials it takes where the two sides have different ones."""
+    text, account = one.sighting.by_hand, getattr(one.sighting.by_hand, "account", "")
+    return f"{text}  # as account {account}" if text and account and verdict.has_two_accounts else text
+
+
 def _lines(verdict: Verdict) -> list[tuple[str, str]]:
     first = verdict.first
     lines: list[tuple[str, str]] = []
     if first and first.stops is Stops.NOTHING:
         lines.append(("True:", f"{first.code}: {first.cause.sentence} {first.sighting.evidence}; packets pass"))
     if first:
-        lines += [("Fix:", first.sighting.fix), ("By hand:", first.sighting.by_hand)]
-        lines += [("To do:", first.cause.cure)] if not (first.sighting.fix or first.sighting.by_hand) else []
+        lines += [("Fix:", first.sighting.fix), ("By hand:", _by_hand(verdict, first))]
+        to_do = first.sighting.to_do or first.cause.cure
+        lines += [("To do:", to_do)] if not (first.sighting.fix or first.sighting.by_hand) else []
     elif not verdict.is_built:
         lines.append(("Fix:", "plab up"))
     else:
         lines.append(("Nothing", "is wrong, as far as can be seen."))
     for one in verdict.also:
-        lines.append(("Also:", sentence(one)))
+        command = one.sighting.fix or _by_hand(verdict, one)
+        lines.append(("Also:", sentence(one) + (f" -> {command}" if command else "")))
     return [(word, text) for word, text in [*lines, *(("Unseen:", text) for text in verdict.unseen)] if text]

@@ -39,8 +39,9 @@ class Stops(StrEnum):
 class Sighting:
     """What the evidence shows of a cause.
 
-    `fix` is plab's command and `by_hand` the AWS CLI's; `stops` is set where it differs from the cause's. A sighting
-    that is not `proved` fits what was seen, and is likely.
+    `fix` is plab's command and `by_hand` the AWS CLI's, a `ByHand` where the account is known; `to_do` is what a person
+    does where neither helps, if it is not the cause's cure. `stops` is set where it differs from the cause's. A
+    sighting that is not `proved` fits what was seen, and is likely.
     """
 
     evidence: str
@@ -48,6 +49,7 @@ class Sighting:
     by_hand: str = ""
     stops: Stops | None = None
     proved: bool = True
+    to_do: str = ""
 
 
 PROVIDER = "provider"  # whose refusals concern everybody

@@ -88,6 +88,7 @@ class _HalfBeingRead:
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcEndpointServices",
     "ec2:DescribeVpcs",
+    "ec2:DescribeVpcAttribute",
     "ec2:DescribeSubnets",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeNetworkAcls",
@@ -257,6 +258,7 @@ class _Collection:
             ]
             if mine:
                 tasks.append(half.pages("dhcp_options", "describe_dhcp_options", "DhcpOptions"))
+                tasks += [half.ask("vpc_dns", partial(_dns_of, half, vpc)) for vpc in half.of("endpoints", "VpcId")]
         return tasks
 
     def _instances(self) -> list[Callable[[], None]]:
@@ -342,6 +344,18 @@ def _add_attributes(half: _HalfBeingRead, row: Row, operation: str, of: Row) -> 
     """Put the attributes of a balancer or a target group into its row."""
     row["Attributes"] = list(getattr(half.account.elbv2, operation)(**of)["Attributes"])
     return []
+
+
+def _dns_of(half: _HalfBeingRead, vpc: str) -> list[Row]:
+    """Whether AWS's resolver answers in a VPC, and, where an endpoint there has private DNS, whether it may."""
+    rows = [row for row in half.rows.get("endpoints", []) if row.get("VpcId") == vpc and row.get("PrivateDnsEnabled")]
+    ask, found = half.account.ec2.describe_vpc_attribute, {"VpcId": vpc}
+    shown: Any = ask(VpcId=vpc, Attribute="enableDnsSupport")
+    found["EnableDnsSupport"] = shown["EnableDnsSupport"]["Value"]
+    if rows:
+        shown = ask(VpcId=vpc, Attribute="enableDnsHostnames")
+        found["EnableDnsHostnames"] = shown["EnableDnsHostnames"]["Value"]
+    return [found]
 
 
 def _targets(half: _HalfBeingRead, of: Row) -> list[Row]:

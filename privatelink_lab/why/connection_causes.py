@@ -38,7 +38,8 @@ def waiting(path: Path) -> Iterator[Sighting]:
     by_hand = path.provider_words(accept) if service and known else ""
     whose = f"{id_} of account {path.account} waits for the provider"  # who decides whether it knows the account
     unknown = "" if path.request.named or not path.lab else "; the config does not name this account"
-    yield Sighting(whose + unknown, fix, by_hand)
+    to_do = "Find out whose account it is; a name in the config lets plab admit it." if unknown else ""
+    yield Sighting(whose + unknown, fix, by_hand, to_do=to_do)
 
 
 def not_yet(path: Path) -> Iterator[Sighting]:

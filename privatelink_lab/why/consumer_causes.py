@@ -15,24 +15,23 @@ VPC = "https://docs.aws.amazon.com/vpc/latest/userguide/"
 def endpoint_group_closed(path: Path) -> Iterator[Sighting]:
     """No group of the endpoint admits a client on the port. A rule for a group is for its members."""
     groups, port = path.endpoint_groups, path.port
-    if not (groups and path.client_cidrs) or packet_rules.admits(groups, port, path.client_cidrs):
-        return
     ids = {row["GroupId"] for row in groups}
     named = packet_rules.names_groups(groups, port)
-    if named - ids:
+    if not (groups and path.client_cidrs) or named - ids:
         return  # whoever is in that group is admitted
-    add = (
-        f"ec2 authorize-security-group-ingress --group-id {groups[0]['GroupId']} --protocol tcp"
-        f" --port {port or 'PORT'} --cidr {path.client_cidrs[0]}"
-    )
-    text = f"{', '.join(sorted(ids))} has no rule for tcp {port or ''} from {', '.join(path.client_cidrs)}".replace(
-        "  ", " "
-    )
+    # A lab's clients may be anywhere in its VPC; elsewhere somebody may want a part of the VPC alone.
+    some = packet_rules.admits(groups, port, path.client_cidrs)
+    closed = packet_rules.lacking(groups, port, path.client_cidrs) if path.is_own or not some else []
+    if not closed or packet_rules.has_lists(groups, port):
+        return
+    what = f"tcp {port}" if port else "tcp"
+    text = f"{', '.join(sorted(ids))} has no rule for {what} from {'all of ' if some else ''}{', '.join(closed)}"
     only = "; it admits its own members only" if named else ""
-    fix = "plab up" if path.lab and path.request.name else ""
     others = packet_rules.has_source(groups, port)  # clients may come from where plab sees nothing
-    by_hand = path.consumer_words(add) if port and not others else ""
-    yield Sighting(text + only, fix, by_hand, proved=path.lab or not others)
+    add = f"ec2 authorize-security-group-ingress --group-id {groups[0]['GroupId']} --protocol tcp --port {port} --cidr"
+    by_hand = path.consumer_words(*(f"{add} {cidr}" for cidr in closed)) if port and (some or not others) else ""
+    stops = Stops.SOME if some else Stops.ALL
+    yield Sighting(text + only, path.repair, by_hand, stops, proved=path.lab or not others)
 
 
 def group_source_foreign(path: Path) -> Iterator[Sighting]:

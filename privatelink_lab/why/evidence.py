@@ -37,6 +37,7 @@ IDS = {  # by kind of rows: the names in a row that tell it from others
     "groups": ("GroupId",),
     "acls": ("NetworkAclId",),
     "vpcs": ("VpcId",),
+    "vpc_dns": ("VpcId",),  # its DNS attributes
     "dhcp_options": ("DhcpOptionsId",),
     "hosted_zones": ("HostedZoneId",),
     "clients": ("InstanceId",),  # instances that ask

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops
@@ -50,6 +50,7 @@ class Judged:
             "evidence": self.sighting.evidence,
             "fix": self.sighting.fix,
             "by_hand": self.sighting.by_hand,
+            "by_hand_account": getattr(self.sighting.by_hand, "account", None) or None,
         }
 
 
@@ -64,6 +65,7 @@ class Verdict:
     causes: tuple[Judged, ...]
     stages: Mapping[Stage, tuple[str, str]]
     unseen: tuple[str, ...]
+    has_two_accounts: bool = False
 
     @property
     def first(self) -> Judged | None:
@@ -82,7 +84,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The object of `plab why --json`."""
-        empty = dict.fromkeys(("code", "hop", "side", "confidence", "stops", "sentence", "evidence", "fix", "by_hand"))
+        keys = ("code", "hop", "side", "confidence", "stops", "sentence", "evidence", "fix", "by_hand")
+        empty = dict.fromkeys((*keys, "by_hand_account"))
         first = self.first.as_json() if self.first else empty
         return {
             "consumer": self.request.name or None,
@@ -104,7 +107,9 @@ def judge(evidence: Evidence) -> list[Verdict]:
 
 def _verdict(path: Path) -> Verdict:
     causes = _ordered(_independent(_sighted(path)))
-    return Verdict(path.request, path.service_name, path.port, path.state, causes, _stages(path, causes), _unseen(path))
+    two = bool(path.provider and path.account and path.provider.account != path.account)
+    stages, unseen = _stages(path, causes), _unseen(path)
+    return Verdict(path.request, path.service_name, path.port, path.state, causes, stages, unseen, two)
 
 
 def _sighted(path: Path) -> list[Judged]:
@@ -116,7 +121,7 @@ def _sighted(path: Path) -> list[Judged]:
             first = next((one for one in sightings if one.proved), sightings[0])
             texts = dict.fromkeys(one.evidence for one in [first, *sightings])
             stops = min((one.stops or cause.stops for one in sightings), key=list(Stops).index)
-            together = Sighting("; ".join(texts), first.fix, first.by_hand, stops, first.proved)
+            together = replace(first, evidence="; ".join(texts), stops=stops)
             found.append(Judged(cause, together))
     return found
 
@@ -162,7 +167,10 @@ def _as_seen(path: Path) -> dict[Stage, tuple[str, str]]:
         Stage.CLIENT: (consumer or (OK if clients else ""), f"{clients} may leave to the endpoint" if clients else ""),
         Stage.ENDPOINT_GROUP: (consumer or path.why_unseen("groups") or (OK if groups else NONE), ", ".join(groups)),
         Stage.ENDPOINT: (consumer or state or NONE, path.request.endpoint),
-        Stage.PERMISSION: (provider or path.why_unseen("permissions") or OK, path.account),
+        Stage.PERMISSION: (
+            provider or path.why_unseen("permissions") or (OK if path.is_permitted else NONE),
+            path.account if path.is_permitted else f"no principal is of account {path.account}",
+        ),
         Stage.ACCEPTANCE: (
             provider or path.why_unseen("connections") or (OK if accepted else NONE),
             f"{accepted}{_traffic(path)}",
@@ -177,7 +185,7 @@ def _as_seen(path: Path) -> dict[Stage, tuple[str, str]]:
             f"{len(path.targets)} registered" if path.target_groups else "",
         ),
         Stage.TARGET: (
-            provider or path.why_unseen("targets") or (OK if path.targets else NONE),
+            provider or path.why_unseen("targets") or (OK if healthy else "unhealthy" if path.targets else NONE),
             f"{len(healthy)} of {len(path.targets)} healthy" if path.targets else "",
         ),
         Stage.SERVER: (NOT_ASKED, "plab verify asks it"),

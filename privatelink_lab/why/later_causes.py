@@ -23,8 +23,12 @@ def permission_removed(path: Path) -> Iterator[Sighting]:
         return
     id_, service = path.request.endpoint, path.service["ServiceId"]
     reject = f"ec2 reject-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {id_}"
-    fix = ("plab up" if path.request.named and path.request.name else f"plab reject {id_}") if path.lab else ""
-    yield Sighting(f"no principal is of account {account}, and {id_} is available", fix, path.provider_words(reject))
+    fix, by_hand = (f"plab reject {id_}" if path.lab else ""), reject
+    if path.is_own:  # the config lets it in, so that the permission is what is missing
+        root = f"arn:{path.partition}:iam::{account}:root"
+        fix = "plab up"
+        by_hand = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
+    yield Sighting(f"no principal is of account {account}, and {id_} is available", fix, path.provider_words(by_hand))
 
 
 def acceptance_switched(path: Path) -> Iterator[Sighting]:

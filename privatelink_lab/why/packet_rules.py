@@ -21,6 +21,28 @@ def admits(groups: Iterable[Row], port: int | None, sources: Sequence[str], memb
     return any(_matches(rule, port, sources, members) for group in groups for rule in group.get("IpPermissions") or ())
 
 
+def lacking(groups: Iterable[Row], port: int | None, sources: Sequence[str]) -> list[str]:
+    """Those of the sources that the groups' own CIDRs do not admit as a whole; rules for groups do not count."""
+    rules = [rule for group in groups for rule in group.get("IpPermissions") or () if _is_for(rule, port)]
+    blocks = [ipaddress.ip_network(b["CidrIp"], strict=False) for rule in rules for b in rule.get("IpRanges") or ()]
+    return [source for source in sources if _rest(ipaddress.ip_network(source, strict=False), blocks)]
+
+
+def _rest(network: Any, blocks: Iterable[Any]) -> list[Any]:
+    """What is left of a network without these blocks."""
+    left = [network]
+    for block in blocks:
+        if block.version == network.version:
+            left = [
+                part
+                for one in left
+                for part in (
+                    [] if one.subnet_of(block) else one.address_exclude(block) if block.subnet_of(one) else [one]
+                )
+            ]
+    return left
+
+
 def lets_out(groups: Iterable[Row], port: int | None, targets: Sequence[str], members: Iterable[str] = ()) -> bool:
     """The same of the egress rules of groups."""
     rules = (rule for group in groups for rule in group.get("IpPermissionsEgress") or ())
@@ -31,6 +53,12 @@ def names_groups(groups: Iterable[Row], port: int | None) -> set[str]:
     """The groups that ingress rules for a port name in place of addresses."""
     rules = (rule for group in groups for rule in group.get("IpPermissions") or () if _is_for(rule, port))
     return {pair["GroupId"] for rule in rules for pair in rule.get("UserIdGroupPairs") or ()}
+
+
+def has_lists(groups: Iterable[Row], port: int | None) -> bool:
+    """Whether a rule for a port admits a prefix list, whose addresses are not seen."""
+    rules = (rule for group in groups for rule in group.get("IpPermissions") or () if _is_for(rule, port))
+    return any(rule.get("PrefixListIds") for rule in rules)
 
 
 def has_source(groups: Iterable[Row], port: int | None) -> bool:

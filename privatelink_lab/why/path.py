@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
+from privatelink_lab import tags
 from privatelink_lab.kind import Row
 from privatelink_lab.why.evidence import Evidence, Half, Request
 
@@ -217,16 +218,41 @@ class Path:
         rows = (row for row in self.rows("metrics") if row.get("Name") == metric)
         return next((row["Sum"] for row in rows if row.get("VpcEndpointId") == self.request.endpoint), None)
 
+    @property
+    def partition(self) -> str:
+        """The first part of ARNs in the provider's Region."""
+        region = self.provider.region if self.provider else self.request.region
+        return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the endpoint is a consumer's of the lab, so that plab has made it and its groups."""
+        return self.lab and bool(self.request.name)
+
+    @property
+    def repair(self) -> str:
+        """Plab's command for what a consumer of the lab has; it adopts what has lost the lab's tags."""
+        has_lost = self.endpoint is not None and tags.LAB not in tags.of(self.endpoint)
+        return ("plab up --adopt" if has_lost else "plab up") if self.is_own else ""
+
+    @property
+    def is_permitted(self) -> bool:
+        """Whether a principal lets the account ask, or might: one of an organization, say. Its owner always may."""
+        account = self.account
+        if not account or (self.provider and account == self.provider.account):
+            return True
+        return any(":iam::" not in principal or f":{account}:" in principal for principal in self.principals)
+
     # Words.
 
-    def consumer_words(self, command: str) -> str:
-        """An `aws` command in the consumer's Region."""
-        return f"aws {command} --region {self.request.region}"
+    def consumer_words(self, *commands: str) -> str:
+        """One line of `aws` commands in the consumer's Region."""
+        return ByHand(_in_region(self.request.region, commands), self.account)
 
-    def provider_words(self, command: str) -> str:
-        """An `aws` command in the provider's Region."""
+    def provider_words(self, *commands: str) -> str:
+        """One line of `aws` commands in the provider's Region."""
         region = self.provider.region if self.provider else self.request.region
-        return f"aws {command} --region {region}"
+        return ByHand(_in_region(region, commands), self.provider.account if self.provider else "")
 
     def _cidrs(self, vpc: str) -> list[str]:
         row = self.one("vpcs", "VpcId", vpc) or {}
@@ -239,6 +265,23 @@ class Path:
 
     def _is_service(self, row: Row) -> bool:
         return bool(self.service_name) and row.get("ServiceName") == self.service_name
+
+
+class ByHand(str):
+    """A line of commands of the AWS CLI, and the account whose credentials it takes; '' where it is not known."""
+
+    __slots__ = ("account",)
+    account: str
+
+    def __new__(cls, text: str, account: str) -> Self:
+        """The line, for that account."""
+        made = super().__new__(cls, text)
+        made.account = account
+        return made
+
+
+def _in_region(region: str, commands: Iterable[str]) -> str:
+    return " && ".join(f"aws {command} --region {region}" for command in commands)
 
 
 def value_of(row: Row, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from privatelink_lab import tags
 from privatelink_lab.kind import Row
 from privatelink_lab.why import packet_rules
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused, saw
@@ -19,6 +20,7 @@ MOST_LISTENERS = 50  # of a balancer behind an endpoint service
 UNHEALTHY = {"unhealthy"}
 LEAVING = {"draining", "unhealthy.draining"}
 PROXY = "proxy_protocol_v2.enabled"
+SERVER = "provider/web-server"  # the key of a lab's own
 ON_DEMAND = "traffic-port"
 
 
@@ -203,7 +205,8 @@ def empty_target_group(path: Path) -> Iterator[Sighting]:
         if not any(target["TargetGroupArn"] == row["TargetGroupArn"] for target in path.targets):
             register = f"elbv2 register-targets --target-group-arn {row['TargetGroupArn']} --targets Id=INSTANCE_ID"
             mine = path.rows("instances") if path.lab else ()
-            servers = [i["InstanceId"] for i in mine if i.get("VpcId") == row.get("VpcId")]
+            name = "PrivateIpAddress" if row.get("TargetType") == "ip" else "InstanceId"
+            servers = [i[name] for i in mine if i.get("VpcId") == row.get("VpcId") and i.get(name)]
             by_hand = path.provider_words(register.replace("INSTANCE_ID", servers[0])) if servers else ""
             yield Sighting(
                 f"{row['TargetGroupName']} has no target", _repair(path), by_hand, _stops(1, len(path.target_groups))
@@ -289,7 +292,7 @@ def target_zone_not_enabled(path: Path) -> Iterator[Sighting]:
         move = f"elbv2 set-subnets --load-balancer-arn {balancer['LoadBalancerArn']} --subnets {subnets}"
         text = f"{_name(target)}; the balancer is not in {path.zone_of(target) or 'its zone'}"
         again = f"ec2 modify-vpc-endpoint-service-configuration --service-id {(path.service or {})['ServiceId']}"
-        both = f"{path.provider_words(move)} && {path.provider_words(again)}"  # the service reads its zones again
+        both = path.provider_words(move, again)  # the service reads its zones again
         yield Sighting(text, "", both, _stops(len(bad), len(path.targets)))
 
 
@@ -311,18 +314,26 @@ def target_group_closed(path: Path) -> Iterator[Sighting]:
         instance = path.instance(target)
         groups = path.groups_of(instance) if instance else []
         port, check = target["Target"].get("Port"), _check_port(path, target)
-        if not (groups and path.provider_cidrs) or _is_proved_well(path, target):
+        closed = _not_admitted(groups, port, path.provider_cidrs, members)
+        if not (groups and path.provider_cidrs) or (_is_proved_well(path, target) and len(path.provider_cidrs) == 1):
             continue
-        if not packet_rules.admits(groups, port, path.provider_cidrs, members):
-            yield _closed(path, target, groups[0]["GroupId"], port, _stops(1, len(path.targets)))
-        elif not path.lab and not packet_rules.admits(groups, check, path.provider_cidrs, members):
-            yield _closed(path, target, groups[0]["GroupId"], check, Stops.NOTHING)
+        if closed and (len(closed) < len(path.provider_cidrs) or not _is_proved_well(path, target)):
+            is_all = len(closed) == len(path.provider_cidrs)
+            stops = _stops(1, len(path.targets)) if is_all else Stops.SOME  # a node that is not admitted
+            yield _closed(path, target, groups[0]["GroupId"], port, cidrs=closed, stops=stops)
+        elif not closed and not path.lab and not packet_rules.admits(groups, check, path.provider_cidrs, members):
+            yield _closed(path, target, groups[0]["GroupId"], check, cidrs=path.provider_cidrs, stops=Stops.NOTHING)
 
 
-def _closed(path: Path, target: Row, group: str, port: int, stops: Stops) -> Sighting:
-    rule = f"--protocol tcp --port {port} --cidr {path.provider_cidrs[0]}"
-    add = path.provider_words(f"ec2 authorize-security-group-ingress --group-id {group} {rule}")
-    text = f"{_name(target)}; {group} has no rule for tcp {port} from {', '.join(path.provider_cidrs)}"
+def _not_admitted(groups: list[Row], port: int, cidrs: list[str], members: set[str]) -> list[str]:
+    """The subnets of balancers' nodes of which no address is admitted."""
+    return [cidr for cidr in dict.fromkeys(cidrs) if not packet_rules.admits(groups, port, [cidr], members)]
+
+
+def _closed(path: Path, target: Row, group: str, port: int, *, cidrs: list[str], stops: Stops) -> Sighting:
+    rule = f"ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port {port} --cidr"
+    add = path.provider_words(*(f"{rule} {cidr}" for cidr in cidrs))
+    text = f"{_name(target)}; {group} has no rule for tcp {port} from {', '.join(cidrs)}"
     return Sighting(text, _repair(path), add, stops)
 
 
@@ -334,20 +345,25 @@ def target_stopped(path: Path) -> Iterator[Sighting]:
         state, reason = _health(target)
         instance = path.instance(target)
         runs = str(((instance or {}).get("State") or {}).get("Name", "running"))
+        is_dead = instance is None or runs in {"terminated", "shutting-down"}
         if runs not in {"running", "pending"} or reason in {"Target.InvalidState", "Target.NotRegistered"}:
-            bad.append((target, f"the instance is {runs}", runs))
+            if not (is_dead and well):  # nobody is sent there, and AWS forgets it
+                bad.append((target, f"the instance is {runs}", runs))
         elif not well and (state in LEAVING or reason == "Target.DeregistrationInProgress"):
             bad.append((target, "it is leaving its group", ""))
     for target, text, runs in bad[:1]:
         id_ = target["Target"]["Id"]
         group = target["TargetGroupArn"]
-        by_hand = f"ec2 start-instances --instance-ids {id_}"
-        if not runs or runs == "running":
-            port = target["Target"].get("Port")
-            by_hand = f"elbv2 register-targets --target-group-arn {group} --targets Id={id_},Port={port}"
-        yield Sighting(
-            f"{_name(target)}; {text}", _repair(path), path.provider_words(by_hand), _stops(len(bad), len(path.targets))
-        )
+        port = target["Target"].get("Port")
+        commands = {
+            "stopped": f"ec2 start-instances --instance-ids {id_}",
+            "stopping": f"ec2 start-instances --instance-ids {id_}",
+            "running": f"elbv2 register-targets --target-group-arn {group} --targets Id={id_},Port={port}",
+            "": f"elbv2 register-targets --target-group-arn {group} --targets Id={id_},Port={port}",
+        }
+        by_hand = path.provider_words(commands[runs]) if runs in commands else ""  # what has ended does not start
+        stops = Stops.NOTHING if well else Stops.ALL  # AWS sends connections to those that are well
+        yield Sighting(f"{_name(target)}; {text}", _repair(path), by_hand, stops)
 
 
 def target_port_wrong(path: Path) -> Iterator[Sighting]:
@@ -359,7 +375,7 @@ def target_port_wrong(path: Path) -> Iterator[Sighting]:
         id_, port, group = target["Target"]["Id"], target["Target"].get("Port"), target["TargetGroupArn"]
         add = f"elbv2 register-targets --target-group-arn {group} --targets Id={id_},Port={path.evidence.port}"
         remove = f"elbv2 deregister-targets --target-group-arn {group} --targets Id={id_},Port={port}"
-        both = f"{path.provider_words(remove)} && {path.provider_words(add)}"
+        both = path.provider_words(remove, add)
         stops = _stops(len(wrong), len(path.targets))
         yield Sighting(f"{id_} is registered on {port}, the server listens on {path.evidence.port}", "", both, stops)
 
@@ -382,6 +398,11 @@ def health_check_wrong(path: Path) -> Iterator[Sighting]:
             yield Sighting(text, _repair(path), path.provider_words(reset), Stops.NOTHING, proved=mismatch or path.lab)
 
 
+def _is_the_labs(path: Path, target: Row) -> bool:
+    instance = path.instance(target)
+    return instance is not None and tags.of(instance).get(tags.KEY) == SERVER
+
+
 def target_unhealthy(path: Path) -> Iterator[Sighting]:
     """Health checks fail although they may pass: the server does not listen."""
     bad = [target for target in path.targets if _health(target)[0] in UNHEALTHY]
@@ -390,8 +411,14 @@ def target_unhealthy(path: Path) -> Iterator[Sighting]:
         on_traffic = _check_port(path, target) == target["Target"].get("Port")
         is_all = len(bad) == len(path.targets)  # else AWS sends packets to those that are well
         stops = Stops.ALL if is_plain and on_traffic and is_all else Stops.NOTHING
-        shows = path.provider_words(f"elbv2 describe-target-health --target-group-arn {target['TargetGroupArn']}")
-        yield Sighting(_name(target), _repair(path, "plab up --replace provider/web-server"), shows, stops)
+        arn, id_ = target["TargetGroupArn"], target["Target"]["Id"]
+        by_hand = f"elbv2 describe-target-health --target-group-arn {arn}"
+        fix = _repair(path, "plab up --replace provider/web-server")
+        if path.lab and not _is_the_labs(path, target):  # the lab's own server may be well
+            fix = "" if any(_is_the_labs(path, other) for other in path.targets) else "plab up"
+            remove = f"elbv2 deregister-targets --target-group-arn {arn} --targets Id={id_}"
+            by_hand = f"{remove},Port={target['Target'].get('Port')}"
+        yield Sighting(_name(target), fix, path.provider_words(by_hand), stops)
 
 
 def on_localhost(path: Path) -> Iterator[Sighting]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from privatelink_lab import tags
+from privatelink_lab.kind import Row
 from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused
 from privatelink_lab.why.path import Path
 
@@ -13,6 +15,7 @@ PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
 MOST_ENDPOINTS = 50  # interface endpoints in a VPC, by default
 NO_SERVICE = "InvalidServiceName"
 THROTTLES = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException")
+OVER = {"rejected", "expired", "failed"}  # it takes another endpoint, which has to be allowed
 DENIALS = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 
 
@@ -25,10 +28,6 @@ def _principal_account(principal: str) -> str:
     return principal.split(":")[4] if principal.count(":") >= 5 else ""  # noqa: PLR2004 (parts of an ARN)
 
 
-def _partition(region: str) -> str:
-    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
-
-
 def _is_root(principal: str) -> bool:
     return principal == "*" or principal.endswith(":root")
 
@@ -36,7 +35,7 @@ def _is_root(principal: str) -> bool:
 def not_permitted(path: Path) -> Iterator[Sighting]:
     """No principal of the service is of this account."""
     account, owner = path.request.account, path.provider.account if path.provider else ""
-    if not _has_request(path):
+    if not _has_request(path) and path.state not in OVER:
         return
     if path.service and path.sees("permissions") and account and account != owner:
         if "*" in path.principals or account in map(_principal_account, path.principals):
@@ -44,8 +43,7 @@ def not_permitted(path: Path) -> Iterator[Sighting]:
         if any(":iam::" not in principal for principal in path.principals):  # of an organization, say
             return
         service = path.service["ServiceId"]
-        partition = _partition(path.provider.region if path.provider else "")
-        root = f"arn:{partition}:iam::{account}:root"
+        root = f"arn:{path.partition}:iam::{account}:root"
         add = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
         line = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
         fix = ("plab up" if path.request.named else line) if path.lab else ""
@@ -230,14 +228,14 @@ def denied(path: Path) -> Iterator[Sighting]:
 
 
 def vpc_dns_off(path: Path) -> Iterator[Sighting]:
-    """Private DNS needs both DNS attributes of the VPC."""
-    row = path.one("vpcs", "VpcId", path.vpc) or {}
+    """Any name needs AWS's resolver in the VPC, and private DNS needs both DNS attributes."""
+    row = (path.one("vpcs", "VpcId", path.vpc) or {}) | (path.one("vpc_dns", "VpcId", path.vpc) or {})
     wants = path.request.private_dns or (path.endpoint or {}).get("PrivateDnsEnabled")
-    for name, option in (
-        ("EnableDnsSupport", "--enable-dns-support"),
-        ("EnableDnsHostnames", "--enable-dns-hostnames"),
+    for name, option, matters in (
+        ("EnableDnsSupport", "--enable-dns-support", True),  # without it nothing answers a name in the VPC
+        ("EnableDnsHostnames", "--enable-dns-hostnames", wants),
     ):
-        if wants and row.get(name) is False:
+        if matters and row.get(name) is False:
             yield Sighting(
                 f"{name} of {path.vpc} is off",
                 "",
@@ -293,17 +291,24 @@ def wrong_type(path: Path) -> Iterator[Sighting]:
 def duplicate_request(path: Path) -> Iterator[Sighting]:
     """The VPC has more than one endpoint to this service."""
     rows = [
-        row["VpcEndpointId"]
+        row
         for row in path.rows("endpoints")
         if row.get("ServiceName") == path.service_name
         and row.get("VpcId") == path.vpc
         and path.vpc
         and str(row.get("State", "")).lower() not in {"deleted", "deleting"}
     ]
-    if len(rows) > 1 and path.request.endpoint in rows:
-        other = next(id_ for id_ in rows if id_ != path.request.endpoint)
-        delete = path.consumer_words(f"ec2 delete-vpc-endpoints --vpc-endpoint-ids {other}")
-        yield Sighting(f"{path.vpc} has {', '.join(rows)}, and each is billed", "", delete)
+    ids = [row["VpcEndpointId"] for row in rows]
+    if len(rows) > 1 and path.request.endpoint in ids:
+        # The same one on each path: of a lab the one that is not its own, else one that is not available, the youngest.
+        surplus = max(rows, key=_surplus)["VpcEndpointId"]
+        delete = path.consumer_words(f"ec2 delete-vpc-endpoints --vpc-endpoint-ids {surplus}")
+        yield Sighting(f"{path.vpc} has {', '.join(ids)}, and each is billed", "", delete)
+
+
+def _surplus(row: Row) -> tuple[bool, bool, str, str]:
+    is_available = str(row.get("State", "")).lower() == "available"
+    return tags.LAB not in tags.of(row), not is_available, str(row.get("CreationTimestamp", "")), row["VpcEndpointId"]
 
 
 def region_not_opted_in(path: Path) -> Iterator[Sighting]:
@@ -508,12 +513,13 @@ CAUSES = (
         "vpc-dns-off",
         Stage.ENDPOINT,
         "C",
-        "Private DNS is on, and the VPC's DNS attributes are off.",
-        "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames",
+        "The DNS attributes of the VPC are off, so that names do not resolve.",
+        "The name is not found; or: Enabling private DNS requires both enableDnsSupport and enableDnsHostnames",
         "VPC > Your VPCs > Edit VPC settings",
         "Switch both on.",
         f"{PL}manage-dns-names.html",
         vpc_dns_off,
+        local=True,
     ),
     Cause(
         16,

@@ -135,6 +135,24 @@ def revoke(lab: Hand, key: str) -> None:
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rules)
 
 
+def admit_one_client(lab: Hand) -> None:
+    """Let the endpoint's group admit one address alone."""
+    revoke(lab, "acme/security-group")
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.1.200.7/32"}]}
+    lab.customer.authorize_security_group_ingress(GroupId=lab.id("acme/security-group"), IpPermissions=[rule])
+
+
+def admit_one_node(lab: Hand) -> None:
+    """Let the server's group admit the balancer's node in the first zone alone."""
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.1.0/24"}]}
+    lab.ec2.revoke_security_group_ingress(GroupId=lab.id("provider/security-group"), IpPermissions=[rule])
+
+
+def resolve_nothing(lab: Hand) -> None:
+    """Switch AWS's resolver off in the consumer's VPC."""
+    lab.customer.modify_vpc_attribute(VpcId=lab.id("acme/vpc"), EnableDnsSupport={"Value": False})
+
+
 def other_group(lab: Hand, vpc: str) -> str:
     """A new group in a VPC, without rules."""
     ec2 = lab.customer if vpc == lab.id("acme/vpc") else lab.ec2

@@ -319,7 +319,8 @@ EVIDENCE = [
     Case("throttled", unseen("RequestLimitExceeded: slow down")),
     Case("service-too-new", refused("CreateVpcEndpoint", "Unavailable", "The service is not available yet")),
     Case("denied-by-policy", refused("CreateVpcEndpoint", "UnauthorizedOperation", "an SCP")),
-    Case("vpc-dns-off", both(put("endpoints", PrivateDnsEnabled=True), of_vpc(EnableDnsSupport=False))),
+    Case("vpc-dns-off", put("vpc_dns", EnableDnsSupport=False)),
+    Case("vpc-dns-off", both(put("endpoints", PrivateDnsEnabled=True), put("vpc_dns", EnableDnsHostnames=False))),
     Case("private-dns-not-offered", lambda data: data["requests"][0].update(private_dns=True)),
     Case("private-dns-unverified", put("services", PrivateDnsNameConfiguration={"State": "pendingVerification"})),
     Case("private-dns-conflict", refused("CreateVpcEndpoint", "InvalidParameter", CONFLICT)),
@@ -476,3 +477,28 @@ def test_a_file_of_a_stranger_is_data(saved: Data, run: Run, tmp_path: Path, cha
     ran = run("why", "acme", "--from", "theirs.json")
     assert ran.code == 2
     assert ran.out == ""
+
+
+def test_a_sick_server_that_is_not_the_labs(saved: Data, run: Run, tmp_path: Path) -> None:
+    """The lab's own server is well: the command takes the other one out of the group, and replaces nothing."""
+    mine, target = one(saved, "instances"), one(saved, "targets")
+    rows(saved, "instances").append(mine | {"InstanceId": "i-0123", "Tags": []})
+    sick = {"Target": {"Id": "i-0123", "Port": 80}, "TargetHealth": {"State": "unhealthy"}}
+    rows(saved, "targets").append(target | sick)
+    (tmp_path / "sick.json").write_text(json.dumps(saved))
+    [path] = run("why", "acme", "--from", "sick.json", "--json").json[0]["paths"][:1]
+    assert (path["code"], path["stops"], path["fix"]) == ("target-unhealthy", "nothing", "")
+    assert path["by_hand"].split()[:3] == ["aws", "elbv2", "deregister-targets"]
+    assert "--targets Id=i-0123,Port=80" in path["by_hand"]
+
+
+def test_a_stranger_who_waits(saved: Data, run: Run, tmp_path: Path) -> None:
+    """Nothing that is printed admits an account that the config does not name."""
+    state("pendingAcceptance")(saved)
+    saved["requests"][0].update(name="", named=False, account=OTHER)
+    one(saved, "connections").update(VpcEndpointOwner=OTHER)
+    (tmp_path / "stranger.json").write_text(json.dumps(saved))
+    ran = run("why", OTHER, "--from", "stranger.json")
+    assert "Find out whose account it is" in ran.out
+    assert "accept" not in ran.out.replace("acceptance", "").replace("pendingAcceptance", "")
+    assert "no principal is of account 333333333333" in ran.out

@@ -111,11 +111,20 @@ def test_two_endpoints_to_one_service(lab: BrokenLab) -> None:
     """Each is billed, and packets pass: the command deletes the other one."""
     lab.up()
     broken_lab.ask_twice(lab)
-    path = lab.why("acme")[0]
+    path, other = lab.why()
     assert (path["code"], path["stops"]) == ("duplicate-request", "nothing")
     assert lab.endpoint not in path["by_hand"]
+    also = {row["code"]: row["by_hand"] for row in [other, *other["also"]]}
+    assert also["duplicate-request"] == path["by_hand"]  # else both are deleted
     lab.type(path["by_hand"])
     assert lab.why("acme")[0]["code"] is None
+
+
+def test_a_server_that_was_replaced_leaves_no_cause(lab: BrokenLab) -> None:
+    """AWS may still list the old server, which has ended: packets go to the new one, and nothing is wrong."""
+    lab.up()
+    assert lab.up("--replace", "provider/web-server", "-y").code == 0
+    assert lab.run("why").code == 0
 
 
 def test_a_role_of_another_account_is_allowed_and_another_one_asks(lab: BrokenLab) -> None:
