@@ -9,15 +9,15 @@ from privatelink_lab.cli.options import CONFIG
 
 
 @click.command("iam-policy")
-@click.argument("side", type=click.Choice(["provider", "consumer", "verify", "why", "reap"]))
+@click.argument("side", type=click.Choice(["provider", "consumer", "verify", "why", "reap", "acceptor"]))
 @CONFIG
 def iam_policy(side: str, *, config: Path | None) -> None:
     """Print the IAM policy that one side needs, as JSON.
 
     `provider` is for the account of the service, `consumer` for the account of a consumer, and `verify` for what
-    `plab verify` needs in a consumer's account on top of `consumer`. `why` and `reap` are for these commands. No call
-    goes out. What deletes is allowed for what bears the tag of the config's lab (`reap`: of any lab), and for nothing
-    else.
+    `plab verify` needs in a consumer's account on top of `consumer`. `why` and `reap` are for these commands,
+    `acceptor` for `plab accept --rules` alone. No call goes out. What deletes is allowed for what bears the tag of the
+    config's lab (`reap`: of any lab), and for nothing else.
     """
     from privatelink_lab.commands import Options
     from privatelink_lab.commands import iam_policy as command

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from privatelink_lab import engine, tags
+from privatelink_lab import tags
 from privatelink_lab.admission import COUNT, Decision, Reason
 from privatelink_lab.commands import Options, accept_reject, by_rules, json_report
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.events import duration
-from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import Connection
 
 HEADS = ("CUSTOMER", "ENDPOINT", "OWNER", "REGION", "STATE", "AGE", "VERDICT")
@@ -21,7 +20,7 @@ def connections(options: Options, *, names: Sequence[str], states: Sequence[str]
     """List the connections; see `plab connections --help`."""
     with Execution(options) as execution:
         lab = execution.lab
-        snapshot = engine.take_snapshot(lab, engine.planned(lab, STEPS))
+        snapshot = accept_reject.snapshot_of(lab)
         found = accept_reject.in_snapshot(lab, snapshot)
         verdicts = by_rules.decisions(lab, found)
         rows = accept_reject.named(found, names, lab.config.customers) if names else found

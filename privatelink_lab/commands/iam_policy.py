@@ -12,17 +12,20 @@ from privatelink_lab.iam_actions import of
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Resource
 from privatelink_lab.state import State
-from privatelink_lab.steps import STEPS
+from privatelink_lab.steps import STEPS, acceptance
 from privatelink_lab.steps.probe import PROBE_TYPE
 from privatelink_lab.tags import LAB
 from privatelink_lab.why import collect, metrics
 
+ADMITS = (acceptance.connections, acceptance.accept, acceptance.write_down)  # what `plab accept --rules` calls
 LIST_ACTIONS = set(of(Account.regions))  # of --all-regions
 ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
 
 
 def policy(side: str, lab: str) -> dict[str, Any]:
     """The policy of a side for the lab of this name; `verify` comes on top of `consumer`, `reap` is for any lab.
+
+    `acceptor` is for a machine that runs `plab accept --rules` for customers, without consumers of the lab's own.
 
     A delete or terminate is allowed for what bears the lab's tag, in `reap` for what bears that of any lab. Other
     actions carry no condition: nothing offline can evaluate a finer one, and a wrong one locks people out.
@@ -51,6 +54,8 @@ def policy(side: str, lab: str) -> dict[str, Any]:
 def _actions(side: str) -> set[str]:
     if side == "verify":
         return PROBE_TYPE.actions
+    if side == "acceptor":
+        return {action for function in ADMITS for action in of(function)}
     if side == "why":
         return {*of(collect), *of(metrics.fetch)}
     if side == "reap":  # it cuts no connections of other accounts

@@ -20,7 +20,7 @@ from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.acceptance import Connection
+from privatelink_lab.steps.acceptance import WAS_REJECTED, Connection
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
@@ -238,10 +238,13 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 def _next(lab: Lab, run: Built) -> list[str]:
     connections = {key: found[0] for key, found in run.done.items() if key.endswith("/acceptance")}
+    out = [split_key(key)[0] for key, connection in connections.items() if connection.detail == WAS_REJECTED]
     held = [split_key(key)[0] for key, connection in connections.items() if connection.phase is Phase.HELD]
+    held = [name for name in held if name not in out]
     accept = [f"plab accept {held[0]}" if len(held) == 1 else "plab accept"] if held else []
     repair = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
-    verify = ["plab verify"] if lab.config.consumers and not (held or run.exit_code) else []
+    repair += [f"plab up --replace {name}/endpoint" for name in out]
+    verify = ["plab verify"] if lab.config.consumers and not (held or out or run.exit_code) else []
     return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
 
 

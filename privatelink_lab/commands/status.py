@@ -18,6 +18,7 @@ from privatelink_lab.resource import Phase, Resource
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._security_group import LEFT_ALONE
+from privatelink_lab.steps.acceptance import WAS_REJECTED
 from privatelink_lab.ui.output import Screen
 from privatelink_lab.why import Verdict, judge
 from privatelink_lab.why.cause import Stops
@@ -123,7 +124,10 @@ def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource], un
     if not bad:
         return f"All {len(rows)} are {'ready' if Phase.READY in by_phase else THERE}."
     counts = [f"{len(keys)} of {len(rows)} {phase}: {_few(keys)}" for phase, keys in bad.items()]
-    command = _command(bad, resources, unfit)
+    out = {
+        row["key"] for row in rows if row["phase"] == Phase.HELD and str(row.get("detail", "")).startswith(WAS_REJECTED)
+    }
+    command = _command(bad, resources, unfit, out)
     return "; ".join(counts) + (f" -> {command}" if command else ".")
 
 
@@ -132,10 +136,15 @@ def _few(keys: list[str]) -> str:
     return ", ".join(keys[:MOST_NAMED]) + more
 
 
-def _command(bad: Mapping[str, list[str]], resources: Mapping[str, Resource], unfit: Collection[str]) -> str:
+def _command(
+    bad: Mapping[str, list[str]], resources: Mapping[str, Resource], unfit: Collection[str], rejected: Collection[str]
+) -> str:
     """The next command; '' where AWS's own words have to be read first."""
     if bad.keys() == {Phase.HELD}:
-        names = [split_key(key)[0] for key in bad[Phase.HELD]]
+        names = list(dict.fromkeys(split_key(key)[0] for key in bad[Phase.HELD] if key not in rejected))
+        if not names:
+            again = dict.fromkeys(f" --replace {split_key(key)[0]}/endpoint" for key in bad[Phase.HELD])
+            return f"plab up{''.join(again)}"
         return f"plab accept {names[0]}" if len(names) == 1 else "plab accept"
     if bad.keys() & {UNKNOWN, SUSPECT, INCOMPLETE}:
         return ""

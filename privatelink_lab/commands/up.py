@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.prices import Cost
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.acceptance import FOREIGN, connections
+from privatelink_lab.steps.acceptance import FOREIGN, WAS_REJECTED, connections
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS, may_ask
@@ -198,7 +198,15 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: C
     for endpoint, account in result["uninvited"].items():
         text = f"Account {account} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
         screen.out(f"{text} Cut it: plab reject {endpoint}")
-    for endpoint in result["endpoints"]:
+    _print_decisions(screen, result["endpoints"])
+    screen.out(f"Next: {' | '.join(result['next'])}")
+
+
+def _print_decisions(screen: Screen, endpoints: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each endpoint that waits for a person, or was rejected by one."""
+    for endpoint in endpoints:
         if endpoint["state"].lower() == "pendingacceptance":
             screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for `plab accept`.")
-    screen.out(f"Next: {' | '.join(result['next'])}")
+        elif endpoint["state"].startswith(WAS_REJECTED):
+            text = f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} was rejected, and stays so"
+            screen.out(f"{text}. To ask again: plab up --replace {endpoint['consumer']}/endpoint")

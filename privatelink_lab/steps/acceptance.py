@@ -23,13 +23,14 @@ from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceT
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
-from privatelink_lab.steps.consumer_endpoint import endpoint_key, phase_of
+from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS, revoked_accounts
 
 FOREIGN = f"{SERVICE}/connections"
 REVOCATION = f"{SERVICE}/revocation"
 PENDING_ACCEPTANCE = "pendingacceptance"
+WAS_REJECTED = "was rejected"
 BLOCKING = {PENDING_ACCEPTANCE, "pending", "available"}  # these keep a service from going (AWS facts 8)
 
 
@@ -63,6 +64,7 @@ class Connection:
         return self.state.lower() in BLOCKING
 
 
+@calls("ec2:DescribeVpcEndpointServiceConfigurations", "ec2:DescribeVpcEndpointConnections", "ec2:DescribeVpcEndpoints")
 def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
     """Every connection to the lab's service that is not deleted; [] while there is no service.
 
@@ -139,6 +141,7 @@ def write_down(account: Account, rows: Iterable[Connection], rule: str) -> None:
         account.ec2.create_tags(Resources=ids, Tags=pairs)
 
 
+@calls("ec2:AcceptVpcEndpointConnections")
 def accept(account: Account, service: str, endpoints: Iterable[str]) -> dict[str, AwsError]:
     """Ask AWS to accept these endpoints; returns its refusals by id, raises AwsError when it refuses the call."""
     response = account.ec2.accept_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=list(endpoints))
@@ -164,6 +167,8 @@ def _find(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]
     if row is None:
         return (Found(id_, Phase.PENDING, "not listed yet"),)
     state = row["VpcEndpointState"]
+    if state.lower() == REJECTED:
+        return (Found(id_, Phase.HELD, WAS_REJECTED),)
     if state.lower() != PENDING_ACCEPTANCE:
         return (Found(id_, phase_of(state), state),)
     consumer = lab.config.consumer(resource.party)

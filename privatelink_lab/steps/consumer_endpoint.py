@@ -51,6 +51,9 @@ def endpoint_key(consumer: str) -> str:
     return make_key(consumer, "endpoint")
 
 
+REJECTED = "rejected"
+
+
 def phase_of(state: str) -> Phase:
     """The phase of an endpoint's or a connection's state, in any spelling; an unknown word is FAILED."""
     return STATES.get(state.lower(), Phase.FAILED)
@@ -62,6 +65,8 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
     service = next((found.shows.get("service_name") for found in snapshot.found(SERVICE)), None)
     if phase is not Phase.DELETING and service and row["ServiceName"] != service:
         return Found(id_, Phase.FAILED, f"joins {row['ServiceName']}, the lab's service is {service}")
+    if service and state.lower() == REJECTED:  # the provider has said no, and that is no failure of the lab
+        phase = Phase.HELD
     names = [entry["DnsName"] for entry in row.get("DnsEntries") or ()]
     cost = prices.ENDPOINT_ZONE * len(row.get("SubnetIds") or ())
     return Found(id_, phase, _detail(row, state), {"dns_name": names[0]} if names else {}, cost)
@@ -99,7 +104,7 @@ def _admits_everything(policy: str | None) -> bool:
 
 
 def _detail(row: Row, state: str) -> str:
-    if state.lower() == "rejected":
+    if state.lower() == REJECTED:
         return "was rejected; plab never re-admits a rejected endpoint"
     why = reason(row)
     return f"{state} ({why})" if why else state

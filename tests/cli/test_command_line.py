@@ -69,9 +69,12 @@ def test_manual_accept_reject_and_replace(at_cloud: Cloud, run: Run, tmp_path: P
     assert run("accept", "--all", "-y").err.splitlines()[-1] == "Nothing is pending."
     assert run("reject", endpoint, "-y").code == 0
     after = run("up")
-    assert after.code == 1
-    assert "was rejected; plab never re-admits a rejected endpoint" in after.err
-    assert "Hint: plab up --replace acme/endpoint" in after.err
+    assert after.code == 0
+    assert f"{endpoint} of acme was rejected, and stays so. To ask again: plab up --replace acme/endpoint" in after.out
+    assert "plab accept" not in after.out
+    status = run("status", "--exit-code")
+    assert status.code == 0
+    assert "-> plab up --replace acme/endpoint" in status.out
     refused = run("accept", endpoint, "-y")
     assert (refused.code, "cannot be accepted any more" in refused.err) == (2, True)
     again = run("up", "-y", "--replace", "acme/endpoint")

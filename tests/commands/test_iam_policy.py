@@ -7,17 +7,20 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.cloud import Cloud, config_of, id_of
 from support.command_line import Run
+from support.customers import ask
 from support.foreign_account import STRANGER, connect_stranger
 from support.labs import Labs
 from support.stand_in_traffic import stand_in
 
 from privatelink_lab import engine
 from privatelink_lab.aws import Account
+from privatelink_lab.commands import by_rules
 from privatelink_lab.commands.iam_policy import policy
 from privatelink_lab.config import Config
 from privatelink_lab.lab import Lab
@@ -25,11 +28,13 @@ from privatelink_lab.state import Party
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._security_group import RULE_TEXT
 from privatelink_lab.steps.probe import LINE_PREFIX, ProbeTask, probe
+from privatelink_lab.ui.output import Screen
 
 ACME = {"name": "acme", "role_arn": "arn:aws:iam::222222222222:role/acme"}
 NO_CALLS = {"ec2:CreateTags", "elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole"}  # rights of another call
 DELETES = ("Delete", "Terminate")
 OLD_RULE = {"CidrIp": "10.0.0.0/8", "Description": RULE_TEXT}
+CUSTOMERS = {"acme": {"accounts": ["333333333333"]}}
 Calls = defaultdict[str, set[str]]
 
 
@@ -191,4 +196,20 @@ def test_the_page_shows_what_the_command_prints() -> None:
     """The policies of docs/iam.md are those of the default lab."""
     page = (Path(__file__).parents[2] / "docs" / "iam.md").read_text(encoding="utf-8")
     shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    assert shown == [policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify", "why", "reap")]
+    assert shown == [
+        policy(side, "privatelink-lab") for side in ("provider", "consumer", "verify", "why", "reap", "acceptor")
+    ]
+
+
+def test_an_acceptor_calls_what_its_policy_has(cloud: Cloud) -> None:
+    """One look of `plab accept --watch` finds the customer, admits it and writes it down, and calls nothing else."""
+    config = Config.model_validate({"lab": "test", "region": "us-east-1", "customers": CUSTOMERS})
+    lab = cloud.lab(config)
+    built = cloud.up(lab)
+    cloud.let_new_ids_propagate()
+    ask(cloud, built.done["provider/endpoint-service"][0].shows["service_name"], "333333333333")
+    calls: Calls = defaultdict(set)
+    stub: Any = SimpleNamespace(lab=recorded(cloud, config, calls, lab), screen=Screen())
+    assert len(by_rules._look(stub, {})) == 1
+    [statement] = policy("acceptor", "test")["Statement"]
+    assert calls["provider"] == set(statement["Action"])

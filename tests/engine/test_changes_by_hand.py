@@ -98,14 +98,13 @@ def test_up_repairs_what_was_deleted_or_stopped(cloud: Cloud, lab: Lab, change: 
 @pytest.mark.parametrize(
     ("change", "key", "words"),
     [
-        (reject, "acme/endpoint", "was rejected; plab never re-admits a rejected endpoint"),
         (delete_service, "acme/endpoint", "was rejected"),
         (untag_group, "acme/security-group", "has lost the lab's tag"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_up_fails_at_what_it_does_not_repair(cloud: Cloud, lab: Lab, change: Change, key: str, words: str) -> None:
-    """`up` leaves a rejected endpoint and a group without the lab's tag alone, and reports them."""
+    """`up` leaves the endpoint of a service that is gone and a group without the lab's tag alone, and reports them."""
     built = cloud.up(lab)
     change(cloud, built)
     cloud.let_new_ids_propagate()
