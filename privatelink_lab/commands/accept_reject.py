@@ -133,7 +133,8 @@ def carry_out(
     if done and not execution.screen.json:
         execution.screen.out(f"{participle.capitalize()}: {', '.join(done)}")
         again = [f"plab up --replace {row.consumer}/endpoint" for row in rows if row.consumer]
-        follows = ["plab verify"] if participle == "accepted" else again
+        verify = ["plab verify"] if again else []  # a customer's own endpoint is for the customer to prove
+        follows = verify if participle == "accepted" else again
         execution.screen.say(f"Next: {' | '.join([*follows, 'plab connections'])}")
     return code
 

@@ -169,7 +169,7 @@ def _as_seen(path: Path) -> dict[Stage, tuple[str, str]]:
         Stage.ENDPOINT: (consumer or state or NONE, path.request.endpoint),
         Stage.PERMISSION: (
             provider or path.why_unseen("permissions") or (OK if path.is_permitted else NONE),
-            path.account if path.is_permitted else f"no principal is of account {path.account}",
+            path.account if provider or path.is_permitted else f"no principal is of account {path.account}",
         ),
         Stage.ACCEPTANCE: (
             provider or path.why_unseen("connections") or (OK if accepted else NONE),
