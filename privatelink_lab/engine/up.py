@@ -103,8 +103,22 @@ class _Up(Run[Built]):
         return item.phase is Phase.HELD and not any(ready)
 
     def can_be_made(self, item: Item) -> bool:
-        """Whether all that it depends on is ready or held."""
-        return all(key in self.items and self.items[key].phase in SATISFIED for key in item.resource.depends_on)
+        """Whether all that it depends on is ready or held, and the lab is begun."""
+        is_begun = item.resource.party == PROVIDER or self.is_begun()
+        return is_begun and all(
+            key in self.items and self.items[key].phase in SATISFIED for key in item.resource.depends_on
+        )
+
+    def is_begun(self) -> bool:
+        """Whether the provider's account shows whose lab it is: a consumer's account alone does not.
+
+        Else a run that is killed, and whose state is lost, leaves there what no later run may take for its own.
+        """
+        if not self.lab.is_new:
+            return True
+        mine = [self.items[key] for key, r in self.own.items() if r.party == PROVIDER and r.type.made_by_plab]
+        to_come = [item for item in mine if not (item.error or item.blocked)]
+        return not to_come or any(item.phase for item in to_come)
 
     def is_lost(self, item: Item) -> bool:
         """Whether something that it depends on, or is ready after, has failed or is neither there nor being made."""

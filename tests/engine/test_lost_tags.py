@@ -117,3 +117,15 @@ def test_two_profiles_of_one_account_are_asked_together(slow_cloud: Cloud) -> No
         "provider/vpc": True,
         "acme/vpc": True,
     }
+
+
+def test_a_new_lab_begins_in_the_providers_account(cloud: Cloud) -> None:
+    """Its first VPC is refused, or the run ends there: nothing was made where nobody could tell whose it is."""
+    lab = cloud.lab(config_of({"name": "far", "role_arn": "arn:aws:iam::222222222222:role/far"}))
+    cloud.fail("CreateVpc", 403, "UnauthorizedOperation")
+    assert cloud.up(lab).exit_code == 1
+    assert cloud.calls().count("CreateVpc") == 1
+    cloud.heal()
+    lost = cloud.lab(lab.config)
+    cloud.clock.sleep(60)
+    assert cloud.up(lost).exit_code == 0
