@@ -92,6 +92,7 @@ def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
         speaks="http",
         refusals=refusals,
         named=lambda account: is_named(lab, account),
+        expected={id_: one.accounts for one in lab.config.customers.values() for id_ in one.admit},
     )
     return collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
 

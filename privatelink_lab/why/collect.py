@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +39,7 @@ class Asked:
     speaks: str = ""
     refusals: tuple[Row, ...] = ()
     named: Callable[[str], bool] = field(default=lambda _: False)  # whether the config names an account
+    expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by endpoint: accounts that may own it
 
 
 @dataclass
@@ -306,6 +307,12 @@ class _Collection:
             return replace(request, account=account, region=region, endpoint="" if gone else request.endpoint)
         return replace(request, account=account, region=region, endpoint=row["VpcEndpointId"], vpc=row["VpcId"])
 
+    def _expected(self, connection: Row) -> str:
+        """The account of a connection; another one where the config says that it must be of that."""
+        owner = str(connection["VpcEndpointOwner"])
+        accounts = self.asked.expected.get(connection["VpcEndpointId"], (owner,))
+        return owner if owner in accounts else accounts[0]
+
     def _connected(self, request: Request) -> str:
         """The endpoint of an account that asks from a Region; '' while the provider sees none."""
         for row in self.provider.rows.get("connections", []) if self.provider else []:
@@ -326,7 +333,7 @@ class _Collection:
         return [
             Request(
                 "",
-                row["VpcEndpointOwner"],
+                self._expected(row),
                 self._region_of(row),
                 row["VpcEndpointId"],
                 named=self.asked.named(row["VpcEndpointOwner"]),

@@ -165,7 +165,10 @@ def wrong_owner(path: Path) -> Iterator[Sighting]:
     """The connection is of another account than the one that was told."""
     owner = str((path.connection or {}).get("VpcEndpointOwner", ""))
     if owner and path.request.account and owner != path.request.account:
-        yield Sighting(f"{path.request.endpoint} is of account {owner}, expected is {path.request.account}")
+        text = f"{path.request.endpoint} is of account {owner}, expected is {path.request.account}"
+        stops = Stops.ALL if path.state == "pendingacceptance" else Stops.NOTHING
+        fix = "the line to correct in the config: accounts or admit of the customer" if path.lab else ""
+        yield Sighting(text, fix, stops=stops)
 
 
 CAUSES = (
@@ -299,7 +302,7 @@ CAUSES = (
         "Correct the account in the config, or reject the connection.",
         f"{PL}configure-endpoint-service.html",
         wrong_owner,
-        Stops.NOTHING,
+        implies=frozenset({"waiting-for-acceptance"}),
         local=True,
     ),
     Cause(

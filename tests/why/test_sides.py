@@ -13,6 +13,7 @@ from support import aws_cli, broken_lab
 from support.broken_lab import BrokenLab
 from support.cloud import Cloud, config_of
 from support.command_line import Run
+from support.customers import ask
 
 from privatelink_lab.aws import Account, connect
 from privatelink_lab.commands.why import evidence_of
@@ -146,6 +147,25 @@ def test_an_account_that_asks_from_another_region(at_cloud: Cloud, run: Run, tmp
     lab.run("accept", "-y", path["endpoint"])
     at_cloud.let_new_ids_propagate()
     assert [path["code"] for path in lab.why(*who)] == [None]
+
+
+def test_an_endpoint_that_is_listed_and_of_another_account(at_cloud: Cloud, run: Run, tmp_path: Path) -> None:
+    """The config admits an id of carol's, and it is of somebody else's account: it waits until the config is right."""
+    lab = BrokenLab(at_cloud, run, tmp_path)
+    config = "lab: test\nregion: us-east-1\ncustomers:\n  carol: {accounts: ['333333333333', '444444444444']}\n"
+    (tmp_path / "plab.yaml").write_text(config)
+    service = lab.run("up", "--json").json[-1]["service_name"]
+    at_cloud.let_new_ids_propagate()
+    endpoint = ask(at_cloud, service, "444444444444")
+    listed = f"carol: {{accounts: ['333333333333'], admit: [{endpoint}]}}\n  dave: {{accounts: ['444444444444']}}\n"
+    (tmp_path / "plab.yaml").write_text(config.partition("carol")[0] + listed)
+    [path] = lab.why(endpoint)
+    assert (path["code"], path["confidence"], path["also"]) == ("wrong-owner", "proved", [])
+    assert path["evidence"] == f"{endpoint} is of account 444444444444, expected is 333333333333"
+    assert path["fix"] == "the line to correct in the config: accounts or admit of the customer"
+    assert lab.run("accept", "--rules", "--json").json[-1]["accepted"] == [endpoint]  # by the rule of its own customer
+    (tmp_path / "plab.yaml").write_text(config)
+    assert [path["code"] for path in lab.why(endpoint)] == [None]
 
 
 @pytest.mark.parametrize("words", [("acme", "--region", "eu-west-1"), ("333333333333", "--region", "mars-1")])
