@@ -43,7 +43,10 @@ COMMANDS = (  # what a lab with one consumer, `accept: manual`, goes through, an
     ("local faults --off", 0),
     ("verify", None),  # 0 where packets flow
     (f"reject {ENDPOINT} -y", 0),
+    ("local faults error,action=DescribeVpcEndpoints,status=403,code=UnauthorizedOperation", 0),
     ("up --local", 1),
+    ("local faults --off", 0),
+    ("up --local", 0),
     (f"accept {ENDPOINT} -y", 2),
     ("down -y", 0),
     ("status --local", 0),

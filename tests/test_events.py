@@ -103,7 +103,7 @@ def test_every_event_is_in_the_contract() -> None:
 def test_the_names_of_the_events_are_frozen() -> None:
     """The words that a program switches on."""
     names = list(dict.fromkeys(event.event for event, _ in CONTRACT))
-    words = "started waiting finished failed accepted rejected verified explained unanswered summary"
+    words = "started waiting finished failed accepted rejected verified ruled explained unanswered summary"
     assert names == words.split()
 
 

@@ -140,7 +140,7 @@ def test_a_broken_hop_is_named(user: User) -> None:
     found = next(row for row in verified if row["event"] == "verified")
     assert (found["ok"], found["hop"]) == (False, "target")
     [broken] = user.data("why", "one", code=1)[0]["paths"]
-    assert (broken["code"], broken["fix"]) == ("target-group-closed", "plab up")
+    assert (broken["code"], broken["fix"]) == ("target-group-closed", "plab up --local")
     user.plab("up", "--local", "-q")
     user.plab("why", "one")
     user.plab("verify", "one")
@@ -162,8 +162,9 @@ def put_in_its_place(account: Account, script: str) -> None:
     )["Instances"][0]["InstanceId"]
 
     def state() -> str:
-        [row] = account.ec2.describe_instances(InstanceIds=[made])["Reservations"]
-        return str(row["Instances"][0]["State"]["Name"])
+        by_id: list[Any] = [{"Name": "instance-id", "Values": [made]}]  # which is no error for a new id
+        rows = account.ec2.describe_instances(Filters=by_id)["Reservations"]
+        return str(rows[0]["Instances"][0]["State"]["Name"]) if rows else ""
 
     until(lambda: state() == "running", "the other server")
     [group] = account.elbv2.describe_target_groups()["TargetGroups"]
