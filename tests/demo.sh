@@ -36,7 +36,7 @@ cat built
 name=$(sed -n 's/^ *acme .* //p' built)
 run plab status
 run plab connections
-endpoint=$(plab connections | sed -n 's/^\(vpce-[0-9a-f]*\).*/\1/p')
+endpoint=$(plab connections | sed -n 's/.*[[:space:]]\(vpce-[0-9a-f]*\) .*/\1/p')
 traffic=$(plab local status --json | grep -c '"traffic": true' || true)
 
 silence() {
