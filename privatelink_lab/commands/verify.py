@@ -119,6 +119,8 @@ def _judge(execution: Execution, built: Built, after: Evidence, consumer: str) -
     key = probe_key(consumer)
     if key in built.failed:
         verdict = diagnosis.broken_at(consumer, diagnosis.PROBE, str(built.failed[key]))
+    elif key not in built.done:
+        verdict = diagnosis.broken_at(consumer, diagnosis.PROBE, "what the probe needs is not ready")
     else:
         report = read_report(built.shows(key, "console") or "")
         verdict = diagnosis.verdict(execution.lab, after, consumer, report)

@@ -51,10 +51,16 @@ def check(lab: Lab, steps: Sequence[Step]) -> None:
             raise error
 
 
+THERE = {Phase.READY, Phase.DRIFTED}  # it exists, and can be used as it is
+
+
 def create_only(lab: Lab, resources: dict[str, Resource], seen: Survey) -> Built:
-    """Create just these, on top of what a survey found READY; returns how each key ended. Raises Interrupted."""
-    ready = {k: f for k, f in seen.found.items() if f and f[0].phase is Phase.READY and k not in resources}
-    return _Up(lab, resources, ready, knows_maker=True, hint="").run()
+    """Create just these on top of what a survey found, also what differs from the config; returns how each key ended.
+
+    Raises Interrupted.
+    """
+    there = {k: f for k, f in seen.found.items() if f and f[0].phase in THERE and k not in resources}
+    return _Up(lab, resources, there, knows_maker=True, hint="").run()
 
 
 class _Up(Run[Built]):

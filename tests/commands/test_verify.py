@@ -99,6 +99,16 @@ def test_a_good_path_is_proved_and_nothing_stays(lab: Cloud, run: Run, tmp_path:
     assert set((tmp_path / ".plab").iterdir()) == files
 
 
+def test_what_differs_from_the_config_is_proved_as_it_is(lab: Cloud, run: Run) -> None:
+    """Somebody has changed the endpoint's policy: it is drifted, packets pass, and the probe says so."""
+    ec2 = lab.account().ec2
+    [endpoint] = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], PolicyDocument='{"Statement": []}')
+    lab.let_new_ids_propagate()
+    assert run("status", "--exit-code").code == 1
+    assert run("verify").code == 0
+
+
 def test_the_probe_asks_the_endpoints_name_and_ends_itself(lab: Cloud, run: Run) -> None:
     """Its user data has name, port and patience; a shutdown terminates it; it is private and bears the lab's tags."""
     name = run("up", "--json").json[-1]["endpoints"][0]["dns_name"]
