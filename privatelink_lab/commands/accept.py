@@ -8,7 +8,6 @@ from privatelink_lab.admission import Decision, Reason
 from privatelink_lab.commands import Options, accept_reject, by_rules
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.errors import UsageError
-from privatelink_lab.events import Failed
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps.acceptance import Connection
 from privatelink_lab.steps.endpoint_service import is_named
@@ -48,7 +47,8 @@ def accept(
             execution, rows, "Accept", named=bool(names) or everyone, ask=ask, verdicts=verdicts
         )
         more = {"skipped": _owners(skipped)}
-        return accept_reject.carry_out(execution, agreed, _act(execution, verdicts), "accepted", more)
+        act = accept_reject.admission(execution, lambda row: _rule(verdicts.get(row.endpoint)))
+        return accept_reject.carry_out(execution, agreed, act, "accepted", more)
 
 
 def _is_skipped(
@@ -82,19 +82,6 @@ def _refuse_revoked(rows: Sequence[Connection], verdicts: Mapping[str, Decision]
         if row.endpoint in names and verdict and verdict.reason is Reason.REVOKED:
             text = f"{row.endpoint} is of account {row.owner}; {verdict.text}."
             raise UsageError(text, hint=f"The line to change in the config: customers.{verdict.customer}.access")
-
-
-def _act(execution: Execution, verdicts: Mapping[str, Decision]) -> accept_reject.Act:
-    """Accept, and write down who is admitted by what; the lab's own consumers are plab's and need no note."""
-
-    def act(lab: Lab, rows: list[Connection]) -> list[Failed]:
-        failed = accept_reject.accept(lab, rows)
-        bad = {event.key for event in failed}
-        done = [row for row in rows if row.pending and not row.consumer and row.endpoint not in bad]
-        accept_reject.write_down(execution, {row: _rule(verdicts.get(row.endpoint)) for row in done})
-        return failed
-
-    return act
 
 
 def _rule(verdict: Decision | None) -> str:

@@ -175,6 +175,19 @@ def send_one_by_one_if_refused(lab: Lab, rows: list[Connection], send: Send) -> 
     return refused
 
 
+def admission(execution: Execution, rule_of: Callable[[Connection], str]) -> Act:
+    """Accept, and write down who is admitted by what rule; the lab's own consumers are plab's and need no note."""
+
+    def act(lab: Lab, rows: list[Connection]) -> list[Failed]:
+        failed = accept(lab, rows)
+        bad = {event.key for event in failed}
+        done = [row for row in rows if row.pending and not row.consumer and row.endpoint not in bad]
+        write_down(execution, {row: rule_of(row) for row in done})
+        return failed
+
+    return act
+
+
 def write_down(execution: Execution, rules: Mapping[Connection, str]) -> None:
     """Tag admitted connections, one call per rule; a refusal is a warning, because they are admitted all the same."""
     for rule in dict.fromkeys(rules.values()):

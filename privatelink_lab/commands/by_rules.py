@@ -9,7 +9,7 @@ from privatelink_lab.commands import accept_reject
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.errors import Interrupted, PlabError, UsageError
-from privatelink_lab.events import Failed, Ruled
+from privatelink_lab.events import Ruled
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import acceptance
 from privatelink_lab.steps.acceptance import Connection
@@ -38,7 +38,8 @@ def once(execution: Execution) -> int:
     if not chosen:
         execution.screen.say("The rules admit nothing now.")
         return execution.finish({"accepted": [], **more}, 0)
-    return accept_reject.carry_out(execution, chosen, _admission(execution, found), "accepted", more)
+    act = accept_reject.admission(execution, lambda row: _rule_of(row, found))
+    return accept_reject.carry_out(execution, chosen, act, "accepted", more)
 
 
 def watch(execution: Execution, seconds: float) -> int:
@@ -77,22 +78,12 @@ def _look(execution: Execution, told: dict[str, str]) -> list[str]:
     for id_, error in refused.items():
         if error.code != "InvalidState":  # another operator was first; the next look shows it
             execution.screen.warn(f"{id_}: {error}")
-    _write_down(execution, done, found)
+    accept_reject.write_down(execution, {row: _rule_of(row, found) for row in done})
     return [row.endpoint for row in done]
 
 
-def _admission(execution: Execution, found: dict[str, Decision]) -> accept_reject.Act:
-    def act(lab: Lab, rows: list[Connection]) -> list[Failed]:
-        failed = accept_reject.accept(lab, rows)
-        bad = {event.key for event in failed}
-        _write_down(execution, [row for row in rows if row.endpoint not in bad], found)
-        return failed
-
-    return act
-
-
-def _write_down(execution: Execution, rows: list[Connection], found: dict[str, Decision]) -> None:
-    accept_reject.write_down(execution, {row: f"customer {found[row.endpoint].customer}" for row in rows})
+def _rule_of(row: Connection, found: dict[str, Decision]) -> str:
+    return f"customer {found[row.endpoint].customer}"
 
 
 def _waiting(rows: Iterable[Connection], found: dict[str, Decision]) -> list[Connection]:

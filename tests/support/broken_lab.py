@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,14 @@ from support.command_line import Ran, Run
 EVERYTHING: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 
 
-class Hand:
+class Hand(ABC):
     """A person with the keys of a lab, whose resources are known by their keys."""
 
     cloud: Cloud
 
+    @abstractmethod
     def id(self, key: str) -> str:
         """The id of a key."""
-        raise NotImplementedError
 
     @property
     def account(self) -> Account:
