@@ -106,6 +106,10 @@ class Lab:
             return self._accounts[party]
 
     def _party(self, name: str) -> Party:
+        if (
+            name == PROVIDER and self.config.is_customers
+        ):  # the service is not ours: the first consumer's is our account
+            name = self.config.consumers[0].name
         of = self.config.provider if name == PROVIDER else self.config.consumer(name)
         assert of is not None  # noqa: S101 (callers name parties of the config)
         return Party(of.profile, of.role_arn)

@@ -318,6 +318,11 @@ def _rebuilds_nothing(_: Lab, __: str) -> None:
     """Most keys are always in the config."""
 
 
+def rebuilt_from(resources: Callable[[Lab], tuple[Resource, ...]]) -> Callable[[Lab, str], Resource | None]:
+    """The `rebuild` of a step whose resources are the same in every lab that has them."""
+    return lambda lab, key: next((resource for resource in resources(lab) if resource.key == key), None)
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of the tutorial.

@@ -16,6 +16,7 @@ from privatelink_lab.cli import (
     local,
     reap,
     reject,
+    share,
     status,
     up,
     verify,
@@ -28,7 +29,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 SECTIONS = {
     "Build and remove": (init.init, up.up, down.down, list_.list_labs, reap.reap),
-    "Customers": (connections.connections, accept.accept, reject.reject),
+    "Customers": (share.share, connections.connections, accept.accept, reject.reject),
     "Understand": (status.status, why.why, verify.verify, iam_policy.iam_policy),
     "Without an account": (local.local,),
 }

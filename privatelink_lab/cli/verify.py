@@ -2,6 +2,7 @@
 
 import click
 
+from privatelink_lab.cli.confirm import confirm
 from privatelink_lab.cli.options import lab_options
 from privatelink_lab.commands import Options
 
@@ -16,14 +17,15 @@ from privatelink_lab.commands import Options
     show_default=True,
     help="How many seconds the first answer may take. DNS may need a minute to know a new endpoint.",
 )
-@lab_options("verify")
+@lab_options("verify", asks=True)
 def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeout: float) -> int:
-    """Prove the path: HTTP requests from inside each consumer's VPC.
+    """Prove the path: HTTP requests from inside each consumer's VPC; TCP to what plab did not make.
 
     plab starts a small instance in the consumer's subnet, which requests the page at the endpoint's DNS name, and then
-    removes the instance. This works without internet and SSM, and costs less than a cent. Exit code 0: the web
-    server's message came back every time. Otherwise plab names the hop that is broken, as far as AWS shows it.
+    removes the instance. This works without internet and SSM, and costs less than a cent. In a VPC that a customer
+    reuses it asks first. Exit code 0: the web server's message came back every time. Otherwise plab names the hop that
+    is broken, as far as AWS shows it.
     """
     from privatelink_lab.commands import verify as command
 
-    return command.verify(options, consumers=consumers, requests=requests, timeout=timeout)
+    return command.verify(options, consumers=consumers, requests=requests, timeout=timeout, ask=confirm)

@@ -24,6 +24,7 @@ def accept(
             "The rules decide for all connections: name none, and leave --all out.", hint="plab accept --rules"
         )
     with Execution(options) as execution:
+        accept_reject.refuse_without_service(execution.lab)
         if watch:
             return by_rules.watch(execution, watch)
         if rules:

@@ -36,6 +36,13 @@ Send = Callable[[Account, str, Iterable[str]], Mapping[str, AwsError]]  # return
 Act = Callable[[Lab, list[Connection]], list[Failed]]
 
 
+def refuse_without_service(lab: Lab) -> None:
+    """Raise UsageError where somebody else runs the service."""
+    if lab.config.is_customers:
+        text = f"{lab.config.provider.service_name} is somebody else's: its provider admits and rejects."
+        raise UsageError(text, hint="What you tell the provider: plab status")
+
+
 def connections(lab: Lab) -> list[Connection]:
     """The connections to the lab's service now, oldest first; [] when there is no service."""
     return in_snapshot(lab, snapshot_of(lab))

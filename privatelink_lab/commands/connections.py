@@ -62,7 +62,7 @@ def _cells(row: Connection, verdict: Decision | None, now: datetime) -> list[str
 
 def _verdict_text(row: Connection, verdict: Decision | None) -> str:
     if row.consumer or verdict is None:
-        return "a consumer of this lab"
+        return "a consumer of this lab"  # in a lab without a service of its own, its provider decides
     if verdict.reason is Reason.ADMITTED or (verdict.reason is Reason.NO_CUSTOMER and row.written):
         who, at = row.written.get(tags.BY, "somebody"), row.written.get(tags.AT, "at an unknown time")
         return f"admitted by {who}, {at}, {row.written.get(tags.RULE, 'by hand')}"

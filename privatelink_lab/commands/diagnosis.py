@@ -14,6 +14,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
+from privatelink_lab.steps._service import port
 from privatelink_lab.steps.probe import ProbeReport, console_of
 from privatelink_lab.steps.web_server import page
 from privatelink_lab.why import Evidence, Judged, Verdict, judge
@@ -42,11 +43,12 @@ def known_at_once(verdict: Verdict) -> Verified | None:
 def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) -> Verified:
     """The verdict on a probe's report; `evidence`, collected after the probe, shows the cause where there is one."""
     wanted = hashlib.sha256(page(lab.config.provider.web_server.message)).hexdigest()
-    good = [row for row in report.answers if row["status"] == OK and row["digest"] == wanted]
+    only_tcp = not lab.config.provider.has_network
+    good = [row for row in report.answers if only_tcp or (row["status"] == OK and row["digest"] == wanted)]
     found = next(v for v in judge(_with_probe(lab, evidence, consumer, report)) if v.request.name == consumer)
     if good and len(good) == report.tries:
         true = [one for one in found.causes if one.sighting.proved and one.stops is Stops.NOTHING]
-        return replace(_reached(consumer, good), also=[in_words(one) for one in true])
+        return replace(_reached(consumer, good, only_tcp=only_tcp), also=[in_words(one) for one in true])
     if len(good) < len(report.answers):
         other = next(row for row in report.answers if row not in good)
         words = f"it answered {other['status']} with" if other["status"] else "it does not speak HTTP:"
@@ -67,8 +69,8 @@ def verdict(lab: Lab, evidence: Evidence, consumer: str, report: ProbeReport) ->
 
 def listens_on_localhost(lab: Lab, evidence: Evidence) -> str:
     """The line of a target's console that says so; '' without one, or where AWS shows no console."""
-    port = lab.config.provider.web_server.port
-    says = re.compile(rf"(127\.0\.0\.1|\[?::1\]?|localhost)( port |:){port}\b")
+    number = port(lab)
+    says = re.compile(rf"(127\.0\.0\.1|\[?::1\]?|localhost)( port |:){number}\b")
     rows = (row for half in evidence.halves for row in half.rows.get("instances", ()))
     with suppress(PlabError):
         lines = [line for row in rows for line in console_of(lab, PROVIDER, row["InstanceId"]).splitlines()]
@@ -115,16 +117,16 @@ def broken_at(consumer: str, hop: str, detail: str, row: dict[str, Any] | None =
     )
 
 
-def _reached(consumer: str, rows: list[dict[str, Any]]) -> Verified:
+def _reached(consumer: str, rows: list[dict[str, Any]], *, only_tcp: bool) -> Verified:
     return Verified(
         consumer,
         ok=True,
         addresses=sorted({row["address"] for row in rows}),
-        status=rows[0]["status"],
-        body=rows[0]["body"],
+        status=None if only_tcp else rows[0]["status"],
+        body=None if only_tcp else rows[0]["body"],
         connect_ms=_times([row["connect_ms"] for row in rows]),
         total_ms=_times([row["total_ms"] for row in rows]),
-        detail=f"{len(rows)} of {len(rows)} requests",
+        detail=f"{len(rows)} of {len(rows)} {'connections' if only_tcp else 'requests'}",
     )
 
 

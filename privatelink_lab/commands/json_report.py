@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -51,7 +51,26 @@ def status(lab: Lab, seen: Survey, cost: Cost, *, has_config: bool = True) -> di
         "usd_so_far": None if hours is None else cost.usd_after(hours),
         "expires": lab.state.expires or seen.snapshot.expires() or None,
         "resources": rows,
+        "for_provider": for_provider(lab, seen.found),
     }
+
+
+def for_provider(lab: Lab, found: Mapping[str, Sequence[Found]]) -> list[dict[str, str]]:
+    """What the customer's side tells the provider of each endpoint; [] where the lab has a provider of its own."""
+    if not lab.config.is_customers:
+        return []
+    keys = {consumer.name: endpoint_key(consumer.name) for consumer in lab.config.consumers}
+    return [
+        {"account": lab.account(name).id, "endpoint": thing.id, "region": lab.provider.region, "state": thing.detail}
+        for name, key in keys.items()
+        for thing in found.get(key) or ()
+    ]
+
+
+def for_provider_in_words(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The same as sentences, to be sent as they are."""
+    text = "For the provider: account {account}, endpoint {endpoint}, Region {region} ({state})"
+    return [text.format(**row) for row in rows]
 
 
 def timeline(lab: str, run: Timeline | None) -> dict[str, Any]:
@@ -221,6 +240,7 @@ def built(lab: Lab, run: Built, cost: Cost) -> dict[str, Any]:
         "uninvited": {},
         "suspect": {what: str(error) for what, error in run.suspects.items()},
         "incomplete": run.incomplete,
+        "for_provider": for_provider(lab, run.seen | run.done),
         "next": _next(lab, run),
     }
 
@@ -244,7 +264,8 @@ def _next(lab: Lab, run: Built) -> list[str]:
     accept = [f"plab accept {held[0]}" if len(held) == 1 else "plab accept"] if held else []
     repair = [error.hint for error in run.failed.values() if error.hint.startswith("plab ")]
     repair += [f"plab up --replace {name}/endpoint" for name in out]
-    verify = ["plab verify"] if lab.config.consumers and not (held or out or run.exit_code) else []
+    waits = [found for key, (found, *_) in run.done.items() if found.phase is Phase.HELD and key.endswith("/endpoint")]
+    verify = ["plab verify"] if lab.config.consumers and not (held or out or waits or run.exit_code) else []
     return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
 
 

@@ -11,6 +11,7 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._service import port
 from privatelink_lab.steps._vpc import subnet_ids
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -37,7 +38,5 @@ def shell(options: Options, *, party: str, words: Sequence[str]) -> int:
             "ENDPOINT": json_report.shown(snapshot, endpoint_key(party), "dns_name"),
         }
         if not words:
-            execution.screen.warn(
-                NO_ICMP + (TRY.format(lab.config.provider.web_server.port) if names["ENDPOINT"] else "")
-            )
+            execution.screen.warn(NO_ICMP + (TRY.format(port(lab)) if names["ENDPOINT"] else ""))
     launch.enter(process, words, {name: value for name, value in names.items() if value})

@@ -13,6 +13,7 @@ from privatelink_lab.config import Customer
 def reject(options: Options, *, endpoints: Sequence[str], ask: Ask) -> int:
     """Reject or cut connections; see `plab reject --help`."""
     with Execution(options) as execution:
+        accept_reject.refuse_without_service(execution.lab)
         customers = execution.lab.config.customers
         found = accept_reject.connections(execution.lab)
         rows = accept_reject.named(found, endpoints, customers)

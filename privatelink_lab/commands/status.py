@@ -15,7 +15,7 @@ from privatelink_lab.commands.why import answer, evidence_of
 from privatelink_lab.engine import Survey
 from privatelink_lab.prices import Cost
 from privatelink_lab.resource import Phase, Resource
-from privatelink_lab.resource_key import split_key
+from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.steps.acceptance import WAS_REJECTED
@@ -85,6 +85,8 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")
     screen.out(last)
+    for line in json_report.for_provider_in_words(data["for_provider"]):
+        screen.out(line)
 
 
 def _print_causes(screen: Screen, verdicts: Sequence[Verdict]) -> None:
@@ -145,6 +147,8 @@ def _command(
         if not names:
             again = dict.fromkeys(f" --replace {split_key(key)[0]}/endpoint" for key in bad[Phase.HELD])
             return f"plab up{''.join(again)}"
+        if not any(make_key(name, "acceptance") in resources for name in names):  # the provider is somebody else
+            return ""
         return f"plab accept {names[0]}" if len(names) == 1 else "plab accept"
     if bad.keys() & {UNKNOWN, SUSPECT, INCOMPLETE}:
         return ""

@@ -199,6 +199,8 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: C
         text = f"Account {account} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
         screen.out(f"{text} Cut it: plab reject {endpoint}")
     _print_decisions(screen, result["endpoints"])
+    for line in json_report.for_provider_in_words(result["for_provider"]):
+        screen.out(line)
     screen.out(f"Next: {' | '.join(result['next'])}")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from privatelink_lab import engine
 from privatelink_lab.attributes import CONFIG, in_words
 from privatelink_lab.commands import Options, diagnosis
 from privatelink_lab.commands.interrupts import interruptible
-from privatelink_lab.commands.run_command import NO_ERRORS, Execution
+from privatelink_lab.commands.run_command import NO_ERRORS, Ask, Execution
 from privatelink_lab.commands.why import evidence_of, sentence
 from privatelink_lab.config import Config, Consumer
 from privatelink_lab.engine import Built, Survey
@@ -24,7 +24,7 @@ from privatelink_lab.why import Evidence, Verdict, judge
 from privatelink_lab.why.cause import Stops
 
 
-def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float) -> int:
+def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout: float, ask: Ask) -> int:
     """Prove the path; see `plab verify --help`."""
     asked = ProbeTask(requests, timeout, secrets.token_hex(8))
     execution = Execution(options, locks=True)
@@ -32,7 +32,7 @@ def verify(options: Options, *, consumers: Sequence[str], requests: int, timeout
     with execution:
         # The probes are not part of the lab: its state file stays as it is.
         execution.lab.state = execution.lab.state.without_file()
-        verdicts = _verify(execution, chosen, asked)
+        verdicts = _verify(execution, chosen, asked, ask)
         broken = {verdict.consumer: verdict.hop for verdict in verdicts if not verdict.ok}
         result = {"verified": [verdict.consumer for verdict in verdicts if verdict.ok], "broken": broken}
         code = execution.finish(result, 1 if broken else 0, {"": _error(verdicts)} if broken else NO_ERRORS)
@@ -52,7 +52,7 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
     return [consumers[name] for name in dict.fromkeys(names)] or list(consumers.values())
 
 
-def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> list[Verified]:
+def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask, ask: Ask) -> list[Verified]:
     """One verdict per consumer: what AWS proves is said at once, and only the others get a probe."""
     names = [consumer.name for consumer in execution.session.config.consumers]
     probes = {probe_key(name): probe(execution.lab, name, asked) for name in names}
@@ -76,7 +76,20 @@ def _verify(execution: Execution, chosen: list[Consumer], asked: ProbeTask) -> l
     if not with_probe:
         return at_once
     execution.session.refuse_without_traffic()
+    _ask_for_instances(execution, with_probe, ask)
     return [*at_once, *_probe(execution, with_probe, seen)]
+
+
+def _ask_for_instances(execution: Execution, names: Collection[str], ask: Ask) -> None:
+    """Raise PlabError where a customer does not agree to an instance in a VPC of its own, which plab only reuses."""
+    config = execution.session.config
+    reused = {one.name: one.vpc.id for one in config.consumers if one.name in names and one.vpc.reused}
+    if not config.is_customers or not reused or execution.session.options.yes:
+        return
+    places = ", ".join(f"{id_} of {name}" for name, id_ in reused.items())
+    execution.screen.warn(f"This starts an instance in {places}, and removes it afterwards.")
+    if not ask("Start it?"):
+        raise PlabError("Nothing was started, so nothing is proved.", hint=f"plab why {next(iter(reused))}")
 
 
 def _tell_config_changes(execution: Execution, seen: Survey) -> None:
@@ -173,8 +186,10 @@ def _verdict_text(verdict: Verified) -> str:
         fix = f" -> {verdict.fix}" if verdict.fix else ""
         return f"{verdict.consumer}: BROKEN at the hop {verdict.hop}: {detail}{fix}"
     connect, total = verdict.connect_ms, verdict.total_ms
+    what = "a TCP connection to" if verdict.status is None else f"{verdict.status} from"
+    page = "" if verdict.body is None else f": {verdict.body}"
     return (
-        f"{verdict.consumer}: {verdict.status} from {', '.join(verdict.addresses)}: {verdict.body}\n"
+        f"{verdict.consumer}: {what} {', '.join(verdict.addresses)}{page}\n"
         f"  {verdict.detail}; connect {connect['p50']:.1f} ms (max {connect['max']:.1f}), "
         f"total {total['p50']:.1f} ms (max {total['max']:.1f})"
     ) + "".join(f"\n  {text}" for text in verdict.also)

@@ -18,6 +18,7 @@ from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.resource_key import split_key
+from privatelink_lab.steps._service import port
 from privatelink_lab.steps.endpoint_service import is_named
 from privatelink_lab.steps.probe import console_of
 from privatelink_lab.steps.web_server import KEY as SERVER
@@ -83,18 +84,27 @@ def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
     if ACCOUNT_ID.fullmatch(target) and all((r.account, r.region) != (target, asks_from) for r, _ in requests):
         requests.append((Request("", target, asks_from, named=is_named(lab, target)), None))
     refusals = tuple(row | {"consumer": split_key(key)[0]} for key, row in lab.state.refusals.items())
+    provider = lab.config.provider
     asked = Asked(
-        lab.provider,
+        None if lab.config.is_customers else lab.provider,
         tuple(requests),
         lab=lab.config.lab,
-        balancer=lab.name,
-        port=lab.config.provider.web_server.port,
-        speaks="http",
+        service=provider.service.id or "",
+        balancer=lab.name if provider.has_network else "",
+        port=_port(lab),
+        speaks="http" if provider.has_network else "",
         refusals=refusals,
         named=lambda account: is_named(lab, account),
         expected={id_: one.accounts for one in lab.config.customers.values() for id_ in one.admit},
     )
     return collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
+
+
+def _port(lab: Lab) -> int | None:
+    """The port of the service; None where what is there does not show it."""
+    with suppress(PlabError):
+        return port(lab)
+    return None
 
 
 def is_bad(verdict: Verdict) -> bool:

@@ -4,7 +4,7 @@ The only package that knows pydantic (`models`, `load`) and YAML (`yaml_lines`).
 """
 
 from privatelink_lab.config.field_types import ACCOUNT_ID
-from privatelink_lab.config.load import DEFAULT_FILE, load, of_name
+from privatelink_lab.config.load import DEFAULT_FILE, load, of_name, parse
 from privatelink_lab.config.models import (
     DEFAULT_LAB,
     PROVIDER,
@@ -14,6 +14,7 @@ from privatelink_lab.config.models import (
     Vpc,
     default_config,
 )
+from privatelink_lab.config.pack import Pack, load_pack
 
 __all__ = [
     "ACCOUNT_ID",
@@ -23,8 +24,11 @@ __all__ = [
     "Config",
     "Consumer",
     "Customer",
+    "Pack",
     "Vpc",
     "default_config",
     "load",
+    "load_pack",
     "of_name",
+    "parse",
 ]

@@ -133,6 +133,19 @@ RoleArn = Annotated[
 ]
 VpcId = Annotated[str, *_like(r"vpc-[0-9a-f]{8,17}", "vpc-0123456789abcdef0")]
 SubnetId = Annotated[str, *_like(r"subnet-[0-9a-f]{8,17}", "subnet-0123456789abcdef0")]
+LoadBalancerArn = Annotated[
+    str,
+    *_like(
+        r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer/net/[A-Za-z0-9-]+/[0-9a-f]+",
+        "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/api/0123456789abcdef, the ARN of a "
+        "network load balancer",
+    ),
+]
+ZoneId = Annotated[str, *_like(ZONE_ID, "use1-az1")]
+ServiceId = Annotated[str, *_like(r"vpce-svc-[0-9a-f]{8,17}", "vpce-svc-0123456789abcdef0")]
+ServiceName = Annotated[
+    str, *_like(r"[a-z0-9]+(\.[a-z0-9-]+){2,12}", "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0")
+]
 EndpointId = Annotated[str, *_like(r"vpce-[0-9a-f]{8,17}", "vpce-0123456789abcdef0")]
 AccountId = Annotated[
     str, *_like(r"\d{12}", "222222222222", type=["string", "integer"])  # YAML reads an account id as a number

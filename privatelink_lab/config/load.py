@@ -34,6 +34,11 @@ def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
         raise UsageError(f"The config file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise UsageError(f"The config file {path} cannot be read: {error}.") from None
+    return parse(path, text, regions)
+
+
+def parse(path: Path, text: str, regions: tuple[str, ...] = ()) -> Config:
+    """The config in the text of a file, which may still have to be written; raises ConfigError as `load`."""
     source = Source(path, text)
     if not isinstance(source.data, dict):
         kind = "empty" if source.data is None else f"a {type(source.data).__name__}"

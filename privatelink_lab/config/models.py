@@ -20,10 +20,13 @@ from privatelink_lab.config.field_types import (
     Cidr,
     EndpointId,
     InstanceType,
+    LoadBalancerArn,
     Name,
     Principal,
     RoleArn,
     Section,
+    ServiceId,
+    ServiceName,
     SubnetId,
     Tags,
     VpcId,
@@ -39,6 +42,11 @@ DEFAULT_LAB = "privatelink-lab"
 LONGEST_MESSAGE = 8192  # bytes: user data may have 16 KiB, and base64 makes the message a third longer
 PROVIDER = "provider"
 LOCAL = "local"
+WITH = {  # by the key that says what is there already: the keys of `provider` that may stand beside it
+    "nlb": {"nlb", "profile", "role_arn", "service"},
+    "service.id": {"service", "profile", "role_arn"},
+    "service_name": {"service_name", "region", "port", "zones"},
+}
 
 
 class Vpc(Section):
@@ -111,6 +119,11 @@ class WebServer(Section):
 class Service(Section):
     """The endpoint service: who may connect, and whether the provider must accept a connection."""
 
+    id: ServiceId | None = Field(
+        default=None,
+        description="An endpoint service that exists. plab gives its permissions to the customers, and changes nothing "
+        "else of it.",
+    )
     acceptance_required: bool = Field(
         default=True, description="Whether the provider must accept a connection before it carries packets."
     )
@@ -130,6 +143,12 @@ class Service(Section):
         taken: list[str] = info.context["accounts"] if info.context else []
         taken += [account for principal in value for account in ACCOUNT_ID.findall(principal)]
         return value
+
+    @model_validator(mode="after")
+    def _alone(self) -> Self:
+        if self.id and (more := sorted(self.model_fields_set - {"id"})):
+            raise ValueError(f"has id and {', '.join(more)}: plab changes nothing of a service that exists")
+        return self
 
     @model_validator(mode="after")
     def _not_open_by_accident(self) -> Self:
@@ -155,7 +174,30 @@ class PartySection(Section):
 
 
 class Provider(PartySection):
-    """The provider: the side that runs the service."""
+    """The provider: the side that runs the service.
+
+    plab builds all of it, or only the service on a balancer that exists (`nlb`), or only manages the customers of a
+    service that exists (`service: {id: ...}`). With `service_name` somebody else runs it, and plab builds the
+    customer's side alone.
+    """
+
+    nlb: LoadBalancerArn | None = Field(
+        default=None,
+        description="A network load balancer that exists, instead of `vpc`, `zones` and `web_server`. plab never "
+        "changes or deletes it.",
+    )
+    service_name: ServiceName | None = Field(
+        default=None, description="The service of somebody else, instead of all other keys but these two and `zones`."
+    )
+    region: str | None = Field(
+        default=None, description="With `service_name`: the Region of the service; without it, that of the lab."
+    )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="With `service_name`: the port of the service; without it, 443.",
+    )
 
     vpc: Vpc = Vpc(cidr="10.0.0.0/16")
     zones: Zones = Field(
@@ -175,12 +217,41 @@ class Provider(PartySection):
             raise ValueError(f"vpc {vpc.cidr} is too small for {count} zones: a subnet must be at least a /28")
         return zones
 
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            _refuse_unknown_region(value, info)
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        there = {"nlb": self.nlb, "service.id": self.service.id, "service_name": self.service_name}
+        given = [name for name, value in there.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}: name one of them")
+        allowed = WITH[given[0]] if given else type(self).model_fields.keys() - {"region", "port"}
+        if more := sorted(name for name in self.model_fields_set - allowed if getattr(self, name) is not None):
+            beside = f"beside {given[0]}" if given else "without service_name"
+            raise ValueError(f"has {', '.join(more)} {beside}, which leaves no use for it")
+        return self
+
     @model_validator(mode="after")
     def _zones_are_the_subnets(self) -> Self:
         if self.vpc.reused and "zones" in self.model_fields_set and self.zones != len(self.vpc.subnet_ids):
             zones = self.zones if isinstance(self.zones, int) else ", ".join(self.zones)
             raise ValueError(f"has zones: {zones}, but {len(self.vpc.subnet_ids)} subnet_ids; remove zones")
         return self
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the lab has the provider's VPC, web server and balancer."""
+        return not (self.nlb or self.service.id or self.service_name)
+
+    @property
+    def has_service(self) -> bool:
+        """Whether the service is plab's own: it makes it, changes it and deletes it."""
+        return not (self.service.id or self.service_name)
 
     @property
     def zone_count(self) -> int:
@@ -348,6 +419,8 @@ class Config(Section):
     @classmethod
     def _consumers_fit(cls, value: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
         zones = info.data["provider"].zone_count if "provider" in info.data else 1
+        if "provider" in info.data and info.data["provider"].service_name and not value:
+            raise ValueError("are needed beside service_name: without any, plab would build nothing")
         small = [consumer.name for consumer in value if consumer.vpc.too_small_for(zones)]
         if small:
             raise ValueError(
@@ -361,6 +434,8 @@ class Config(Section):
         for name in value:
             _own_name(name, "customer", info)
         provider = info.data.get("provider")
+        if value and provider and provider.service_name:
+            raise ValueError("stand beside service_name: the customers are those of the provider of that service")
         if value and provider and not provider.service.acceptance_required:
             raise ValueError("stand beside acceptance_required: false, with which AWS admits every allowed account")
         return value
@@ -368,6 +443,11 @@ class Config(Section):
     def customer_of(self, account: str) -> tuple[str, Customer] | None:
         """The customer whose account it is, with its name; None for an account of nobody."""
         return next(((name, one) for name, one in self.customers.items() if account in one.accounts), None)
+
+    @property
+    def is_customers(self) -> bool:
+        """Whether the lab is the customer's side alone: somebody else runs the service."""
+        return self.provider.service_name is not None
 
     def consumer(self, name: str) -> Consumer | None:
         """The consumer of that name, or None."""

@@ -122,7 +122,7 @@ class _Up(Run[Built]):
         """
         if not self.lab.is_new:
             return True
-        mine = [self.items[key] for key, r in self.own.items() if r.party == PROVIDER and r.type.made_by_plab]
+        mine = [self.items[key] for key, r in self.own.items() if r.party == PROVIDER and r.type.create]
         to_come = [item for item in mine if not (item.error or item.blocked)]
         return not to_come or any(item.phase for item in to_come)
 

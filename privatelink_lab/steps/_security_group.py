@@ -21,6 +21,7 @@ from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Reso
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders
+from privatelink_lab.steps._service import port
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
 KIND = Kind(
@@ -131,7 +132,7 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
     if len(rows) != 1:
         return ()
     wanted = _sources(lab, resource.party)
-    present = wanted & _admitted(rows[0], lab.config.provider.web_server.port)
+    present = wanted & _admitted(rows[0], port(lab))
     id_ = _rule_id(lab, rows[0]["GroupId"])
     if stale := _stale(lab, rows[0], wanted):
         texts = sorted(text for rule in stale for text in _rule_texts(rule))
@@ -144,7 +145,7 @@ def _find_rule(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found,
 
 def _others(lab: Lab, group: Row, wanted: set[str]) -> str:
     """What else the group admits: plab names it and leaves it alone."""
-    ours = {f"tcp {lab.config.provider.web_server.port} from {source}" for source in wanted}
+    ours = {f"tcp {port(lab)} from {source}" for source in wanted}
     texts = {text for rule in group.get("IpPermissions") or () for text in _rule_texts(rule)}
     return "".join(f"; also {text}, {LEFT_ALONE}" for text in sorted(texts - ours))
 
@@ -153,7 +154,7 @@ def _stale(lab: Lab, group: Row, wanted: set[str]) -> list[Row]:
     """The rules that plab made for an earlier config, as AWS takes them to revoke: they bear plab's description."""
     rules: list[Row] = []
     for rule in group.get("IpPermissions") or ():
-        is_asked = _admitted({"IpPermissions": [rule]}, lab.config.provider.web_server.port)
+        is_asked = _admitted({"IpPermissions": [rule]}, port(lab))
         own = [block for block in rule.get("IpRanges") or () if block.get("Description") == RULE_TEXT]
         if old := [block for block in own if block["CidrIp"] not in wanted & is_asked]:
             ends = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule}
@@ -180,7 +181,7 @@ def _group_rows(lab: Lab, snapshot: Snapshot, resource: Resource) -> Rows:
 
 
 def _rule_id(lab: Lab, group_id: str) -> str:
-    return f"{group_id}/tcp/{lab.config.provider.web_server.port}"
+    return f"{group_id}/tcp/{port(lab)}"
 
 
 @calls("ec2:AuthorizeSecurityGroupIngress")
@@ -204,10 +205,10 @@ def _update_rule(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found)
 
 def _admit(lab: Lab, snapshot: Snapshot, resource: Resource, group_id: str) -> None:
     """Admit the sources that the group lacks, in one call."""
-    rows, port = _group_rows(lab, snapshot, resource), lab.config.provider.web_server.port
-    missing = sorted(_sources(lab, resource.party) - (_admitted(rows[0], port) if rows else set()))
+    rows = _group_rows(lab, snapshot, resource)
+    missing = sorted(_sources(lab, resource.party) - (_admitted(rows[0], port(lab)) if rows else set()))
     if missing:
-        _authorize(lab.account(resource.party), group_id, port, missing)
+        _authorize(lab.account(resource.party), group_id, port(lab), missing)
 
 
 def _sources(lab: Lab, party: str) -> set[str]:
@@ -224,18 +225,18 @@ def _sources(lab: Lab, party: str) -> set[str]:
     return {vpc.cidr or ""}
 
 
-def _admitted(group: Row, port: int) -> set[str]:
+def _admitted(group: Row, number: int) -> set[str]:
     return {
         block["CidrIp"]
         for rule in group.get("IpPermissions") or ()
-        if rule.get("IpProtocol") == "tcp" and rule.get("FromPort") == rule.get("ToPort") == port
+        if rule.get("IpProtocol") == "tcp" and rule.get("FromPort") == rule.get("ToPort") == number
         for block in rule.get("IpRanges") or ()
     }
 
 
-def _authorize(account: Account, group: str, port: int, sources: list[str]) -> None:
+def _authorize(account: Account, group: str, number: int, sources: list[str]) -> None:
     ranges: list[Any] = [{"CidrIp": cidr, "Description": RULE_TEXT} for cidr in sources]
-    rule: Any = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
+    rule: Any = {"IpProtocol": "tcp", "FromPort": number, "ToPort": number, "IpRanges": ranges}
     try:
         account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
     except AwsError as error:

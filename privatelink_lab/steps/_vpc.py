@@ -11,6 +11,7 @@ from privatelink_lab.kind import Row, Rows
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps import _service
 
 FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (AWS facts 4)
 
@@ -21,6 +22,12 @@ def vpc_of(lab: Lab, party: str) -> Vpc | None:
         return lab.config.provider.vpc
     consumer = lab.config.consumer(party)
     return consumer.vpc if consumer else None
+
+
+def parties(lab: Lab) -> tuple[str, ...]:
+    """The parties that have a network in this lab: the provider, unless its own is there already, and the consumers."""
+    own = (PROVIDER,) if lab.config.provider.has_network else ()
+    return (*own, *(consumer.name for consumer in lab.config.consumers))
 
 
 def vpc_id(lab: Lab, snapshot: Snapshot, party: str) -> str:
@@ -47,6 +54,9 @@ def subnet_ids(lab: Lab, snapshot: Snapshot, party: str) -> list[str]:
 
 def provider_zones(lab: Lab, snapshot: Snapshot) -> dict[int, str]:
     """The zone ids of the provider's subnets that are there, by their numbers: the zones that the service has."""
+    if not lab.config.provider.has_network:
+        zones = lab.config.provider.zone_ids or _service.zones(lab)
+        return dict(enumerate(zones, start=1))
     if lab.config.provider.vpc.reused:
         rows = reused_subnets(lab, PROVIDER)
         return {number: row["AvailabilityZoneId"] for number, row in enumerate(rows, start=1)}
@@ -82,7 +92,7 @@ def reused_consumer_zones(lab: Lab) -> set[str]:
 
 def check_reused(lab: Lab) -> None:
     """Reused subnets must be in their VPC, in zones of their own that the service has, with free addresses."""
-    for party in (PROVIDER, *(consumer.name for consumer in lab.config.consumers)):
+    for party in parties(lab):
         vpc = vpc_of(lab, party)
         if vpc and vpc.reused:
             _check_owner(lab, party)
@@ -121,11 +131,14 @@ def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:
 
 
 def _check_zones(lab: Lab) -> None:
-    if not lab.config.provider.vpc.reused:
+    reused = [consumer for consumer in lab.config.consumers if consumer.vpc.reused]
+    provider = lab.config.provider
+    if not reused or (provider.has_network and not provider.vpc.reused):
         return
-    served = {row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)}
-    for consumer in lab.config.consumers:
-        for row in reused_subnets(lab, consumer.name) if consumer.vpc.reused else ():
+    of_provider = reused_subnets(lab, PROVIDER) if provider.has_network else ()
+    served = {row["AvailabilityZoneId"] for row in of_provider} or set(_service.zones(lab))
+    for consumer in reused:
+        for row in reused_subnets(lab, consumer.name):
             if row["AvailabilityZoneId"] not in served:
                 raise PlabError(
                     f"{row['SubnetId']} of {consumer.name} is in zone {row['AvailabilityZoneId']}; "

@@ -70,6 +70,8 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
 
     Where two services have the lab's tags, those of both: who is connected must not be cut unseen.
     """
+    if lab.config.is_customers:
+        return _own_endpoints(lab, snapshot)
     services = [found.id for found in snapshot.found(SERVICE)]
     if not services:
         return []
@@ -79,6 +81,23 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
         for service in services
         for row in _rows(lab.provider, snapshot, service)
         if row.get("VpcEndpointId") and row["VpcEndpointState"].lower() != "deleted"  # else a transit gateway's
+    ]
+
+
+def _own_endpoints(lab: Lab, snapshot: Snapshot) -> list[Connection]:
+    """What the customer's side sees: its own endpoints, and their states."""
+    return [
+        Connection(
+            service=row["ServiceName"],
+            endpoint=row["VpcEndpointId"],
+            owner=lab.account(consumer.name).id,
+            state=row["State"],
+            region=lab.provider.region,
+            since=row.get("CreationTimestamp"),
+            consumer=consumer.name,
+        )
+        for consumer in lab.config.consumers
+        for row in snapshot.keyed(lab.account(consumer.name), ENDPOINT, endpoint_key(consumer.name))
     ]
 
 
@@ -263,6 +282,8 @@ FOREIGN_CONNECTION_TYPE = ResourceType(
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
+    if lab.config.is_customers:  # the provider admits
+        return ()
     own = (
         Resource(make_key(consumer.name, "acceptance"), ACCEPTANCE_TYPE, depends_on=(endpoint_key(consumer.name),))
         for consumer in lab.config.consumers

@@ -19,8 +19,9 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot, reason
+from privatelink_lab.steps import _service
 from privatelink_lab.steps._security_group import group_key
-from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id, vpc_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
@@ -120,6 +121,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
         "SubnetIds": subnet_ids(lab, snapshot, consumer),
         "SecurityGroupIds": [snapshot.id(group_key(consumer))],
         "PrivateDnsEnabled": False,
+        **({"ServiceRegion": _service.service_region(lab)} if _service.is_in_another_region(lab) else {}),
     }
     created = lab.account(consumer).ec2.create_vpc_endpoint(
         **request,
@@ -148,13 +150,16 @@ ENDPOINT_TYPE = ResourceType(
 
 
 def _endpoint(lab: Lab, consumer: str) -> Resource:
+    vpc = vpc_of(lab, consumer)
+    zone_count = len(vpc.subnet_ids) if vpc and vpc.reused else lab.config.provider.zone_count
+    permissions = () if lab.config.is_customers else (PERMISSIONS,)
     return Resource(
         endpoint_key(consumer),
         ENDPOINT_TYPE,
-        depends_on=(SERVICE, PERMISSIONS, *subnet_keys(lab, consumer), group_key(consumer)),
-        unblocks_while_deleting=(SERVICE, PERMISSIONS),  # a deleting connection no longer holds it (AWS facts 8)
+        depends_on=(SERVICE, *permissions, *subnet_keys(lab, consumer), group_key(consumer)),
+        unblocks_while_deleting=(SERVICE, *permissions),  # a deleting connection no longer holds it (AWS facts 8)
         is_goal=True,
-        usd_per_hour=prices.ENDPOINT_ZONE * lab.config.provider.zone_count,
+        usd_per_hour=prices.ENDPOINT_ZONE * zone_count,
     )
 
 

@@ -18,10 +18,13 @@ from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps import _service
+from privatelink_lab.steps._service import OFFER_TYPE, check_offer
 from privatelink_lab.steps.nlb import KEY as NLB
 
 KEY = "provider/endpoint-service"
 PERMISSIONS = f"{KEY}/permissions"
+ROOT = "arn:{}:iam::{}:root"  # the principal of a whole account, in a partition
 KIND = Kind(
     "vpc-endpoint-service",
     "describe_vpc_endpoint_service_configurations",
@@ -103,7 +106,7 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
     the config revokes.
     """
     wanted, all_reached = _wanted(lab)
-    present = _present(lab, snapshot, service)
+    present = principals(lab, snapshot, service)
     revoked = {_arn(lab, account) for account in revoked_accounts(lab)}
     return wanted - present, present - wanted if all_reached else present & revoked
 
@@ -143,12 +146,18 @@ def is_named(lab: Lab, account: str) -> bool:
 
 
 def _arn(lab: Lab, principal: str) -> str:
-    if not ACCOUNT_ID.fullmatch(principal):
-        return principal
-    return f"arn:{lab.provider.partition}:iam::{principal}:root"
+    return ROOT.format(lab.provider.partition, principal) if ACCOUNT_ID.fullmatch(principal) else principal
 
 
-def _present(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
+def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
+    """The service as AWS describes it to its owner, made by plab or there before; None while there is none."""
+    if not lab.config.provider.has_service:
+        return _service.service(lab)
+    return next(iter(snapshot.keyed(lab.provider, KIND, KEY)), None)
+
+
+def principals(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
+    """The principals that may ask for the service, as AWS shows them."""
     operation, rows = "describe_vpc_endpoint_service_permissions", "AllowedPrincipals"
     return {row["Principal"] for row in snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)}
 
@@ -164,7 +173,7 @@ def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple
         return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(lacking))}"),)
     if surplus:
         return (Found(id_, Phase.DRIFTED, f"not in the config: {', '.join(sorted(surplus))}"),)
-    present = _present(lab, snapshot, service)
+    present = principals(lab, snapshot, service)
     return (Found(id_, Phase.READY, f"{len(present)} principals" if present else "own account only"),)
 
 
@@ -198,8 +207,15 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     for_others = not lab.config.consumers or bool(
         lab.config.customers or lab.config.provider.service.allowed_principals
     )
+    if lab.config.is_customers:
+        return (Resource(KEY, OFFER_TYPE),)
     service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
 
-STEP = Step("endpoint service", _resources, kinds=(KIND,))
+def _check(lab: Lab) -> None:
+    if lab.config.is_customers:
+        check_offer(lab)
+
+
+STEP = Step("endpoint service", _resources, kinds=(KIND,), check=_check)

@@ -21,8 +21,10 @@ from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders, _security_group
 from privatelink_lab.steps._instance import zones_with_type
+from privatelink_lab.steps._service import refuse_made_before
 from privatelink_lab.steps._vpc import (
     check_reused,
+    parties,
     provider_zones,
     reused_consumer_zones,
     subnet_keys,
@@ -156,7 +158,8 @@ PROVIDER_SUBNET_TYPE = replace(SUBNET_TYPE, create=_create_provider_subnet)
 
 def _subnet(lab: Lab, party: str, number: int) -> Resource:
     # A consumer's subnet waits for the provider's, because it follows it into its zone.
-    follows = party != PROVIDER and not lab.config.provider.vpc.reused
+    provider = lab.config.provider
+    follows = party != PROVIDER and provider.has_network and not provider.vpc.reused
     others = (make_key(PROVIDER, f"subnet-{number}"),) if follows else ()
     type_ = PROVIDER_SUBNET_TYPE if party == PROVIDER else SUBNET_TYPE
     needs = (make_key(party, "vpc"), *others)
@@ -187,7 +190,7 @@ def _check_zones(lab: Lab) -> None:
     """
     provider = lab.config.provider
     keys = subnet_keys(lab, PROVIDER)
-    if provider.vpc.reused or (keys and all(key in lab.state.ids for key in keys)):
+    if not provider.has_network or provider.vpc.reused or (keys and all(key in lab.state.ids for key in keys)):
         return
     offered, kind, named = zones_with_type(lab), provider.web_server.instance_type, provider.zone_ids
     if (named[:1] and named[0] not in offered) or (not named and provider.zone_count > len(offered)):
@@ -215,6 +218,7 @@ def _unknown_zones(lab: Lab, zones: list[str]) -> list[str]:
 
 
 def _check(lab: Lab) -> None:
+    refuse_made_before(lab)
     check_reused(lab)
     _check_zones(lab)
 
@@ -231,8 +235,7 @@ def _of_party(lab: Lab, party: str) -> tuple[Resource, ...]:
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
-    parties = (PROVIDER, *(consumer.name for consumer in lab.config.consumers))
-    return tuple(resource for party in parties for resource in _of_party(lab, party))
+    return tuple(resource for party in parties(lab) for resource in _of_party(lab, party))
 
 
 def _rebuild(lab: Lab, key: str) -> Resource | None:

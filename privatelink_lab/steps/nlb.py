@@ -28,8 +28,10 @@ from privatelink_lab.resource import (
     Step,
     Token,
     compared,
+    rebuilt_from,
 )
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps._service import BALANCER_TYPE, check_balancer
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER
@@ -199,7 +201,7 @@ LISTENER_TYPE = ResourceType(
 INTERFACE_TYPE = ResourceType("network interface", find=_find_interfaces, made_by_plab=False, patience=LONG_PATIENCE)
 
 
-def _resources(lab: Lab) -> tuple[Resource, ...]:
+def _own(lab: Lab) -> tuple[Resource, ...]:
     subnets, cost = subnet_keys(lab, PROVIDER), prices.NETWORK_LOAD_BALANCER
     return (
         Resource(KEY, LOAD_BALANCER_TYPE, depends_on=subnets, usd_per_hour=cost),
@@ -208,4 +210,15 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     )
 
 
-STEP = Step("nlb", _resources, kinds=(KIND,))
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    if lab.config.provider.nlb:
+        return (Resource(KEY, BALANCER_TYPE),)
+    return _own(lab) if lab.config.provider.has_network else ()
+
+
+def _check(lab: Lab) -> None:
+    if lab.config.provider.nlb:
+        check_balancer(lab)
+
+
+STEP = Step("nlb", _resources, rebuilt_from(_own), kinds=(KIND,), check=_check)

@@ -31,6 +31,7 @@ from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
 from privatelink_lab.steps._security_group import group_key
+from privatelink_lab.steps._service import port
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 
@@ -69,6 +70,11 @@ def ask(address):
     began = time.monotonic()
     with socket.create_connection((address, task["port"]), timeout=3) as there:
         connected = time.monotonic()
+        if task["only_tcp"]:
+            asked.add(address)
+            took = round(1000 * (connected - began), 2)
+            write(address=address, status=0, digest="", connect_ms=took, total_ms=took)
+            return
         there.sendall("GET / HTTP/1.0\\r\\nHost: {{}}\\r\\n\\r\\n".format(task["name"]).encode())
         answer = b""
         while more := there.recv(65536):
@@ -176,9 +182,13 @@ def probe_key(consumer: str) -> str:
     return make_key(consumer, NAME)
 
 
-def user_data(name: str, port: int, task: ProbeTask) -> str:
-    """The shell script of the probe; everything that varies reaches the shell as base64 only."""
+def user_data(name: str, port: int, task: ProbeTask, *, only_tcp: bool = False) -> str:
+    """The shell script of the probe; everything that varies reaches the shell as base64 only.
+
+    `only_tcp`: what the server speaks is not known, so a connection is all that can be proved.
+    """
     settings = {"name": name, "port": port, "requests": task.requests, "seconds": task.seconds, "run": task.run}
+    settings["only_tcp"] = only_tcp
     encoded = base64.b64encode(json.dumps(settings).encode()).decode()
     return USER_DATA.format(
         lifetime=LIFETIME,
@@ -260,7 +270,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
         token,
         subnet=subnet_ids(lab, snapshot, consumer)[0],
         group=snapshot.id(group_key(consumer)),  # it lets everything out
-        user_data=user_data(name, lab.config.provider.web_server.port, resource.options),
+        user_data=user_data(name, port(lab), resource.options, only_tcp=not lab.config.provider.has_network),
         InstanceInitiatedShutdownBehavior="terminate",
     )
 

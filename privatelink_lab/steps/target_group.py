@@ -17,7 +17,7 @@ from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
-from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token, rebuilt_from
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._security_group import ingress_key
@@ -178,7 +178,7 @@ TARGET_TYPE = ResourceType(
 )
 
 
-def _resources(lab: Lab) -> tuple[Resource, ...]:
+def _own(lab: Lab) -> tuple[Resource, ...]:
     vpc = vpc_of(lab, PROVIDER)
     group = Resource(KEY, TARGET_GROUP_TYPE, depends_on=() if vpc and vpc.reused else (make_key(PROVIDER, "vpc"),))
     needs, after = (KEY, WEB_SERVER), (LISTENER, INGRESS)
@@ -186,4 +186,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     return (group, registration)
 
 
-STEP = Step("target group", _resources, kinds=(KIND,))
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    return _own(lab) if lab.config.provider.has_network else ()
+
+
+STEP = Step("target group", _resources, rebuilt_from(_own), kinds=(KIND,))

@@ -24,6 +24,7 @@ from privatelink_lab.resource import (
     ResourceType,
     Step,
     Token,
+    rebuilt_from,
 )
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._instance import KIND, STATES, STOPPED, image, launch, terminate, zones_with_type
@@ -137,7 +138,7 @@ WEB_SERVER_TYPE = ResourceType(
 )
 
 
-def _resources(lab: Lab) -> tuple[Resource, ...]:
+def _own(lab: Lab) -> tuple[Resource, ...]:
     cost = prices.instance(lab.config.provider.web_server.instance_type)
     needs = (*subnet_keys(lab, PROVIDER)[:1], GROUP)
     return (Resource(KEY, WEB_SERVER_TYPE, depends_on=needs, usd_per_hour=cost),)
@@ -145,8 +146,12 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
 
 def _check(lab: Lab) -> None:
     """Raise PlabError when the region has no image; a lab whose server is there is not asked."""
-    if KEY not in lab.state.ids:
+    if lab.config.provider.has_network and KEY not in lab.state.ids:
         image(lab, lab.provider)
 
 
-STEP = Step("web server", _resources, kinds=(KIND,), check=_check)
+def _resources(lab: Lab) -> tuple[Resource, ...]:
+    return _own(lab) if lab.config.provider.has_network else ()
+
+
+STEP = Step("web server", _resources, rebuilt_from(_own), kinds=(KIND,), check=_check)

@@ -14,6 +14,7 @@ from privatelink_lab.aws import Account
 
 _WORD = r"""(?:(?!"[,}])[^\s,;`])+(?<!\.)"""  # a quote before a comma or a brace ends a text in JSON
 RULE = {"protocol", "port", "cidr"}  # options that are no names of the model
+OF_THE_CLI = {"query", "output"}  # what every command takes, and no API
 _COMMAND = re.compile(rf"(?<![\w./-])aws (?:ec2|elbv2|sts|account|service-quotas) [\w-]+(?: (?!&&){_WORD})*")
 
 
@@ -59,6 +60,8 @@ def parse(command: str) -> tuple[str, str, dict[str, Any], str]:
             [rule[option]] = values
         elif option == "region":
             [region] = values
+        elif option in OF_THE_CLI:
+            continue
         elif option.startswith("no-"):
             request[options[option[3:]]] = {"Value": False}
         else:
