@@ -51,7 +51,8 @@ class Found:
 
     `usd_per_hour` is what this one costs where that differs from its Resource's plan (more zones, say). `tags` are
     plab's own, as AWS shows them; of what has lost them, as the state has them, if they are its own. `drift` is what
-    differs of what is DRIFTED, where its type compares attributes.
+    differs of what is DRIFTED, where its type compares attributes. `intends` are the names of what its update makes
+    before it can tag it: the state has them first.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Found:
     usd_per_hour: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     drift: tuple[Attribute, ...] = ()
+    intends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

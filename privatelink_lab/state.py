@@ -31,6 +31,7 @@ JOURNALS: dict[str, type | tuple[type, ...]] = {
     "lost_creates": (int, float),
     "made": dict,
     "refusals": dict,
+    "intents": list,
 }
 
 
@@ -79,6 +80,7 @@ class State:
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     lost_creates: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; without answer and effect
     made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab
+    intents: dict[str, list[str]] = field(default_factory=dict)  # key -> what its update is about to make, by name
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)  # key -> what AWS said of its last call
     suspects: list[str] = field(default_factory=list)  # ids that agree with their tags, and that this lab did not make
     parties: dict[str, Party] = field(default_factory=dict)
@@ -228,6 +230,7 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
         )
     place, timeline = data.pop("place"), data.pop("timeline")
     data.setdefault("refusals", {})  # a state of before
+    data.setdefault("intents", {})
     for journal, type_ in JOURNALS.items():
         if not all(isinstance(value, type_) for value in data[journal].values()):
             raise TypeError(journal)

@@ -12,6 +12,7 @@ from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Ruled
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import acceptance
+from privatelink_lab.steps._service import service
 from privatelink_lab.steps.acceptance import Connection
 
 LONGEST_PAUSE = 600.0  # seconds, where AWS refuses calls for load or lets none through
@@ -103,5 +104,7 @@ def _refuse_without_customers(lab: Lab) -> None:
     if not lab.config.customers:
         text = "The config has no customers, so there are no rules."
         raise UsageError(text, hint="Add them under `customers:` in the config; docs/customers.md explains them.")
-    if not lab.config.provider.service.acceptance_required:
+    provider = lab.config.provider
+    required = service(lab)["AcceptanceRequired"] if provider.service.id else provider.service.acceptance_required
+    if not required:
         raise UsageError("The service requires no acceptance: AWS admits every allowed account.")

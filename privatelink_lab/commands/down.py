@@ -6,10 +6,12 @@ from collections import Counter
 
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands.accept_reject import connections
 from privatelink_lab.commands.consent import consents_to_cut
 from privatelink_lab.commands.receipt import delete, existing_keys
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
+from privatelink_lab.lab import Lab
 from privatelink_lab.steps import STEPS
 
 
@@ -27,7 +29,21 @@ def down(options: Options, *, force: bool, adopt: bool, ask: Ask) -> int:
             execution.screen.say("Nothing was changed.")
             return execution.finish(json_report.removed(execution.lab, engine.Removed()), 1)
         receipt, result = delete(execution, seen)
+        for line in _what_stays(execution.lab):
+            execution.screen.say(line)
         return execution.finish(result, receipt.exit_code, receipt.left)
+
+
+def _what_stays(lab: Lab) -> list[str]:
+    """What was there before the lab, and is there after it."""
+    provider = lab.config.provider
+    if provider.nlb:
+        return [f"{provider.nlb} was there before the lab, and stays."]
+    if not provider.service.id:
+        return []
+    open_ = [row.endpoint for row in connections(lab) if row.open]
+    stay = f", with its connections: {', '.join(open_)}" if open_ else ""
+    return [f"{provider.service.id} was there before the lab, and stays{stay}."]
 
 
 def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:

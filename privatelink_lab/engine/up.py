@@ -283,6 +283,7 @@ class _Up(Run[Built]):
     def mark_ready(self, item: Item, found: Found) -> None:
         """It is as asked."""
         before, item.phase = item.phase, Phase.READY
+        self.lab.state.intents.pop(item.key, None)
         item.found, item.was_ready, item.since, item.detail = (found,), True, None, None
         if before is not Phase.READY:
             self.end(item)
@@ -361,6 +362,8 @@ class _Up(Run[Built]):
             self.timeline.begin(item.key, self.now, item.resource.depends_on)
             if action == "create":
                 self.lab.state.create_pending[item.key] = self.now
+            elif item.found[0].intends:
+                self.lab.state.intents[item.key] = sorted(item.found[0].intends)
         return [[item] for item in due]
 
     def is_callable(self, item: Item) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from privatelink_lab import tags
 from privatelink_lab.aws import Account
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError, UsageError
@@ -91,6 +92,12 @@ def check_balancer(lab: Lab) -> None:
     if row["State"]["Code"] not in ACTIVE:
         raise PlabError(f"{arn} is {row['State']['Code']}, and not active.", hint="plab up")
     ports(lab)
+    operation, rows = "describe_vpc_endpoint_service_configurations", "ServiceConfigurations"
+    for other in lab.provider.pages("ec2", operation, rows):
+        is_ours = tags.of(other).get(tags.LAB) == lab.config.lab
+        if arn in (other.get("NetworkLoadBalancerArns") or ()) and not is_ours:
+            text = f"{arn} carries {other['ServiceId']} already, and a balancer has one service (AWS facts 5)."
+            raise PlabError(text, hint=f"To manage the customers of that one: `service: {{id: {other['ServiceId']}}}`.")
 
 
 @calls(
@@ -198,10 +205,10 @@ def _zones_of_offer(lab: Lab) -> list[str]:
 
 def zone_ids_by_name(lab: Lab, account: Account) -> dict[str, str]:
     """The ids of a Region's zones by the names that they have in this account, read once a run (AWS facts 2)."""
-    filters = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+    filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
 
     def fetch() -> dict[str, str]:
-        rows = account.pages("ec2", "describe_availability_zones", "AvailabilityZones", Filters=filters)
+        rows = account.ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]  # it has no pages
         return {row["ZoneName"]: row["ZoneId"] for row in rows}
 
     return lab.run_cache.get(("zone-ids", account.id, account.region), fetch)

@@ -289,7 +289,10 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         for consumer in lab.config.consumers
     )
     revoked = (Resource(REVOCATION, REVOCATION_TYPE, depends_on=(PERMISSIONS,)),) if revoked_accounts(lab) else ()
-    return (*own, *revoked, Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)))
+    foreign = (
+        (Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)),) if lab.config.provider.has_service else ()
+    )
+    return (*own, *revoked, *foreign)  # a service that was there stays, with all that is connected to it
 
 
 STEP = Step("acceptance", _resources)

@@ -105,10 +105,14 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
     provider's. While a consumer's account cannot be reached its principal is unknown, so nothing is removed but what
     the config revokes.
     """
-    wanted, all_reached = _wanted(lab)
+    wanted, all_reached = wanted_principals(lab)
     present = principals(lab, snapshot, service)
-    revoked = {_arn(lab, account) for account in revoked_accounts(lab)}
-    return wanted - present, present - wanted if all_reached else present & revoked
+    return wanted - present, present - wanted if all_reached else present & revoked_principals(lab)
+
+
+def revoked_principals(lab: Lab) -> set[str]:
+    """The same accounts as `revoked_accounts`, as principals."""
+    return {_arn(lab, account) for account in revoked_accounts(lab)}
 
 
 def revoked_accounts(lab: Lab) -> set[str]:
@@ -116,7 +120,7 @@ def revoked_accounts(lab: Lab) -> set[str]:
     return {account for one in lab.config.customers.values() if one.access == "revoked" for account in one.accounts}
 
 
-def _wanted(lab: Lab) -> tuple[set[str], bool]:
+def wanted_principals(lab: Lab) -> tuple[set[str], bool]:
     """The principal ARNs by the config, and whether every consumer's account was reached."""
     wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}
     all_reached = True
@@ -134,13 +138,13 @@ def _wanted(lab: Lab) -> tuple[set[str], bool]:
 
 def may_ask(lab: Lab, account: str) -> bool:
     """Whether the config lets an account ask for a connection; True where a consumer's account is unknown."""
-    wanted, all_reached = _wanted(lab)
+    wanted, all_reached = wanted_principals(lab)
     return "*" in wanted or is_named(lab, account) or account == lab.provider.id or not all_reached
 
 
 def is_named(lab: Lab, account: str) -> bool:
     """Whether the config names an account: of a consumer, or in a principal. `*` names nobody."""
-    if any(arn.split(":")[4:5] == [account] for arn in _wanted(lab)[0]):
+    if any(arn.split(":")[4:5] == [account] for arn in wanted_principals(lab)[0]):
         return True
     return any(lab.is_account_of(consumer.name, account) for consumer in lab.config.consumers)
 
@@ -158,8 +162,14 @@ def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
 
 def principals(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
     """The principals that may ask for the service, as AWS shows them."""
+    return set(permissions(lab, snapshot, service))
+
+
+def permissions(lab: Lab, snapshot: Snapshot, service: str) -> dict[str, Row]:
+    """The permissions of a service by their principals."""
     operation, rows = "describe_vpc_endpoint_service_permissions", "AllowedPrincipals"
-    return {row["Principal"] for row in snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)}
+    found = snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)
+    return {row["Principal"]: row for row in found}
 
 
 @calls("ec2:DescribeVpcEndpointServicePermissions")
@@ -209,6 +219,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     )
     if lab.config.is_customers:
         return (Resource(KEY, OFFER_TYPE),)
+    if lab.config.provider.service.id:
+        return (Resource(KEY, _service.SERVICE_TYPE),)
     service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
@@ -216,6 +228,8 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
 def _check(lab: Lab) -> None:
     if lab.config.is_customers:
         check_offer(lab)
+    elif lab.config.provider.service.id:
+        _service.check_service(lab)
 
 
 STEP = Step("endpoint service", _resources, kinds=(KIND,), check=_check)

@@ -11,6 +11,7 @@ from privatelink_lab.local.api.call_base import Ec2Call
 from privatelink_lab.local.api.filters import filtered, tag_set
 from privatelink_lab.local.api.responses import CallRefused, Refusal, unsuccessful_item
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, Endpoint, connections_of
+from privatelink_lab.local.privatelink.service import PERMISSION
 from privatelink_lab.local.privatelink.service_calls import service_of
 
 _CONNECTION = "vpce-con-"
@@ -41,11 +42,12 @@ class Connections(Ec2Call):
         return self._decide(Endpoint.reject, ATTACHED_STATES)
 
     def create_tags(self) -> ActionResult:
-        """As moto's, and the provider's own tags of connections, whose ids moto does not know."""
+        """As moto's, and the provider's own tags of connections and permissions, whose ids moto does not know."""
         ids = self._get_param("Resources", [])
-        if not ids or not all(id_.startswith(_CONNECTION) for id_ in ids):
+        if not ids or not all(id_.startswith((_CONNECTION, PERMISSION)) for id_ in ids):
             return super().create_tags()
         mine = {endpoint.connection_id for _, endpoint in self._rows()}
+        mine |= {id_ for service in self.ec2_backend.configurations.values() for id_ in service.permission_ids.values()}
         if unknown := [id_ for id_ in ids if id_ not in mine]:
             raise CallRefused(Refusal(400, "InvalidID", f"The ID '{unknown[0]}' is not valid"))
         self.error_on_dryrun()

@@ -13,6 +13,8 @@ from moto.moto_api._internal import mock_random
 
 from privatelink_lab.local.api.server_state import Fact, World, new_id
 
+PERMISSION = "vpce-svc-perm"
+
 
 class EndpointService(VPCServiceConfiguration):
     """An endpoint service. Its private name has to be verified before consumers can use it."""
@@ -22,6 +24,7 @@ class EndpointService(VPCServiceConfiguration):
         self.id = new_id("vpce-svc")  # moto's has 8 digits, AWS's has 17
         self.service_name = f"com.amazonaws.vpce.{backend.region_name}.{self.id}"
         self.endpoint_dns_name = f"{self.id}.{backend.region_name}.vpce.amazonaws.com"
+        self.permission_ids: dict[str, str] = {}  # by principal
         self.verification: dict[str, str] = {}  # the TXT record that verifies the private name, and the state
         self.set_zones(balancers)
 
