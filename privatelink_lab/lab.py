@@ -63,6 +63,7 @@ class Lab:
     given_tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those of the last create
     suspects: set[str] = field(default_factory=set)  # ids that bear the lab's tag and are not its own
     recognized: set[str] = field(default_factory=set)  # ids that only their tags show as the lab's own
+    pruned: frozenset[str] = frozenset()  # principals, and endpoints of other accounts, that a person agreed to cut
     adopted: set[str] = field(default_factory=set)  # ids whose tags this run has put back
     had_state: bool = field(init=False)  # a lab without one knows nothing of what it has made
     _accounts: dict[Party, aws.Account] = field(default_factory=dict)

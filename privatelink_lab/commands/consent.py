@@ -11,20 +11,26 @@ from privatelink_lab.resource import Found
 from privatelink_lab.steps.acceptance import FOREIGN
 
 
-def consents_to_cut(execution: Execution, seen: Survey, forced: str, *, force: bool, ask: Ask) -> bool:
-    """Whether the person agrees to cut other accounts' connections; --yes alone does not agree.
+def consents_to_cut(
+    execution: Execution, cut: Sequence[Found], text: str, forced: str, *, force: bool, ask: Ask
+) -> bool:
+    """Whether the person agrees to cut other accounts' connections, which are listed; --yes alone does not agree.
 
-    Raises PlabError, whose hint is the command `forced`, where --yes stands without --force.
+    `text` says what happens to them. Raises PlabError, whose hint is the command `forced`, where --yes stands without
+    --force.
     """
-    foreign = seen.found.get(FOREIGN, ())
-    return not foreign or force or _asks_to_cut(execution, foreign, forced, ask)
-
-
-def _asks_to_cut(execution: Execution, foreign: Sequence[Found], forced: str, ask: Ask) -> bool:
-    for found in foreign:
+    for found in cut:
         execution.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
-    text = f"{len(foreign)} connections of other accounts use the service; deleting the service cuts them."
+    if not cut or force:
+        return True
     if execution.session.options.yes:
         raise PlabError(f"{text} Nothing was changed.", hint=f"Tell their owners, then run: {forced}")
     execution.screen.warn(text)
     return ask("Do their owners know? Reject all these connections?", instead="--force")
+
+
+def consents_to_delete_service(execution: Execution, seen: Survey, forced: str, *, force: bool, ask: Ask) -> bool:
+    """The same, where the service goes and all connections of other accounts with it."""
+    cut = seen.found.get(FOREIGN, ())
+    text = f"{len(cut)} connections of other accounts use the service; deleting the service cuts them."
+    return consents_to_cut(execution, cut, text, forced, force=force, ask=ask)

@@ -7,7 +7,7 @@ from collections import Counter
 from privatelink_lab import engine
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.accept_reject import connections
-from privatelink_lab.commands.consent import consents_to_cut
+from privatelink_lab.commands.consent import consents_to_delete_service
 from privatelink_lab.commands.receipt import delete, existing_keys
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.engine import Survey
@@ -47,7 +47,7 @@ def _what_stays(lab: Lab) -> list[str]:
 
 
 def _consents(execution: Execution, seen: Survey, keys: list[str], *, force: bool, ask: Ask) -> bool:
-    if not consents_to_cut(execution, seen, "plab down --force", force=force, ask=ask):
+    if not consents_to_delete_service(execution, seen, "plab down --force", force=force, ask=ask):
         return False
     if execution.session.options.yes:
         return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from privatelink_lab import engine, tags
 from privatelink_lab.admission import Decision
+from privatelink_lab.commands.surplus import COMMAND, Surplus
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.engine import Built, Removed, Survey
 from privatelink_lab.errors import PlabError
@@ -20,6 +21,7 @@ from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.steps.acceptance import WAS_REJECTED, Connection
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -31,8 +33,8 @@ MISSING, THERE, UNKNOWN = "missing", "there", "unknown"
 SUSPECT, INCOMPLETE = "suspect", "incomplete"  # what bears the lab's tag and is not its own
 
 
-def status(lab: Lab, seen: Survey, cost: Cost, *, has_config: bool = True) -> dict[str, Any]:
-    """The `status` object: what exists, in which phase, at what cost per hour, and since when.
+def status(lab: Lab, seen: Survey, cost: Cost, surplus: Surplus, *, has_config: bool = True) -> dict[str, Any]:
+    """The `status` object: what exists, in which phase, at what cost per hour, since when, and the surplus.
 
     Without a config (`has_config` is False) plab cannot know what is missing or not as asked: the phase is THERE.
     """
@@ -51,6 +53,7 @@ def status(lab: Lab, seen: Survey, cost: Cost, *, has_config: bool = True) -> di
         "usd_so_far": None if hours is None else cost.usd_after(hours),
         "expires": lab.state.expires or seen.snapshot.expires() or None,
         "resources": rows,
+        **surplus.as_json(),
         "for_provider": for_provider(lab, seen.found),
     }
 
@@ -106,7 +109,8 @@ def _names(found: Found) -> dict[str, str]:
 
 
 def _without_verdict(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"phase": THERE, "detail": ""} if row["phase"] in {Phase.DRIFTED, Phase.FAILED} else row
+    by_config = row["phase"] in {Phase.DRIFTED, Phase.FAILED} or LEFT_ALONE in row["detail"]
+    return row | {"phase": THERE, "detail": ""} if by_config else row
 
 
 def _row(key: str, step: str, id_: str | None, phase: str, detail: str) -> dict[str, Any]:
@@ -123,9 +127,9 @@ def cost_of(lab: Lab, seen: Survey) -> Cost:
     return _cost(lab, seen.resources, seen.found, seen.errors.keys(), is_whole=not seen.unseen)
 
 
-def cost_planned(lab: Lab, seen: Survey) -> Cost:
-    """The cost of all that the config asks for."""
-    planned = [resource for resource in seen.resources.values() if resource.type.made_by_plab]
+def cost_planned(lab: Lab, seen: Survey, pruned: Collection[str]) -> Cost:
+    """The cost of all that the config asks for, and of what is there besides and is not `pruned`."""
+    planned = [r for key, r in seen.resources.items() if r.type.made_by_plab and key not in pruned]
     return _cost_of_rates(lab, [_rate(resource, resource.usd_per_hour) for resource in planned])
 
 
@@ -181,10 +185,10 @@ def age_hours(since: str) -> float | None:
     return hours if hours >= 0 else None
 
 
-def plan(lab: Lab, seen: Survey, replaced: set[str], cost: Cost) -> dict[str, Any]:
+def plan(lab: Lab, seen: Survey, replaced: set[str], pruned: Collection[str], cost: Cost) -> dict[str, Any]:
     """The plan of `up --dry-run`: one action per key, and the cost per hour afterwards."""
     rows = [
-        _plan_row(seen, resource, replace=key in replaced)
+        _plan_row(seen, resource, "replace" if key in replaced else "delete" if key in pruned else "")
         for key, resource in seen.resources.items()
         if resource.type.made_by_plab or seen.found.get(key)
     ]
@@ -207,14 +211,14 @@ ACTIONS = {
 }
 
 
-def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, str]:
+def _plan_row(seen: Survey, resource: Resource, removal: str) -> dict[str, str]:
     error, found = seen.errors.get(resource.key), seen.found.get(resource.key)
     if error:
         action = "cannot"
     elif not found:
         action = "make"
-    elif replace:
-        action = "replace"
+    elif removal:
+        action = removal
     else:
         action = ACTIONS[found[0].phase] if resource.type.made_by_plab else "leave"
         if found[0].phase is Phase.DRIFTED and not resource.type.can_update(found[0]):
@@ -223,9 +227,8 @@ def _plan_row(seen: Survey, resource: Resource, *, replace: bool) -> dict[str, s
     return {"key": resource.key, "step": resource.step, "action": action, "detail": detail}
 
 
-def built(lab: Lab, run: Built, cost: Cost) -> dict[str, Any]:
+def built(lab: Lab, run: Built, cost: Cost, surplus: Surplus) -> dict[str, Any]:
     """The summary of `up`: the service, each consumer's endpoint and DNS name, the cost, the next commands."""
-    forgotten = engine.no_longer_planned(lab, STEPS)
     return {
         "lab": lab.config.lab,
         "place": place(lab),
@@ -233,15 +236,14 @@ def built(lab: Lab, run: Built, cost: Cost) -> dict[str, Any]:
         "endpoints": [_endpoint(run, consumer.name) for consumer in lab.config.consumers],
         "usd_per_hour": cost.usd_per_hour,
         "expires": lab.state.expires or None,
-        "not_in_config": sorted(key for key, resource in forgotten.items() if resource.usd_per_hour != 0),
+        **surplus.as_json(),
         "seconds": run.seconds,
         "failed": sorted(run.failed),
         "not_tried": run.blocked,
-        "uninvited": {},
         "suspect": {what: str(error) for what, error in run.suspects.items()},
         "incomplete": run.incomplete,
         "for_provider": for_provider(lab, run.seen | run.done),
-        "next": _next(lab, run),
+        "next": _next(lab, run, [COMMAND] if surplus else []),
     }
 
 
@@ -256,7 +258,7 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
     }
 
 
-def _next(lab: Lab, run: Built) -> list[str]:
+def _next(lab: Lab, run: Built, prune: list[str]) -> list[str]:
     connections = {key: found[0] for key, found in run.done.items() if key.endswith("/acceptance")}
     out = [split_key(key)[0] for key, connection in connections.items() if connection.detail == WAS_REJECTED]
     held = [split_key(key)[0] for key, connection in connections.items() if connection.phase is Phase.HELD]
@@ -266,7 +268,7 @@ def _next(lab: Lab, run: Built) -> list[str]:
     repair += [f"plab up --replace {name}/endpoint" for name in out]
     waits = [found for key, (found, *_) in run.done.items() if found.phase is Phase.HELD and key.endswith("/endpoint")]
     verify = ["plab verify"] if lab.config.consumers and not (held or out or waits or run.exit_code) else []
-    return list(dict.fromkeys([*accept, *repair, *verify, "plab status", "plab connections", "plab down"]))
+    return list(dict.fromkeys([*accept, *repair, *verify, *prune, "plab status", "plab connections", "plab down"]))
 
 
 def removed(lab: Lab, receipt: Removed, before: Cost | None = None, since: str = "") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
 from privatelink_lab.commands.advice import as_typed
 from privatelink_lab.commands.lab_session import NoLab, Session, has_expired, is_local, open_session
+from privatelink_lab.commands.surplus import Surplus
 from privatelink_lab.errors import PlabError, Unwritable
 from privatelink_lab.events import Summary
 from privatelink_lab.lab import Lab
@@ -85,7 +86,8 @@ def _no_lab(options: Options, lab: str) -> int:
     screen.warn("No local AWS runs in this folder, so no lab is there. Next: plab up --local")
     place: dict[str, Any] = {"lab": lab, "place": "the local AWS, which is not running"}
     if options.json and command == "status":
-        screen.data(place | {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "expires": None, "resources": []})
+        empty = {"usd_per_hour": 0.0, "since": "", "usd_so_far": 0.0, "expires": None, "resources": []}
+        screen.data(place | empty | Surplus().as_json())
     elif options.json and command == "connections":
         screen.data(json_report.connections([]))
     elif options.json and command == "list":

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from privatelink_lab import engine, expiry
-from privatelink_lab.commands import Options, json_report
+from privatelink_lab.commands import Options, json_report, surplus
 from privatelink_lab.commands.json_report import INCOMPLETE, MISSING, SUSPECT, THERE, UNKNOWN
 from privatelink_lab.commands.lab_session import last_run
 from privatelink_lab.commands.run_command import Execution
+from privatelink_lab.commands.surplus import Surplus, few
 from privatelink_lab.commands.why import answer, evidence_of
 from privatelink_lab.engine import Survey
 from privatelink_lab.prices import Cost
@@ -33,7 +34,6 @@ STYLES = {
     Phase.DELETING: "cyan",
     **dict.fromkeys([MISSING, Phase.DRIFTED, Phase.FAILED, Phase.UNTAGGED, UNKNOWN, SUSPECT, INCOMPLETE], "red"),
 }
-MOST_NAMED = 6  # keys in one line
 MOST_CAUSES = 3  # lines on who gets no answer
 
 
@@ -42,7 +42,8 @@ def status(options: Options, *, exit_code: bool) -> int:
     with Execution(options) as execution:
         seen = engine.survey(execution.lab, STEPS)
         cost = json_report.cost_of(execution.lab, seen)
-        data = json_report.status(execution.lab, seen, cost, has_config=not options.lab)
+        more = Surplus() if options.lab else surplus.in_survey(execution.lab, seen)  # no config, nothing to compare
+        data = json_report.status(execution.lab, seen, cost, more, has_config=not options.lab)
         if options.json:
             execution.screen.data(data)
         else:
@@ -84,6 +85,8 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
     hours = json_report.age_hours(data["since"])
     if hours is not None and hours > HOURS_PER_DAY:
         screen.out("This lab is more than a day old. If you no longer need it: plab down")
+    for line in surplus.in_words(data):
+        screen.out(line)
     screen.out(last)
     for line in json_report.for_provider_in_words(data["for_provider"]):
         screen.out(line)
@@ -125,17 +128,12 @@ def conclusion(rows: list[dict[str, Any]], resources: Mapping[str, Resource], un
     bad = {phase: keys for phase, keys in by_phase.items() if phase not in {Phase.READY, THERE}}
     if not bad:
         return f"All {len(rows)} are {'ready' if Phase.READY in by_phase else THERE}."
-    counts = [f"{len(keys)} of {len(rows)} {phase}: {_few(keys)}" for phase, keys in bad.items()]
+    counts = [f"{len(keys)} of {len(rows)} {phase}: {few(keys)}" for phase, keys in bad.items()]
     out = {
         row["key"] for row in rows if row["phase"] == Phase.HELD and str(row.get("detail", "")).startswith(WAS_REJECTED)
     }
     command = _command(bad, resources, unfit, out)
     return "; ".join(counts) + (f" -> {command}" if command else ".")
-
-
-def _few(keys: list[str]) -> str:
-    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
-    return ", ".join(keys[:MOST_NAMED]) + more
 
 
 def _command(

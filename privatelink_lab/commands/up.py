@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from privatelink_lab import engine, expiry
-from privatelink_lab.commands import Options, json_report
-from privatelink_lab.commands.consent import consents_to_cut
+from privatelink_lab.commands import Options, json_report, prune, surplus
+from privatelink_lab.commands.consent import consents_to_delete_service
 from privatelink_lab.commands.interrupts import interruptible
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.commands.status import unfit_keys
@@ -17,71 +17,67 @@ from privatelink_lab.commands.why import explained
 from privatelink_lab.config import PROVIDER, Config
 from privatelink_lab.engine import Built, Survey
 from privatelink_lab.errors import ConcurrentMaker, PlabError, UsageError
-from privatelink_lab.lab import Lab
 from privatelink_lab.prices import Cost
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps.acceptance import FOREIGN, WAS_REJECTED, connections
+from privatelink_lab.steps.acceptance import FOREIGN, WAS_REJECTED
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
-from privatelink_lab.steps.endpoint_service import PERMISSIONS, may_ask
 from privatelink_lab.ui.output import Screen
 
-MOST_NAMED = 3  # ids in one `Next:`
 
-
-def up(options: Options, *, dry_run: bool, replace: Sequence[str], adopt: bool, force: bool, ttl: str, ask: Ask) -> int:
+def up(
+    options: Options,
+    *,
+    dry_run: bool,
+    replace: Sequence[str],
+    prunes: bool,
+    adopt: bool,
+    force: bool,
+    ttl: str,
+    ask: Ask,
+) -> int:
     """Build, continue or repair; see `plab up --help`."""
+    if prunes and replace:
+        raise UsageError("--prune and --replace exclude each other.", hint=f"Begin with: {surplus.COMMAND}")
     with Execution(options, writes=True, starts=True) as execution:
         execution.lab.ttl = ttl
         execution.lab.explain = lambda: explained(execution.lab)
         if dry_run:
-            return _dry_run(execution, replace, adopt=adopt)
+            return _dry_run(execution, replace, prunes=prunes, adopt=adopt)
         with interruptible(execution.lab):
             if adopt:
                 engine.put_tags_back(execution.lab, engine.survey(execution.lab, STEPS))
             began = execution.lab.clock.now()
-            left = _replace(execution, replace, adopt=adopt, force=force, ask=ask) if replace else {}
+            left = _remove(execution, replace, prunes=prunes, adopt=adopt, force=force, ask=ask)
             if left is None:
                 execution.screen.say("Nothing was changed.")
                 return execution.finish({}, 1)
             if left:
                 code = execution.finish({}, next(iter(left.values())).exit_code, left)
-                execution.screen.say(f"Nothing was built, because {', '.join(left)} could not be deleted.")
+                execution.screen.say(f"Nothing was built, because {', '.join(left)} could not be removed.")
                 return code
             try:
-                replaced = execution.lab.clock.now() - began
+                removed = execution.lab.clock.now() - began
                 built = engine.up(execution.lab, STEPS, adopt=adopt)
-                built = dataclasses.replace(built, seconds=built.seconds + replaced)
+                built = dataclasses.replace(built, seconds=built.seconds + removed)
             except ConcurrentMaker as met:
                 raise _withdrawn(execution, met) from None
-        cost = json_report.cost_built(execution.lab, built)
-        result = json_report.built(execution.lab, built, cost)
-        if uninvited := _uninvited(execution.lab, built):
-            result["uninvited"] = uninvited
-            few = len(uninvited) <= MOST_NAMED
-            result["next"].insert(0, f"plab reject {' '.join(uninvited)}" if few else "plab connections")
-            result["next"] = list(dict.fromkeys(result["next"]))
-        result["next"] = [execution.screen.advise(command) for command in result["next"]]
-        code = execution.finish(result, built.exit_code, built.failed)
-        for what, error in built.suspects.items():
-            execution.screen.warn(f"{what}: {error}\nHint: {error.hint}")
-        for text in built.incomplete.values():
-            execution.screen.warn(text)
-        if not execution.screen.json:
-            _print_built(execution.screen, execution.session.config, result, cost, ok=code == 0)
-        return code
+        return _report(execution, built)
 
 
-def _uninvited(lab: Lab, built: Built) -> dict[str, str]:
-    """By endpoint: the account whose open connection stays although this run has taken its right to ask."""
-    if not (built.done.get(PERMISSIONS) and lab.state.timeline and PERMISSIONS in lab.state.timeline.spans):
-        return {}
-    try:
-        rows = connections(lab, engine.take_snapshot(lab, built.resources, built.done))
-    except PlabError:  # `plab connections` says why
-        return {}
-    return {row.endpoint: row.owner for row in rows if row.open and not row.consumer and not may_ask(lab, row.owner)}
+def _report(execution: Execution, built: Built) -> int:
+    cost = json_report.cost_built(execution.lab, built)
+    result = json_report.built(execution.lab, built, cost, surplus.after(execution.lab, built))
+    result["next"] = [execution.screen.advise(command) for command in result["next"]]
+    code = execution.finish(result, built.exit_code, built.failed)
+    for what, error in built.suspects.items():
+        execution.screen.warn(f"{what}: {error}\nHint: {error.hint}")
+    for text in built.incomplete.values():
+        execution.screen.warn(text)
+    if not execution.screen.json:
+        _print_built(execution.screen, execution.session.config, result, cost, ok=code == 0)
+    return code
 
 
 def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
@@ -94,14 +90,17 @@ def _withdrawn(execution: Execution, met: ConcurrentMaker) -> ConcurrentMaker:
     return ConcurrentMaker(f"{met} This run has deleted what it had made: {deleted}.{left}", hint=met.hint)
 
 
-def _dry_run(execution: Execution, replace: Sequence[str], *, adopt: bool) -> int:
+def _dry_run(execution: Execution, replace: Sequence[str], *, prunes: bool, adopt: bool) -> int:
     engine.check(execution.lab, STEPS)
     seen = engine.survey(execution.lab, STEPS)
     execution.lab.state = execution.lab.state.without_file()
     engine.claim_or_refuse(execution.lab, seen.snapshot, adopt=adopt)
     execution.lab.begin()
-    cost = json_report.cost_planned(execution.lab, seen)
-    plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), cost)
+    pruned = prune.of(execution, seen).keys if prunes else []
+    if prunes:
+        seen = engine.survey(execution.lab, STEPS)
+    cost = json_report.cost_planned(execution.lab, seen, pruned)
+    plan = json_report.plan(execution.lab, seen, _replaced(seen, replace), pruned, cost)
     code = execution.finish(plan, 1 if any(row["action"] == "cannot" for row in plan["plan"]) else 0)
     if not execution.screen.json:
         cells = ((row["key"], row["action"], row["detail"]) for row in plan["plan"])
@@ -110,6 +109,15 @@ def _dry_run(execution: Execution, replace: Sequence[str], *, adopt: bool) -> in
     if execution.session.started_server:
         execution.session.stop_server_if_idle(tell=False)
     return code
+
+
+def _remove(
+    execution: Execution, replace: Sequence[str], *, prunes: bool, adopt: bool, force: bool, ask: Ask
+) -> Mapping[str, PlabError] | None:
+    """Remove what has to go before the lab is built; returns what is left of it and why, or None without consent."""
+    if prunes:
+        return prune.prune(execution, adopt=adopt, force=force, ask=ask)
+    return _replace(execution, replace, adopt=adopt, force=force, ask=ask) if replace else {}
 
 
 def _replace(
@@ -125,7 +133,7 @@ def _replace(
     _refuse_unfit(seen, only)
     if FOREIGN in only:
         forced = f"plab up{''.join(f' --replace {key}' for key in keys)} --force"
-        if not consents_to_cut(execution, seen, forced, force=force, ask=ask):
+        if not consents_to_delete_service(execution, seen, forced, force=force, ask=ask):
             return None
     gone = [key for key in seen.existing() if key in only and not seen.resources[key].type.goes_with_parent]
     for line in _what_goes(seen, gone, set(engine.planned(execution.lab, STEPS))):
@@ -191,13 +199,8 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: C
     elif config.ttl:
         text = f"`ttl: {config.ttl}` counts for a lab that begins; this one has no end."
         screen.out(f"{text} To give it one: plab up --ttl 8h")
-    if result["not_in_config"]:
-        keys = result["not_in_config"]
-        screen.out(f"Not in the config any more, and it still costs money: {', '.join(keys)}.")
-        screen.out(f"Remove it: plab up --replace {' --replace '.join(keys)}")
-    for endpoint, account in result["uninvited"].items():
-        text = f"Account {account} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
-        screen.out(f"{text} Cut it: plab reject {endpoint}")
+    for line in surplus.in_words(result):
+        screen.out(line)
     _print_decisions(screen, result["endpoints"])
     for line in json_report.for_provider_in_words(result["for_provider"]):
         screen.out(line)

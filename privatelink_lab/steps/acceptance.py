@@ -1,8 +1,8 @@
 """Step 7: the provider admits its consumers, and only them.
 
 `up` accepts an endpoint that this lab made in that consumer's account, and no other; it never re-admits a rejected
-one. It cuts whom the config has revoked. All other connections are for `plab accept` and `plab reject`, and
-`plab down` asks about them.
+one. It cuts whom the config has revoked, and whom a person prunes. All other connections are for `plab accept` and
+`plab reject`, and `plab down` asks about them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
-from privatelink_lab.steps.endpoint_service import PERMISSIONS, revoked_accounts
+from privatelink_lab.steps.endpoint_service import PERMISSIONS, revoked_accounts, still_ask, unnamed
 
 FOREIGN = f"{SERVICE}/connections"
 REVOCATION = f"{SERVICE}/revocation"
@@ -220,30 +220,40 @@ def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
         )
 
 
-# Who is revoked in the config's own words is cut by `up`, without a question: its permission first, then this.
+# Who is revoked in the config's own words is cut by `up`, without a question: its permission first, then this. So is
+# whom a person has agreed to prune.
 
 
-@calls("ec2:DescribeVpcEndpointConnections")
-def _find_revoked(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
+def uninvited(lab: Lab, snapshot: Snapshot) -> list[Connection]:
+    """The open connections of accounts that the config does not name, and of which none is a consumer's of this lab."""
+    rows = [row for row in connections(lab, snapshot) if row.open and not row.consumer]
+    strangers = unnamed(lab, (row.owner for row in rows))
+    return [row for row in rows if row.owner in strangers]
+
+
+@calls("ec2:DescribeVpcEndpointConnections", "ec2:DescribeVpcEndpointServicePermissions")
+def _find_cut(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     service, accounts = snapshot.id(SERVICE), revoked_accounts(lab)
     if not service:
         return ()
-    bound = _open_of(lab, snapshot, accounts)
-    again = "; the principal * lets them ask again" if "*" in lab.config.provider.service.allowed_principals else ""
-    if bound:
+    principals = still_ask(lab, snapshot, accounts) if accounts else []
+    again = f"; {', '.join(principals)} still lets them ask" if principals else ""
+    if bound := _to_cut(lab, snapshot):
         ids = ", ".join(f"{row.endpoint} of account {row.owner}" for row in bound)
         return (Found(f"{service}/revocation", Phase.DRIFTED, f"to be cut: {ids}{again}"),)
-    count = "1 account stays" if len(accounts) == 1 else f"{len(accounts)} accounts stay"
-    return (Found(f"{service}/revocation", Phase.READY, f"{count} out{again}"),)
+    count = "1 account stays out" if len(accounts) == 1 else f"{len(accounts)} accounts stay out"
+    return (Found(f"{service}/revocation", Phase.READY, f"{count}{again}" if accounts else "nobody is left"),)
 
 
-def _open_of(lab: Lab, snapshot: Snapshot, accounts: set[str]) -> list[Connection]:
-    return [row for row in connections(lab, snapshot) if row.open and row.owner in accounts and not row.consumer]
+def _to_cut(lab: Lab, snapshot: Snapshot) -> list[Connection]:
+    accounts, rows = revoked_accounts(lab), connections(lab, snapshot)
+    asked = (row for row in rows if row.owner in accounts or row.endpoint in lab.pruned)
+    return [row for row in asked if row.open and not row.consumer]
 
 
 @calls("ec2:RejectVpcEndpointConnections")
-def _cut_revoked(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    rows = _open_of(lab, snapshot, revoked_accounts(lab))
+def _cut(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
+    rows = _to_cut(lab, snapshot)
     for error in reject(lab.provider, snapshot.id(SERVICE) or "", [row.endpoint for row in rows]).values():
         if error.code != "InvalidState":  # it is cut already
             raise error
@@ -275,7 +285,7 @@ def _reject_foreign(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErro
 ACCEPTANCE_TYPE = ResourceType(
     "acceptance", find=_find, create=_create, goes_with_parent=True, called_by=PROVIDER, patience=Patience(timeout=900)
 )
-REVOCATION_TYPE = ResourceType("revocation", find=_find_revoked, update=_cut_revoked, goes_with_parent=True)
+REVOCATION_TYPE = ResourceType("revocation", find=_find_cut, update=_cut, goes_with_parent=True)
 FOREIGN_CONNECTION_TYPE = ResourceType(
     "foreign connection", find=_find_foreign, delete=_reject_foreign, made_by_plab=False
 )
@@ -288,11 +298,12 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
         Resource(make_key(consumer.name, "acceptance"), ACCEPTANCE_TYPE, depends_on=(endpoint_key(consumer.name),))
         for consumer in lab.config.consumers
     )
-    revoked = (Resource(REVOCATION, REVOCATION_TYPE, depends_on=(PERMISSIONS,)),) if revoked_accounts(lab) else ()
+    cuts = revoked_accounts(lab) or lab.pruned
+    revocation = (Resource(REVOCATION, REVOCATION_TYPE, depends_on=(PERMISSIONS,)),) if cuts else ()
     foreign = (
         (Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)),) if lab.config.provider.has_service else ()
     )
-    return (*own, *revoked, *foreign)  # a service that was there stays, with all that is connected to it
+    return (*own, *revocation, *foreign)  # a service that was there stays, with all that is connected to it
 
 
 STEP = Step("acceptance", _resources)

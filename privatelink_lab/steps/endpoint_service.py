@@ -6,7 +6,7 @@ them are one resource, because ModifyVpcEndpointServicePermissions adds and remo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from privatelink_lab.attributes import CONFIG, Attribute
@@ -19,6 +19,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _service
+from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.steps._service import OFFER_TYPE, check_offer
 from privatelink_lab.steps.nlb import KEY as NLB
 
@@ -102,22 +103,45 @@ def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[
     """The principal ARNs to add and to remove.
 
     Wanted are the allowed principals, the accounts of customers, and the account of each consumer that is not the
-    provider's. While a consumer's account cannot be reached its principal is unknown, so nothing is removed but what
-    the config revokes.
+    provider's. Removed is what the config revokes, and what a person has agreed to prune; all else is named.
     """
+    wanted, present = wanted_principals(lab)[0], principals(lab, snapshot, service)
+    return wanted - present, (present - wanted) & (revoked_principals(lab) | lab.pruned)
+
+
+def surplus(lab: Lab, snapshot: Snapshot) -> list[str]:
+    """The principal ARNs that may ask and that the config does not name; none while there is no service.
+
+    While a consumer's account cannot be reached its principal is unknown, and each could be that one: none is named.
+    """
+    service, (wanted, all_reached) = snapshot.id(KEY), wanted_principals(lab)
+    present = principals(lab, snapshot, service) if service and all_reached else set()
+    return sorted(present - wanted - revoked_principals(lab))
+
+
+def unnamed(lab: Lab, accounts: Iterable[str]) -> set[str]:
+    """Those accounts that the config neither lets ask nor revokes; none while a consumer's account is unknown."""
     wanted, all_reached = wanted_principals(lab)
-    present = principals(lab, snapshot, service)
-    return wanted - present, present - wanted if all_reached else present & revoked_principals(lab)
+    if "*" in wanted or not all_reached:
+        return set()
+    return set(accounts) - {lab.provider.id, *revoked_accounts(lab), *(_account(arn) for arn in wanted)}
 
 
-def revoked_principals(lab: Lab) -> set[str]:
-    """The same accounts as `revoked_accounts`, as principals."""
-    return {_arn(lab, account) for account in revoked_accounts(lab)}
+def still_ask(lab: Lab, snapshot: Snapshot, accounts: Iterable[str]) -> list[str]:
+    """The principal ARNs of the service that let these accounts ask, also `*`, but for those that plab removes."""
+    service, them = snapshot.id(KEY), {"*", *accounts}
+    present = principals(lab, snapshot, service) if service else set()
+    return sorted(arn for arn in present - revoked_principals(lab) if _account(arn) in them)
 
 
 def revoked_accounts(lab: Lab) -> set[str]:
     """The accounts of the customers whose access the config has revoked."""
     return {account for one in lab.config.customers.values() if one.access == "revoked" for account in one.accounts}
+
+
+def revoked_principals(lab: Lab) -> set[str]:
+    """The same accounts as principals."""
+    return {_arn(lab, account) for account in revoked_accounts(lab)}
 
 
 def wanted_principals(lab: Lab) -> tuple[set[str], bool]:
@@ -136,21 +160,20 @@ def wanted_principals(lab: Lab) -> tuple[set[str], bool]:
     return wanted | {_arn(lab, account) for one in given for account in one.accounts}, all_reached
 
 
-def may_ask(lab: Lab, account: str) -> bool:
-    """Whether the config lets an account ask for a connection; True where a consumer's account is unknown."""
-    wanted, all_reached = wanted_principals(lab)
-    return "*" in wanted or is_named(lab, account) or account == lab.provider.id or not all_reached
-
-
 def is_named(lab: Lab, account: str) -> bool:
     """Whether the config names an account: of a consumer, or in a principal. `*` names nobody."""
-    if any(arn.split(":")[4:5] == [account] for arn in wanted_principals(lab)[0]):
+    if any(_account(arn) == account for arn in wanted_principals(lab)[0]):
         return True
     return any(lab.is_account_of(consumer.name, account) for consumer in lab.config.consumers)
 
 
 def _arn(lab: Lab, principal: str) -> str:
     return ROOT.format(lab.provider.partition, principal) if ACCOUNT_ID.fullmatch(principal) else principal
+
+
+def _account(principal: str) -> str:
+    """The account of a principal's ARN; `*`, or what is no ARN, as it is."""
+    return principal.split(":")[4] if principal.count(":") > 4 else principal  # noqa: PLR2004 (an ARN has six parts)
 
 
 def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
@@ -177,21 +200,22 @@ def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple
     service = snapshot.id(KEY)
     if not service:
         return ()
-    lacking, surplus = _changes(lab, snapshot, service)
+    lacking, leaving = _changes(lab, snapshot, service)
     id_ = f"{service}/permissions"
     if lacking:
         return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(lacking))}"),)
-    if surplus:
-        return (Found(id_, Phase.DRIFTED, f"not in the config: {', '.join(sorted(surplus))}"),)
-    present = principals(lab, snapshot, service)
-    return (Found(id_, Phase.READY, f"{len(present)} principals" if present else "own account only"),)
+    if leaving:
+        return (Found(id_, Phase.DRIFTED, f"to be removed: {', '.join(sorted(leaving))}"),)
+    present, others = principals(lab, snapshot, service), surplus(lab, snapshot)
+    also = f"; not in the config: {', '.join(others)}, {LEFT_ALONE}" if others else ""
+    return (Found(id_, Phase.READY, (f"{len(present)} principals" if present else "own account only") + also),)
 
 
 @calls("ec2:ModifyVpcEndpointServicePermissions")
 def _update_permissions(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
     service = snapshot.id(KEY) or ""
-    lacking, surplus = _changes(lab, snapshot, service)
-    changes: dict[str, Any] = {"AddAllowedPrincipals": sorted(lacking), "RemoveAllowedPrincipals": sorted(surplus)}
+    lacking, leaving = _changes(lab, snapshot, service)
+    changes: dict[str, Any] = {"AddAllowedPrincipals": sorted(lacking), "RemoveAllowedPrincipals": sorted(leaving)}
     lab.provider.ec2.modify_vpc_endpoint_service_permissions(
         ServiceId=service, **{name: principals for name, principals in changes.items() if principals}
     )

@@ -125,10 +125,11 @@ def test_json_of_up_is_events_closed_by_one_summary(at_cloud: Cloud, run: Run) -
         "usd_per_hour",
         "expires",
         "not_in_config",
+        "principals_not_in_config",
+        "uninvited",
         "seconds",
         "failed",
         "not_tried",
-        "uninvited",
         "suspect",
         "incomplete",
         "for_provider",
@@ -146,16 +147,9 @@ def test_json_of_the_other_commands(at_cloud: Cloud, run: Run, tmp_path: Path) -
     assert {row["action"] for row in plan["plan"]} == {"make"}
     run("up", "-q")
     status = run("status", "--json").json[0]
-    assert list(status) == [
-        "lab",
-        "place",
-        "usd_per_hour",
-        "since",
-        "usd_so_far",
-        "expires",
-        "resources",
-        "for_provider",
-    ]
+    surplus = ["not_in_config", "principals_not_in_config", "uninvited"]
+    first = ["lab", "place", "usd_per_hour", "since", "usd_so_far", "expires", "resources"]
+    assert list(status) == [*first, *surplus, "for_provider"]
     assert list(status["resources"][0]) == ["key", "step", "id", "phase", "detail", "shows"]
     shown = {row["key"]: list(row["shows"]) for row in status["resources"] if row["shows"]}
     assert shown == {"provider/endpoint-service": ["service_name"], "acme/endpoint": ["dns_name"]}

@@ -1,4 +1,4 @@
-"""Accounts that the config names, or does not name any more: who is admitted by `--all`, and who stays connected."""
+"""Accounts that the config names, or does not name: who is admitted by `--all`, and of whom `up` says nothing."""
 
 from __future__ import annotations
 
@@ -28,20 +28,6 @@ def endpoint(at_cloud: Cloud, run: Run, tmp_path: Path) -> str:
     id_ = connect_stranger(at_cloud, Built({}, done=found))
     assert run("accept", id_, "-y").code == 0
     return id_
-
-
-def test_up_says_that_it_stays_connected_and_how_to_cut_it(
-    at_cloud: Cloud, run: Run, tmp_path: Path, endpoint: str
-) -> None:
-    """`up` takes the permission away, names account and endpoint, and the printed command cuts the connection."""
-    write_config(tmp_path, **{"lab: test": PRINCIPALS.format("")})
-    ran = run("up")
-    assert ran.code == 0
-    text = f"Account {ACCOUNT} may no longer ask for a connection, and its endpoint {endpoint} stays connected."
-    assert f"{text} Cut it: plab reject {endpoint}" in ran.out
-    assert f"Next: plab reject {endpoint} | " in ran.out
-    assert run("reject", endpoint, "-y").code == 0
-    assert run("up", "--json").json[-1]["uninvited"] == {}
 
 
 def test_who_may_still_ask_is_not_named(at_cloud: Cloud, run: Run, tmp_path: Path, endpoint: str) -> None:

@@ -243,20 +243,21 @@ def test_a_revoked_source_of_a_rule_is_authorized_again(cloud: Cloud) -> None:
     assert cloud.phases(lab)["provider/security-group/ingress"] == "tcp 80 from 10.0.0.0/24, 10.0.1.0/24"
 
 
-def test_permissions_end_as_the_config_says(cloud: Cloud) -> None:
-    """`up` adds a principal that was removed by hand, and removes one that is not in the config."""
+def test_permissions_are_added_and_none_is_taken(cloud: Cloud) -> None:
+    """`up` adds a principal that was removed by hand, and names and leaves one that is not in the config."""
     config = config_of(provider={"service": {"allowed_principals": ["111122223333"]}})
     lab = cloud.lab(config)
     service = id_of(cloud.up(lab), "provider/endpoint-service")
     ec2 = cloud.account().ec2
+    ours, theirs = "arn:aws:iam::111122223333:root", "arn:aws:iam::999999999999:root"
     ec2.modify_vpc_endpoint_service_permissions(
-        ServiceId=service,
-        RemoveAllowedPrincipals=["arn:aws:iam::111122223333:root"],
-        AddAllowedPrincipals=["arn:aws:iam::999999999999:root"],
+        ServiceId=service, RemoveAllowedPrincipals=[ours], AddAllowedPrincipals=[theirs]
     )
     assert cloud.up_again(lab, config).exit_code == 0
     rows = ec2.describe_vpc_endpoint_service_permissions(ServiceId=service)["AllowedPrincipals"]
-    assert [row["Principal"] for row in rows] == ["arn:aws:iam::111122223333:root"]
+    assert {row["Principal"] for row in rows} == {ours, theirs}
+    detail = f"2 principals; not in the config: {theirs}, which plab leaves alone"
+    assert cloud.phases(lab)["provider/endpoint-service/permissions"] == detail
 
 
 def test_acceptance_switched_off_by_hand_is_switched_on(cloud: Cloud, lab: Lab, built: Built) -> None:
