@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from privatelink_lab.engine.outcome import Removed
 from privatelink_lab.engine.ownership import incomplete, suspects, untagged
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key, dependents_of
-from privatelink_lab.engine.survey import Survey, survey
+from privatelink_lab.engine.survey import Survey, no_longer_planned, survey
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.events import Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Delete, Found, Phase, Resource, Step
+from privatelink_lab.resource_key import split_key
 from privatelink_lab.retry_classes import TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
@@ -315,10 +316,25 @@ class _Down(Run[Removed]):
 
     def conclude(self) -> Removed | None:
         """The receipt, once a new survey has shown nothing new: describes may have been late at the first."""
-        self.take(survey(self.lab, self.steps, to_delete=True))
+        seen = survey(self.lab, self.steps, to_delete=True)
+        self.take(seen)
         if self.open():
             return None
+        self.forget_parties(seen)
         self.timeline.note(self.now, over=True)
         errors = [(key, item.error) for key, item in self.items.items() if item.error]
         errors.sort(key=lambda pair: not isinstance(pair[1], AwsError))  # AWS's refusals before what stays for them
         return Removed(self.deleted, self.unseen | dict(errors), self.incomplete)
+
+    def forget_parties(self, seen: Survey) -> None:
+        """Forget how to reach a consumer that the config no longer names, once nothing of it is left.
+
+        Else no later run could end well without the credentials of an account that has nothing of the lab.
+        """
+        state = self.lab.state
+        made = no_longer_planned(self.lab, self.steps)
+        keys = {*seen.existing(), *seen.errors, *made, *state.create_pending, *state.lost_creates}
+        kept = {split_key(key)[0] for key in keys}
+        for name in [] if seen.unseen else list(state.parties):
+            if name not in kept and not self.lab.names(name):
+                del state.parties[name]

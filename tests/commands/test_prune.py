@@ -291,6 +291,16 @@ def test_what_cannot_be_reached_stays_and_is_named(world: World) -> None:
     assert _changes(world) == ([], RESOURCES)
 
 
+def test_the_credentials_of_who_is_gone_may_go_too(world: World) -> None:
+    """A consumer is pruned, and then its role is deleted: no later command asks for it."""
+    world.lose(OF_FAR)
+    assert world.run("up", "--prune", "-y", "-q").code == 0
+    world.cloud.fail("AssumeRole", 403, "AccessDenied")
+    assert "unknown" not in world.run("status").out
+    assert "Nothing is to be pruned." in world.run("up", "--prune").err
+    world.cloud.heal()
+
+
 def test_who_was_never_in_the_config_is_pruned_too(world: World) -> None:
     """A hand has allowed `*`, and a stranger was admitted by its id: both are named, and go together."""
     world.allow("*")
