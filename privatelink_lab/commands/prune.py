@@ -12,6 +12,7 @@ from privatelink_lab.commands.surplus import Surplus
 from privatelink_lab.engine import Survey
 from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
+from privatelink_lab.resource import Found, Phase
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps.acceptance import FOREIGN, REVOCATION
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
@@ -33,7 +34,7 @@ def prune(execution: Execution, *, adopt: bool, force: bool, ask: Ask) -> Mappin
     lab.begin()  # a lab that has expired is refused before anything goes
     for line in _what_goes(seen, goes):
         execution.screen.warn(line)
-    cut = [found for found in seen.found[FOREIGN] if found.id in lab.pruned] if goes.connections else []
+    cut = [Found(row.endpoint, Phase.READY, row.state, {"owner": row.owner}) for row in goes.connections]
     text = f"{len(cut)} connections of other accounts are cut; the config does not name these accounts."
     if not consents_to_cut(execution, cut, text, f"{surplus.COMMAND} --force", force=force, ask=ask):
         return None

@@ -52,7 +52,7 @@ def after(lab: Lab, built: Built) -> Surplus:
 
 def _surplus(lab: Lab, snapshot: Snapshot, there: Mapping[str, Resource], *, has_service: bool = True) -> Surplus:
     """A key of a party that the config names is surplus where it costs money, as a forgotten probe does."""
-    planned = engine.planned(lab, STEPS)
+    planned, has_service = engine.planned(lab, STEPS), has_service and not lab.config.is_customers
     keys = [key for key, r in there.items() if key not in planned and (r.usd_per_hour != 0 or not lab.names(r.party))]
     try:
         principals = endpoint_service.surplus(lab, snapshot) if has_service else []

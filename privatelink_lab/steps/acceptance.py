@@ -228,7 +228,8 @@ def uninvited(lab: Lab, snapshot: Snapshot) -> list[Connection]:
     """The open connections of accounts that the config does not name, and of which none is a consumer's of this lab."""
     rows = [row for row in connections(lab, snapshot) if row.open and not row.consumer]
     strangers = unnamed(lab, (row.owner for row in rows))
-    return [row for row in rows if row.owner in strangers]
+    of_others = not lab.config.provider.has_service  # then only what was admitted by plab is plab's to speak of
+    return [row for row in rows if row.owner in strangers and (row.written or not of_others)]
 
 
 @calls("ec2:DescribeVpcEndpointConnections", "ec2:DescribeVpcEndpointServicePermissions")

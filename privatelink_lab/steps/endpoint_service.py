@@ -6,9 +6,10 @@ them are one resource, because ModifyVpcEndpointServicePermissions adds and remo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from privatelink_lab import tags
 from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, unsuccessful
 from privatelink_lab.config import ACCOUNT_ID
@@ -115,7 +116,8 @@ def surplus(lab: Lab, snapshot: Snapshot) -> list[str]:
     While a consumer's account cannot be reached its principal is unknown, and each could be that one: none is named.
     """
     service, (wanted, all_reached) = snapshot.id(KEY), wanted_principals(lab)
-    present = principals(lab, snapshot, service) if service and all_reached else set()
+    rows = permissions(lab, snapshot, service) if service and all_reached else {}
+    present = rows.keys() if lab.config.provider.has_service else given(lab, rows)
     return sorted(present - wanted - revoked_principals(lab))
 
 
@@ -181,6 +183,12 @@ def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
     if not lab.config.provider.has_service:
         return _service.service(lab)
     return next(iter(snapshot.keyed(lab.provider, KIND, KEY)), None)
+
+
+def given(lab: Lab, rows: Mapping[str, Row]) -> set[str]:
+    """The principals of those permissions that bear the lab's tags: of a service that was there before the lab."""
+    named = {principal: tags.of(row) for principal, row in rows.items()}
+    return {p for p, of in named.items() if (of.get(tags.LAB), of.get(tags.KEY)) == (lab.config.lab, PERMISSIONS)}
 
 
 def principals(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
