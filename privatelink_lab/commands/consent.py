@@ -20,7 +20,9 @@ def consents_to_cut(
     --force.
     """
     for found in cut:
-        execution.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}")
+        consumer = found.shows.get("consumer")
+        why = f"; it is {consumer}'s, and plab cannot delete it, because it cannot read the account" if consumer else ""
+        execution.screen.warn(f"  {found.id} of account {found.shows['owner']} is {found.detail}{why}")
     if not cut or force:
         return True
     if execution.session.options.yes:

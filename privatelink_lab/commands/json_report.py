@@ -274,7 +274,8 @@ def _next(lab: Lab, run: Built, prune: list[str]) -> list[str]:
 def removed(lab: Lab, receipt: Removed, before: Cost | None = None, since: str = "") -> dict[str, Any]:
     """The receipt of `down`: how many of what were deleted, what is left and why, and the cost that has ended."""
     hours = age_hours(since)
-    left = [{"key": key, "error": error.as_json()} for key, error in receipt.left.items()]
+    ids = lab.state.ids  # what could not be read may be left under these
+    left = [{"key": key, "id": ids.get(key), "error": error.as_json()} for key, error in receipt.left.items()]
     return {
         "lab": lab.config.lab,
         "place": place(lab),

@@ -50,7 +50,8 @@ def delete(execution: Execution, seen: Survey, *, reaps: bool = False) -> tuple[
 
 def _print(screen: Screen, receipt: engine.Removed, result: dict[str, Any], cost: Cost, since: str) -> None:
     screen.out(f"Deleted: {json_report.counted(result['deleted'])}.")
-    screen.out(": ".join(filter(None, (f"Left: {len(receipt.left)}", ", ".join(receipt.left)))) + ".")
+    left = [f"{row['key']} ({row['id']})" if row["id"] else row["key"] for row in result["left"]]
+    screen.out(": ".join(filter(None, (f"Left: {len(left)}", ", ".join(left)))) + ".")
     if receipt.left:
         steps = dict.fromkeys(error.hint for error in receipt.left.values() if isinstance(error, AccountError))
         screen.out(" ".join([LEFT, *(steps or [_next(receipt)]), *(["Then plab down"] if steps else [])]))

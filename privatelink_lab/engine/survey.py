@@ -103,7 +103,7 @@ def _forgotten(
     accounts_of: dict[str, set[str]] = {}  # of parties that neither the config nor the state knows
     for (account, kind), keys in zip(places, in_parallel(places, lambda place: snapshot.keys(*place)), strict=True):
         if isinstance(keys, PlabError):
-            unseen[f"{kind.name} of account {account.id}"] = keys
+            unseen[_place(account, kind)] = keys
             continue
         for key in sorted(keys - named.keys()):
             resource = _rebuild(lab, steps, key)
@@ -115,6 +115,11 @@ def _forgotten(
             else:
                 text = f"A {kind.name} of account {account.id} bears the lab's tag with a key that plab does not know."
                 unseen[key] = PlabError(text, hint="Use the plab that made it, or delete it yourself.")
+    for account in accounts:
+        whole = [_place(where, kind) for where, kind in places if where is account]
+        if whole and unseen.keys() >= set(whole):  # its credentials are refused: one error says it all
+            errors = [unseen.pop(place) for place in whole]
+            unseen[f"account {account.id}"] = errors[0]
     for party, ids in accounts_of.items():
         if len(ids) > 1:  # one of them has only written tags
             rebuilt = {key: resource for key, resource in rebuilt.items() if resource.party != party}
@@ -129,6 +134,10 @@ def no_longer_planned(lab: Lab, steps: Sequence[Step]) -> dict[str, Resource]:
     named = planned(lab, steps)
     made = {key: _rebuild(lab, steps, key) for key in lab.state.ids if key not in named}
     return {key: resource for key, resource in made.items() if resource}
+
+
+def _place(account: Account, kind: Kind) -> str:
+    return f"{kind.name} of account {account.id}"
 
 
 def _may_have(lab: Lab, account: Account, kind: Kind) -> bool:

@@ -21,6 +21,7 @@ from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
+from privatelink_lab.retry_classes import TRANSIENT, classify
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key, phase_of
@@ -131,14 +132,11 @@ def _connection(lab: Lab, service: str, row: Row, consumers: dict[str, str]) -> 
 def _consumers_by_endpoint(lab: Lab, snapshot: Snapshot) -> dict[str, str]:
     """The endpoints of this lab in the accounts that we reach, and the consumer that each belongs to.
 
-    An endpoint is a consumer's if it is in that consumer's account and one of our creates returned it; if the state is
-    lost, if it is the only one there that fits in every attribute. All others are foreign, also those in an account
-    that cannot be reached: without that account plab cannot delete them.
+    An endpoint is a consumer's if one of our creates returned it; if the state is lost, if it is the only one in that
+    consumer's account that fits in every attribute. All others are foreign.
     """
-    accounts, unreachable = lab.accounts()
-    created = {id_: split_key(key)[0] for key, id_ in lab.state.ids.items() if key == endpoint_key(split_key(key)[0])}
-    consumers = {id_: name for id_, name in created.items() if name not in unreachable}
-    for account in accounts:
+    consumers = {id_: split_key(key)[0] for key, id_ in lab.state.ids.items() if key == endpoint_key(split_key(key)[0])}
+    for account in lab.accounts()[0]:
         try:
             keys = snapshot.keys(account, ENDPOINT)
         except PlabError:
@@ -260,16 +258,26 @@ def _cut(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None
             raise error
 
 
-# The connections of other accounts: plab never makes them; a `down` that has consent rejects them in one call.
+# The connections of other accounts: plab never makes them; a `down` that has consent rejects them in one call. So are
+# those of the lab's own endpoints in an account that cannot be read: plab cannot delete them.
 
 
 @calls("ec2:DescribeVpcEndpointConnections")
 def _find_foreign(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     return tuple(
-        Found(c.endpoint, Phase.READY, c.state, {"owner": c.owner, "service": c.service})
+        Found(c.endpoint, Phase.READY, c.state, {"owner": c.owner, "service": c.service, "consumer": c.consumer or ""})
         for c in connections(lab, snapshot)
-        if c.open and not c.consumer
+        if c.open and not (c.consumer and _can_read(lab, snapshot, c.consumer))
     )
+
+
+def _can_read(lab: Lab, snapshot: Snapshot, party: str) -> bool:
+    """Whether AWS shows the party's endpoints, or has only not answered now."""
+    try:
+        snapshot.keys(lab.account(party), ENDPOINT)
+    except PlabError as error:
+        return classify(error) in TRANSIENT
+    return True
 
 
 @calls("ec2:RejectVpcEndpointConnections")

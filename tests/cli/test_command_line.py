@@ -329,7 +329,7 @@ def test_what_cannot_be_deleted_is_left_with_exit_3(at_cloud: Cloud, run: Run) -
     at_cloud.fail("TerminateInstances", 403, "UnauthorizedOperation")
     ran = run("down", "-y")
     assert ran.code == 3
-    assert "Left: 4: provider/web-server, " in ran.out
+    assert "Left: 4: provider/web-server (i-" in ran.out
     assert "provider/web-server: TerminateInstances" in ran.err
     assert "Error: provider/vpc stays, because provider/web-server could not be deleted." in ran.err
     at_cloud.heal()

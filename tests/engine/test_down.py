@@ -11,13 +11,15 @@ from support.foreign_account import connect_stranger
 from support.thing import thing
 
 from privatelink_lab import engine
-from privatelink_lab.aws import account
+from privatelink_lab.aws import Account, account
 from privatelink_lab.engine import Removed
-from privatelink_lab.errors import AwsError, LostAnswer
+from privatelink_lab.errors import AccountError, AwsError, LostAnswer, PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Patience, Phase, Resource, Step
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.state import Party
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps.acceptance import FOREIGN
 
 MOST = 2_000  # sleeps; a teardown that takes more spins, or never ends
 
@@ -111,6 +113,38 @@ def test_a_stranger_who_connects_during_the_down_of_a_whole_lab(slow_cloud: Clou
     assert removed.exit_code == 3
     assert "provider/endpoint-service/connections" in removed.left
     assert "acme/vpc" not in removed.left
+
+
+UNREAD = {  # what AWS, or the machine, says to the credentials of a consumer -> whether its connection is foreign
+    "the role": (refusal("AccessDenied"), True),
+    "the profile": (AccountError("No such profile."), True),
+    "a throttle": (refusal("RequestLimitExceeded"), False),
+}
+
+
+@pytest.mark.parametrize(("error", "foreign"), UNREAD.values(), ids=UNREAD)
+def test_an_account_that_cannot_be_read_holds_nothing_up(slow_cloud: Cloud, *, error: PlabError, foreign: bool) -> None:
+    """A consumer's credentials are refused: `down` cuts its connection and deletes the rest, at once."""
+    config = config_of({"name": "acme"}, {"name": "beta", "role_arn": "arn:aws:iam::222222222222:role/lab"})
+    built = slow_cloud.lab(config)
+    assert slow_cloud.up(built).exit_code == 0
+    slow_cloud.let_new_ids_propagate()
+    lab = slow_cloud.lab(config, built.state)
+    reach = lab.connect
+
+    def connect(party: Party) -> Account:
+        if party.role_arn:
+            raise error
+        return reach(party)
+
+    lab.connect = connect
+    seen = engine.survey(lab, STEPS, to_delete=True)
+    assert [found.id for found in seen.found[FOREIGN]] == [built.state.ids["beta/endpoint"]] * foreign
+    began = slow_cloud.clock.now()
+    if foreign:
+        removed = engine.down(lab, STEPS, seen)
+        assert sorted(removed.left) == ["beta/endpoint", "beta/security-group", "beta/subnet-1", "beta/vpc"]
+        assert slow_cloud.clock.now() - began < 60
 
 
 def test_what_a_snapshot_misses_once_is_counted_once(cloud: Cloud) -> None:
