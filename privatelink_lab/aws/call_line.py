@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 NO_CALLS = frozenset({"CreateClient", "LoadProfile"})  # what botocore does itself
 READS = ("Describe", "Get", "Assume", "Load")
 LEFT_OUT = frozenset({"ClientToken", "ClientRequestToken", "DryRun", "TagSpecifications", "Tags", "UserData"})
-_ARN_PREFIX = re.compile(r"^arn:[^:]*:[^:]*:[^:]*:[^:]*:")  # partition, service, region, account: one line is short
+# Partition, service, region, account: one line is short. What has no region is a principal, which says whose it is.
+_ARN_PREFIX = re.compile(r"^arn:[^:]*:[^:]*:[^:]+:[^:]*:")
 MOST = 160  # characters of all parameters
 
 

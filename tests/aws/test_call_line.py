@@ -50,6 +50,13 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
         "",
         "-> ec2 AuthorizeSecurityGroupIngress IpPermissions=FromPort=80,IpRanges=CidrIp=10.0.0.0/8 20 ms",
     ),
+    (
+        "ec2",
+        "ModifyVpcEndpointServicePermissions",
+        {"AddAllowedPrincipals": ["arn:aws:iam::333333333333:root"]},
+        "",
+        "-> ec2 ModifyVpcEndpointServicePermissions AddAllowedPrincipals=arn:aws:iam::333333333333:root 20 ms",
+    ),
 ]
 
 

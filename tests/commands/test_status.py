@@ -105,3 +105,15 @@ def test_it_ends_with_the_judges_line(at_cloud: Cloud, run: Run, tmp_path: Path)
     run("accept", "acme", "-y")
     at_cloud.let_new_ids_propagate()
     assert run("status").out.splitlines()[-1].startswith("All ")
+
+
+@pytest.mark.parametrize("words", ["up --dry-run", "up --dry-run --json", "status", "status --json", "up"])
+def test_a_principal_is_printed_whole(at_cloud: Cloud, run: Run, tmp_path: Path, words: str) -> None:
+    """A permission that is to be given names the account and the role, wherever it is printed."""
+    write_config(tmp_path)
+    run("up", "-q")
+    principals = ["arn:aws:iam::333333333333:root", "arn:aws:iam::444455556666:role/team"]
+    allowed = f"lab: test\nprovider: {{service: {{allowed_principals: {principals}}}}}"
+    write_config(tmp_path, **{"lab: test": allowed})
+    ran = run(*words.split())
+    assert f"lacks {', '.join(principals)}" in ran.out + ran.err
