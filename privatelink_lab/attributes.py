@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-CONFIG = "the config says"  # of what a person can ask for there; all else is what the path stands on
+CONFIG = "the config says"  # of what a person can ask for there
+NEEDED = "the lab needs"  # of all else: the path stands on it
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Attribute:
     now: Any
     wanted: Any
     change: Callable[[], object] | None = None
-    asked_by: str = "the lab needs"
+    asked_by: str = NEEDED
 
     @property
     def differs(self) -> bool:

@@ -5,6 +5,7 @@ plab makes a VPC or reuses one. A reused VPC and its subnets are data: read once
 
 from __future__ import annotations
 
+from privatelink_lab.attributes import CONFIG, NEEDED
 from privatelink_lab.config import PROVIDER, Vpc
 from privatelink_lab.errors import PlabError
 from privatelink_lab.kind import Row, Rows
@@ -28,6 +29,12 @@ def parties(lab: Lab) -> tuple[str, ...]:
     """The parties that have a network in this lab: the provider, unless its own is there already, and the consumers."""
     own = (PROVIDER,) if lab.config.provider.has_network else ()
     return (*own, *(consumer.name for consumer in lab.config.consumers))
+
+
+def subnets_asked_by(lab: Lab, party: str) -> str:
+    """Who says which subnets are a party's: the config, where it reuses a VPC."""
+    vpc = vpc_of(lab, party)
+    return CONFIG if vpc and vpc.reused else NEEDED
 
 
 def vpc_id(lab: Lab, snapshot: Snapshot, party: str) -> str:
@@ -96,8 +103,8 @@ def check_reused(lab: Lab) -> None:
         vpc = vpc_of(lab, party)
         if vpc and vpc.reused:
             _check_owner(lab, party)
-            existing = {"provider/nlb", make_key(party, "endpoint")} & lab.state.ids.keys()
-            _check_subnets(party, vpc, reused_subnets(lab, party), room=0 if existing else FREE_ADDRESSES)
+            _check_subnets(party, vpc, reused_subnets(lab, party))
+            _check_room(lab, party)
     _check_zones(lab)
 
 
@@ -113,31 +120,62 @@ def _check_owner(lab: Lab, party: str) -> None:
         )
 
 
-def _check_subnets(party: str, vpc: Vpc, rows: Rows, *, room: int) -> None:
-    hint = f"Correct the `subnet_ids` of {party} in the config."
+def _check_subnets(party: str, vpc: Vpc, rows: Rows) -> None:
+    hint = _hint(party)
     zones = [row["AvailabilityZoneId"] for row in rows]
     for row in rows:
         if row["VpcId"] != vpc.id:
             raise PlabError(f"{row['SubnetId']} is in {row['VpcId']}, not in {vpc.id}.", hint=hint)
         if row.get("Ipv6Native"):
             raise PlabError(f"{row['SubnetId']} has IPv6 addresses alone; the lab requires IPv4.", hint=hint)
-        if row["AvailableIpAddressCount"] < room:
-            free = row["AvailableIpAddressCount"]
-            raise PlabError(f"{row['SubnetId']} has {free} free addresses; {FREE_ADDRESSES} are needed.", hint=hint)
         if zones.count(row["AvailabilityZoneId"]) > 1:
             raise PlabError(
                 f"Two subnets of {party} are in zone {row['AvailabilityZoneId']}; give one each.", hint=hint
             )
 
 
+def _hint(party: str) -> str:
+    return f"Correct the `subnet_ids` of {party} in the config."
+
+
+def _check_room(lab: Lab, party: str) -> None:
+    full = [row for row in reused_subnets(lab, party) if row["AvailableIpAddressCount"] < FREE_ADDRESSES]
+    in_use = _in_use(lab, party) if full else set()
+    for row in full:
+        if row["SubnetId"] not in in_use:
+            free = row["AvailableIpAddressCount"]
+            text = f"{row['SubnetId']} has {free} free addresses; {FREE_ADDRESSES} are needed."
+            raise PlabError(text, hint=_hint(party))
+
+
+def _in_use(lab: Lab, party: str) -> set[str]:
+    """The reused subnets in which the lab's balancer or endpoint has its addresses already; a balancer never moves."""
+    if party == PROVIDER:
+        return {row["SubnetId"] for row in reused_subnets(lab, party)} if "provider/nlb" in lab.state.ids else set()
+    ids = [id_ for key, id_ in lab.state.ids.items() if key == make_key(party, "endpoint")]
+    filters = [{"Name": "vpc-endpoint-id", "Values": ids}]
+    rows = lab.account(party).pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=filters) if ids else ()
+    return {id_ for row in rows for id_ in row.get("SubnetIds") or ()}
+
+
+def _served_zones(lab: Lab) -> set[str]:
+    """The zone ids that the service has, or will have; none while plab may still choose them by what consumers need."""
+    if not lab.config.provider.has_network:
+        return set(_service.zones(lab))
+    if lab.config.provider.vpc.reused:
+        return {row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)}
+    if lab.config.provider.zone_ids:
+        return set(lab.config.provider.zone_ids)
+    ids = [lab.state.ids.get(key, "") for key in subnet_keys(lab, PROVIDER)]
+    filters = [{"Name": "subnet-id", "Values": ids}]
+    rows = lab.provider.pages("ec2", "describe_subnets", "Subnets", Filters=filters) if all(ids) else ()
+    return {row["AvailabilityZoneId"] for row in rows} if len(rows) == len(ids) else set()
+
+
 def _check_zones(lab: Lab) -> None:
     reused = [consumer for consumer in lab.config.consumers if consumer.vpc.reused]
-    provider = lab.config.provider
-    if not reused or (provider.has_network and not provider.vpc.reused):
-        return
-    of_provider = reused_subnets(lab, PROVIDER) if provider.has_network else ()
-    served = {row["AvailabilityZoneId"] for row in of_provider} or set(_service.zones(lab))
-    for consumer in reused:
+    served = _served_zones(lab) if reused else set()
+    for consumer in reused if served else ():
         for row in reused_subnets(lab, consumer.name):
             if row["AvailabilityZoneId"] not in served:
                 raise PlabError(

@@ -21,7 +21,7 @@ from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot, reason
 from privatelink_lab.steps import _service
 from privatelink_lab.steps._security_group import group_key
-from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id, vpc_of
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, subnets_asked_by, vpc_id, vpc_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
@@ -75,6 +75,8 @@ def _read(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> Found:
 
 @calls("ec2:ModifyVpcEndpoint")
 def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list[Attribute]:
+    if row["State"].lower() == REJECTED:  # it serves nobody, and AWS changes nothing of it
+        return []
     group, subnets = snapshot.id(group_key(resource.party)), set(subnet_ids(lab, snapshot, resource.party))
     groups = {entry["GroupId"] for entry in row.get("Groups") or ()}
     present, wanted = set(row.get("SubnetIds") or ()), {group} if group else set()
@@ -85,11 +87,22 @@ def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list
         return lambda: ec2.modify_vpc_endpoint(VpcEndpointId=row["VpcEndpointId"], **given)
 
     regroup = modify(AddSecurityGroupIds=sorted(wanted - groups), RemoveSecurityGroupIds=sorted(groups - wanted))
-    move = modify(AddSubnetIds=sorted(subnets - present), RemoveSubnetIds=sorted(present - subnets))
+    join, leave = sorted(subnets - present), sorted(present - subnets)
+
+    def move() -> None:
+        """At once; or one after the other, where a new subnet is in the zone of one that leaves (AWS facts 6)."""
+        try:
+            modify(AddSubnetIds=join, RemoveSubnetIds=leave)()
+        except AwsError as error:
+            if error.code != "DuplicateSubnetsInSameZone" or not leave:
+                raise
+            modify(RemoveSubnetIds=leave)()
+            modify(AddSubnetIds=join)()
+
     policy = "everything" if _admits_everything(row.get("PolicyDocument")) else "less than everything"
     return [
         Attribute("security groups", groups, wanted or None, regroup),
-        Attribute("subnets", present, subnets or None, move),
+        Attribute("subnets", present, subnets or None, move, subnets_asked_by(lab, resource.party)),
         Attribute("private DNS", row.get("PrivateDnsEnabled"), wanted=False, change=modify(PrivateDnsEnabled=False)),
         Attribute("policy", policy, "everything", modify(ResetPolicy=True)),
     ]

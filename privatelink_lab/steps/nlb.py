@@ -32,7 +32,7 @@ from privatelink_lab.resource import (
 )
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps._service import BALANCER_TYPE, check_balancer
-from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, vpc_id
+from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, subnets_asked_by, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER
 
@@ -73,7 +73,7 @@ def _compare_balancer(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row
         return lab.provider.elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
 
     return [
-        Attribute("subnets", zones[0] or None, zones[1] or None),
+        Attribute("subnets", zones[0] or None, zones[1] or None, asked_by=subnets_asked_by(lab, PROVIDER)),
         Attribute("cross-zone", _crosses_zones(lab.provider, snapshot, arn), wanted=True, change=cross),
     ]
 

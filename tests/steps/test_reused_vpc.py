@@ -156,3 +156,110 @@ def test_a_subnet_without_room_is_refused_before_anything_is_made(cloud: Cloud, 
     with pytest.raises(PlabError, match=text):
         engine.check(lab, STEPS)
     assert cloud.changes() == []
+
+
+# Changed `subnet_ids`. The consumer's VPC has two subnets in one zone (0, 1) and one in another (2).
+
+
+def moved(provider: dict[str, Any], vpc: dict[str, Any], *numbers: int) -> Config:
+    """A lab whose consumer uses these subnets of its VPC."""
+    used = {"id": vpc["id"], "subnet_ids": [vpc["subnet_ids"][number] for number in numbers]}
+    return config_of({"name": "acme", "vpc": used}, provider=provider)
+
+
+MOVES = {  # subnets before and after, and the calls that it takes
+    "to another zone": ([0], [2], 1),
+    "within its zone": ([0], [1], 3),
+    "within its zone, and one more": ([0], [1, 2], 3),
+    "one more": ([0], [0, 2], 1),
+    "one less": ([2, 0], [2], 1),
+    "in another order": ([0, 2], [2, 0], 0),
+}
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["in a reused provider VPC", "in a made one"])
+@pytest.mark.parametrize(("before", "after", "calls"), MOVES.values(), ids=MOVES)
+def test_an_endpoint_moves_to_changed_subnets(
+    cloud: Cloud, *, before: list[int], after: list[int], calls: int, made: bool
+) -> None:
+    """ModifyVpcEndpoint moves it; AWS refuses a new subnet in the zone of an old one, so that one leaves first."""
+    provider = {"zones": 2} if made else {"vpc": make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2"))}
+    vpc = make_vpc(cloud, "10.1.0.0/16", ("use1-az1", "use1-az1", "use1-az2"))
+    first = cloud.lab(moved(provider, vpc, *before))
+    assert cloud.up(first).exit_code == 0
+    cloud.let_new_ids_propagate()
+    lab = cloud.lab(moved(provider, vpc, *after), first.state)
+    wanted = sorted(vpc["subnet_ids"][number] for number in after)
+    said = f", the config says {', '.join(wanted)}" if calls else "available"
+    assert cloud.phases(lab)["acme/endpoint"].endswith(said)
+    cloud.calls()
+    assert cloud.up(lab).exit_code == 0
+    assert cloud.changes() == ["ModifyVpcEndpoint"] * calls
+    [row] = cloud.account().ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    assert (sorted(row["SubnetIds"]), row["State"]) == (wanted, "available")
+
+
+def test_a_rejected_endpoint_moves_nowhere(cloud: Cloud) -> None:
+    """AWS changes nothing of an endpoint that was rejected: `up` ends with 0, and does not try."""
+    provider = {"vpc": make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2"))}
+    vpc = make_vpc(cloud, "10.1.0.0/16", ("use1-az1", "use1-az2"))
+    first = cloud.lab(moved(provider, vpc, 0))
+    built = cloud.up(first)
+    service, endpoint = id_of(built, "provider/endpoint-service"), id_of(built, "acme/endpoint")
+    cloud.account().ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[endpoint])
+    cloud.let_new_ids_propagate()
+    cloud.calls()
+    assert cloud.up(cloud.lab(moved(provider, vpc, 1), first.state)).exit_code == 0
+    assert cloud.changes() == []
+
+
+@pytest.mark.parametrize(
+    "provider", [{"zones": 2}, {"zones": ["use1-az1", "use1-az2"]}, {"vpc": ()}], ids=["chosen", "named", "reused"]
+)
+def test_a_move_to_a_zone_without_the_service_is_refused_before_anything_changes(
+    cloud: Cloud, provider: dict[str, Any]
+) -> None:
+    """The service's zones are known, whoever chose them: `up` names the zone, and the endpoint stays."""
+    if "vpc" in provider:
+        provider = {"vpc": make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2"))}
+    vpc = make_vpc(cloud, "10.1.0.0/16", ("use1-az1", "use1-az6"))
+    first = cloud.lab(moved(provider, vpc, 0))
+    assert cloud.up(first).exit_code == 0
+    cloud.let_new_ids_propagate()
+    cloud.calls()
+    with pytest.raises(PlabError, match="is in zone use1-az6; the service is in use1-az1, use1-az2"):
+        cloud.up(cloud.lab(moved(provider, vpc, 1), first.state))
+    assert cloud.changes() == []
+
+
+@pytest.mark.parametrize(("full", "refused"), [(0, False), (1, True)], ids=["one in use", "a new one"])
+def test_only_a_new_subnet_requires_room(cloud: Cloud, *, full: int, refused: bool) -> None:
+    """The endpoint has its address in the old subnet, which may be full now; the new one has to have room."""
+    provider = {"vpc": make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2"))}
+    vpc = make_vpc(cloud, "10.1.0.0/16", ("use1-az1", "use1-az2"))
+    first = cloud.lab(moved(provider, vpc, 0))
+    cloud.up(first)
+    lab = cloud.lab(moved(provider, vpc, 0, 1), first.state)
+    reused_subnets(lab, "acme")[full].update(AvailableIpAddressCount=0)
+    cloud.calls()
+    if refused:
+        with pytest.raises(PlabError, match="has 0 free addresses; 8 are needed"):
+            cloud.up(lab)
+        assert cloud.changes() == []
+    else:
+        engine.check(lab, STEPS)
+
+
+def test_a_balancer_that_would_have_to_move_is_named_with_its_replacement(cloud: Cloud) -> None:
+    """The provider's `subnet_ids` change: `up` says from what to what, changes nothing, and prints the command."""
+    given = make_vpc(cloud, "10.0.0.0/16", ("use1-az1", "use1-az2", "use1-az4"))
+    vpc = make_vpc(cloud, "10.1.0.0/16", ("use1-az1",))
+    first = cloud.lab(moved({"vpc": given | {"subnet_ids": given["subnet_ids"][:2]}}, vpc, 0))
+    assert cloud.up(first).exit_code == 0
+    cloud.let_new_ids_propagate()
+    cloud.calls()
+    built = cloud.up(cloud.lab(moved({"vpc": given}, vpc, 0), first.state))
+    error = built.failed["provider/nlb"]
+    assert f", the config says {', '.join(sorted(given['subnet_ids']))}" in str(error)
+    assert error.hint == "plab up --replace provider/nlb"
+    assert cloud.changes() == []

@@ -45,7 +45,10 @@ class Endpoints(Ec2Call):
         return ActionResult({"VpcEndpoints": [endpoint_row(endpoint) for endpoint in kept]})
 
     def modify_vpc_endpoint(self) -> ActionResult:
-        """Change subnets, security groups and the private name of an endpoint, by the rules of a new one."""
+        """Change subnets, security groups and the private name of an endpoint, by the rules of a new one.
+
+        A new subnet in the zone of one that leaves is refused: a call of its own lets that one leave (AWS facts 6).
+        """
         (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
         if not isinstance(endpoint, Endpoint):
             return super().modify_vpc_endpoint()
@@ -106,9 +109,9 @@ class Endpoints(Ec2Call):
     def _modify(self, endpoint: Endpoint) -> None:
         backend, vpc_id = self.ec2_backend, endpoint.vpc_id
         add, gone = self._get_param("AddSubnetIds", []), self._get_param("RemoveSubnetIds", [])
-        stay = [subnet_id for subnet_id in endpoint.subnet_ids or [] if subnet_id not in gone]
-        new = [subnet_id for subnet_id in add if subnet_id not in stay]
-        check_subnets(backend, vpc_id, [*stay, *new], endpoint.service, new=new)
+        present = endpoint.subnet_ids or []
+        new = [subnet_id for subnet_id in add if subnet_id not in present]
+        check_subnets(backend, vpc_id, [*present, *new] if new else [], endpoint.service, new=new)
         groups = self._get_param("AddSecurityGroupIds", [])
         check_groups(backend, vpc_id, groups)
         private_dns = self._get_param("PrivateDnsEnabled")
