@@ -83,15 +83,15 @@ class ServiceLab:
         return [row["Error"]["Code"] for row in answer["Unsuccessful"]]
 
 
-def network(ec2: Any, cidr: str = BLOCK, zone: str = "us-east-1a") -> tuple[str, str]:
+def network(ec2: Any, cidr: str = BLOCK, zone: str = "use1-az1") -> tuple[str, str]:
     """A VPC and its only subnet."""
     vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     return vpc, add_subnet(ec2, vpc, cidr.replace("/16", "/24"), zone)
 
 
-def add_subnet(ec2: Any, vpc: str, cidr: str, zone: str = "us-east-1a") -> str:
+def add_subnet(ec2: Any, vpc: str, cidr: str, zone: str = "use1-az1") -> str:
     """The id of a new subnet."""
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZoneId=zone)
     return str(made["Subnet"]["SubnetId"])
 
 

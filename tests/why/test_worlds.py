@@ -150,3 +150,19 @@ def test_no_false_alarm_on_the_way_up_and_down(slow_cloud: Cloud, count: int) ->
     slow_cloud.clock.before_sleep = look
     assert not slow_cloud.down(lab).left
     assert firsts.keys() <= GOING, firsts
+
+
+def test_accounts_that_name_the_zones_differently(cloud: Cloud) -> None:
+    """Every zone has another name in the consumer's account: its endpoint is in the service's zones, and carries."""
+    zones = ["use1-az1", "use1-az2"]
+    consumer = {"name": "acme", "role_arn": "arn:aws:iam::222222222222:role/acme"}
+    lab = cloud.lab(config_of(consumer, provider={"zones": zones}))
+    assert cloud.up(lab).exit_code == 0
+    provider, acme = lab.provider.ec2, lab.account("acme").ec2
+    (service,) = provider.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"]
+    (endpoint,) = acme.describe_vpc_endpoints()["VpcEndpoints"]
+    placed = acme.describe_subnets(SubnetIds=endpoint["SubnetIds"])["Subnets"]
+    assert sorted(row["AvailabilityZoneId"] for row in placed) == service["AvailabilityZoneIds"] == zones
+    assert not {row["AvailabilityZone"] for row in placed} & set(service["AvailabilityZones"])
+    assert [verdict.causes for verdict in judge(evidence_of(lab))] == [()]
+    assert passes(cloud, endpoint)

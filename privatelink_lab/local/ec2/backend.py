@@ -1,4 +1,4 @@
-"""moto's EC2 backend without two slow functions of it, and with corrected instances and network interfaces.
+"""moto's EC2 backend without two slow functions of it, and with corrected instances, interfaces and zones.
 
 moto derives `InstanceId` and `NetworkInterfaceId` from the class names, so these classes keep moto's names.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from moto.ec2.exceptions import InvalidAvailabilityZoneError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_network_interfaces, instances
 from moto.ec2.models.amis import Ami
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
+
+from privatelink_lab.local.ec2.zones import zones_of
 
 _ROOT = "/dev/sda1"
 """The device name that moto gives the root volume of an instance launched without block device mappings."""
@@ -59,6 +62,10 @@ class FastBackend(EC2Backend):
 
     _has_images = False
 
+    def __init__(self, region_name: str, account_id: str) -> None:
+        self.zones = {region_name: zones_of(account_id, region_name)}  # DescribeAvailabilityZones reads this
+        super().__init__(region_name, account_id)
+
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
         """As moto's; fast for the tags of given ids, which moto asks for most."""
         ids = (filters or {}).get("resource-id", [])
@@ -83,6 +90,40 @@ class FastBackend(EC2Backend):
             self._has_images = True
             super()._load_amis()
         return super().describe_images(*args, **kwargs)
+
+    def create_subnet(
+        self,
+        vpc_id: str,
+        cidr_block: str,
+        ipv6_cidr_block: str | None = None,
+        availability_zone: str | None = None,
+        availability_zone_id: str | None = None,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        """As moto's, in the account's own zone of that name or id; moto takes the names and zones of any region."""
+        zones = self.describe_availability_zones()
+        for zone in zones:
+            if availability_zone in {None, zone.name} and availability_zone_id in {None, zone.zone_id}:
+                made: Any = super().create_subnet(vpc_id, cidr_block, ipv6_cidr_block, zone.name, None, *more, **named)
+                made._availability_zone = zone
+                return made
+        raise InvalidAvailabilityZoneError(availability_zone or availability_zone_id, ", ".join(z.name for z in zones))
+
+    def describe_instance_type_offerings(
+        self, location_type: str | None = None, filters: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """As moto's; an offer by zone name is the one by zone id, under the account's name for it."""
+        if location_type != "availability-zone":
+            return super().describe_instance_type_offerings(location_type, filters)
+        names = {zone.zone_id: zone.name for zone in self.describe_availability_zones()}
+        offers = super().describe_instance_type_offerings("availability-zone-id")
+        named = [
+            offer | {"Location": names[offer["Location"]], "LocationType": location_type}
+            for offer in offers
+            if offer["Location"] in names
+        ]
+        return [offer for offer in named if self.matches_filters(offer, filters or {}, location_type)]
 
     def run_instances(self, *args: Any, **kwargs: Any) -> Any:
         """As moto's, with instances of the class above."""

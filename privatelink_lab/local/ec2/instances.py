@@ -127,10 +127,10 @@ class Instances(Ec2Call):
             self._check_place(backend.get_subnet(subnet_id), kind)
 
     def _check_place(self, subnet: Any, kind: str) -> None:
-        backend, zone = self.ec2_backend, subnet.availability_zone
-        offered = backend.describe_instance_type_offerings("availability-zone", {"instance-type": [kind]})
-        if zone not in {offer["Location"] for offer in offered}:
-            text = f"The instance type {kind} is not supported in the Availability Zone {zone}."
+        backend = self.ec2_backend
+        offered = backend.describe_instance_type_offerings("availability-zone-id", {"instance-type": [kind]})
+        if subnet.availability_zone_id not in {offer["Location"] for offer in offered}:
+            text = f"The instance type {kind} is not supported in the Availability Zone {subnet.availability_zone}."
             raise EC2ClientError("Unsupported", text)
         for group_id in self._get_param("SecurityGroupIds", []):
             if find_group(backend, group_id).vpc_id != subnet.vpc_id:

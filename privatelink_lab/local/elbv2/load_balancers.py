@@ -161,7 +161,7 @@ class LoadBalancers(ElbCall):
             subnets = [self.ec2.get_subnet(subnet_id) for subnet_id in ids]
         except InvalidSubnetIdError as error:
             raise SubnetNotFoundError from error
-        if len({found.availability_zone for found in subnets}) < len(subnets):
+        if len({found.availability_zone_id for found in subnets}) < len(subnets):
             text = "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
             raise ELBClientError("InvalidConfigurationRequest", text)
         for subnet in subnets:

@@ -44,7 +44,7 @@ def target_health(world: World, ec2: Any, group: Any, target: str) -> Health:
 def serving_listeners(ec2: Any, group: Any, instance: Any) -> Iterator[tuple[Any, Any]]:
     """The load balancers that serve a target, with their listeners; they serve targets in their own zones only."""
     for balancer in ec2.elbv2_backend.load_balancers.values():
-        zones = {subnet.availability_zone for subnet in balancer.subnets}
+        zones = {subnet.availability_zone_id for subnet in balancer.subnets}
         if instance is None or instance.subnet_id is None or zone_of(ec2, instance) in zones:
             for listener in balancer.listeners.values():
                 if forwards(listener, group.arn):
@@ -69,8 +69,8 @@ def lets_in(ec2: Any, instance: Any, port: int, addresses: list[str]) -> bool:
 
 
 def zone_of(ec2: Any, instance: Any) -> str:
-    """The zone of an instance."""
-    return str(ec2.get_subnet(instance.subnet_id).availability_zone)
+    """The zone id of an instance."""
+    return str(ec2.get_subnet(instance.subnet_id).availability_zone_id)
 
 
 def _check_result(world: World, ec2: Any, group: Any, target: str, instance: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from moto.ec2.exceptions import EC2ClientError
 
 from privatelink_lab.local.ec2.interfaces import require_free_addresses
-from privatelink_lab.local.privatelink.service import EndpointService, zone_ids
+from privatelink_lab.local.privatelink.service import EndpointService
 
 
 def check_subnets(
@@ -24,13 +24,12 @@ def check_subnets(
         if subnet.vpc_id != vpc_id:  # AWS does not document the code (AWS facts 13)
             text = f"The subnet '{subnet.id}' does not belong to the VPC '{vpc_id}'."
             raise EC2ClientError("InvalidParameter", text)
-    if len({found.availability_zone for found in subnets}) < len(subnets):
+    if len({found.availability_zone_id for found in subnets}) < len(subnets):
         text = "Found another VPC endpoint subnet in the availability zone of an existing one."
         raise EC2ClientError("DuplicateSubnetsInSameZone", text)
     if service is not None and service.ec2_backend.region_name == backend.region_name:
-        served = zone_ids(service)
         for subnet in subnets:
-            if subnet.availability_zone_id not in served:
+            if subnet.availability_zone_id not in service.zone_ids:
                 named = f"The VPC endpoint service {service.service_name}"
                 text = f"{named} does not support the availability zone of the subnet: {subnet.id}."
                 raise EC2ClientError("InvalidParameter", text)

@@ -34,8 +34,8 @@ class EndpointService(VPCServiceConfiguration):
         return self.verification.get("State") == "verified"
 
     def set_zones(self, balancers: Sequence[Any]) -> None:
-        """Take the zones of these load balancers."""
-        self.availability_zones = sorted({subnet.availability_zone for lb in balancers for subnet in lb.subnets})
+        """Take the zones of these load balancers, by id: every account has its own names for them."""
+        self.zone_ids = {subnet.availability_zone_id for balancer in balancers for subnet in balancer.subnets}
 
     def set_private_dns_name(self, name: str) -> None:
         """Set the private name, which has to be verified; an empty name removes it."""
@@ -84,10 +84,3 @@ def regions_after(
         if region not in supported:
             raise EC2ClientError("InvalidParameter", f"Cannot remove region {region}: it is not supported.")
     return [region for region in dict.fromkeys([*supported, *add]) if region not in remove]
-
-
-def zone_ids(service: EndpointService) -> list[str]:
-    """The ids of a service's zones, in the order of the zone names."""
-    zones = service.ec2_backend.describe_availability_zones()
-    ids = {zone.name: zone.zone_id for zone in zones}
-    return [ids[name] for name in service.availability_zones]

@@ -15,7 +15,7 @@ from privatelink_lab.local.api.filters import filtered, tag_fields, tag_set, tag
 from privatelink_lab.local.api.responses import unsuccessful_item
 from privatelink_lab.local.api.server_state import Fact, World
 from privatelink_lab.local.privatelink.endpoint import ATTACHED_STATES, connections_of
-from privatelink_lab.local.privatelink.service import EndpointService, check_balancers, regions_after, zone_ids
+from privatelink_lab.local.privatelink.service import EndpointService, check_balancers, regions_after
 
 
 class Services(Ec2Call):
@@ -154,7 +154,7 @@ def fields_of(service: EndpointService) -> Mapping[str, str | Sequence[str]]:
 
 def configuration_row(service: EndpointService) -> dict[str, Any]:
     """The owner's view of a service. ServiceState is PascalCase, unlike the states of endpoints."""
-    return shared_view(service) | {
+    return shared_view(service, service.ec2_backend) | {
         "ServiceState": service.service_state,
         "NetworkLoadBalancerArns": service.network_load_balancer_arns,
         "PrivateDnsName": service.private_dns_name or None,
@@ -163,14 +163,15 @@ def configuration_row(service: EndpointService) -> dict[str, Any]:
     }
 
 
-def shared_view(service: EndpointService) -> dict[str, Any]:
-    """The part of the response that the owner and the consumers of a service see."""
+def shared_view(service: EndpointService, reader: Any) -> dict[str, Any]:
+    """The part of the response that owner and consumers see, with the zones of the reader's region by its own names."""
+    zones = [zone for zone in reader.describe_availability_zones() if zone.zone_id in service.zone_ids]
     return {
         "ServiceId": service.id,
         "ServiceName": service.service_name,
         "ServiceType": service.service_type,
-        "AvailabilityZones": service.availability_zones,
-        "AvailabilityZoneIds": zone_ids(service),
+        "AvailabilityZones": [zone.name for zone in zones],
+        "AvailabilityZoneIds": [zone.zone_id for zone in zones],
         "AcceptanceRequired": service.acceptance_required,
         "ManagesVpcEndpoints": False,
         "BaseEndpointDnsNames": [service.endpoint_dns_name],

@@ -36,14 +36,15 @@ class Discovery(Ec2Call):
         own = aws_services(self.region) if self.region in regions else ()
         offers = {details["ServiceName"]: details for details in own}
         for region in regions:
-            offers |= {service.service_name: offer(service, self.region) for service in visible_services(self, region)}
+            found = visible_services(self, region)
+            offers |= {service.service_name: offer(service, self.ec2_backend) for service in found}
         names = self._get_param("ServiceNames", []) or sorted(offers)
         for name in names:
             if name not in offers:
                 raise InvalidServiceName(name)
         rows, token = page(self, filtered(self, [offers[name] for name in names], offer_fields))
-        found = {"ServiceNames": [row["ServiceName"] for row in rows], "ServiceDetails": rows}
-        return ActionResult(found | {"NextToken": token})
+        names = [row["ServiceName"] for row in rows]
+        return ActionResult({"ServiceNames": names, "ServiceDetails": rows, "NextToken": token})
 
 
 def find_service(request: Ec2Call, name: str, region: str) -> EndpointService | None:
@@ -111,9 +112,9 @@ def _role_of(request: BaseResponse) -> str:
     return str(getattr(keys.get(request.access_key), "role_arn", ""))
 
 
-def offer(service: EndpointService, region: str) -> dict[str, Any]:
-    """The consumer's view of a service from a region; the zones are listed in the service's own region only."""
-    view = shared_view(service) | {
+def offer(service: EndpointService, consumer: Any) -> dict[str, Any]:
+    """The view of a consumer's EC2 backend; the zones are listed in the service's own region only."""
+    view = shared_view(service, consumer) | {
         "Owner": service.ec2_backend.account_id,
         "ServiceRegion": service.ec2_backend.region_name,
         "VpcEndpointPolicySupported": False,
@@ -123,8 +124,6 @@ def offer(service: EndpointService, region: str) -> dict[str, Any]:
         names = [{"PrivateDnsName": service.private_dns_name}]
         state = service.verification["State"]
         view |= {"PrivateDnsNames": names, "PrivateDnsNameVerificationState": state}
-    if service.ec2_backend.region_name != region:
-        view |= {"AvailabilityZones": [], "AvailabilityZoneIds": []}
     return view
 
 

@@ -104,7 +104,7 @@ def _targets(world: World, backend: Any, balancer: Any, listener: Any, node: Any
             instance = backend.get_instance_by_id(target["Id"])
             if target_health(world, backend, group, target["Id"])[0] in {"unused", "initial"}:
                 continue
-            if instance and not serves_all_zones and zone_of(backend, instance) != node.subnet.availability_zone:
+            if instance and not serves_all_zones and zone_of(backend, instance) != node.subnet.availability_zone_id:
                 continue
             if not lets_in(backend, instance, target["Port"], [node.private_ip_address]):
                 continue

@@ -116,9 +116,9 @@ def test_what_cannot_be_launched(cloud: ContractCloud) -> None:
 
 
 def test_a_type_that_the_zone_lacks(cloud: ContractCloud) -> None:
-    """Unsupported: us-east-1e has no t3."""
+    """Unsupported: use1-az3 has no t3."""
     ec2 = cloud.client("ec2")
-    subnet = network(ec2, zone="us-east-1e")[1]
+    subnet = network(ec2, zone="use1-az3")[1]
     asked = {"ImageId": cloud.ami, "SubnetId": subnet, "MinCount": 1, "MaxCount": 1}
     assert code_of(ec2.run_instances, InstanceType="t3.micro", **asked) == "Unsupported"
 

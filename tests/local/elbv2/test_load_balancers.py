@@ -59,7 +59,7 @@ def test_a_balancer_has_an_interface_per_zone(cloud: ContractCloud) -> None:
     """It has AWS's description, cannot be changed, and outlives the load balancer for a while."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
-    two = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
+    two = add_subnet(ec2, vpc, "10.0.1.0/24", "use1-az2")
     made = elb.create_load_balancer(Name="nlb", Type="network", Scheme="internal", Subnets=[one, two])
     arn = made["LoadBalancers"][0]["LoadBalancerArn"]
     cloud.until(lambda: balancer_state(elb, arn), "active")
@@ -87,7 +87,7 @@ def test_creates_are_idempotent_by_name_and_settings(cloud: ContractCloud) -> No
     assert make_group(elb, vpc) == group
     assert listen(elb, balancer, group) == listener
     other: dict[str, Any] = {"Name": "nlb", "Type": "network", "Scheme": "internal"}
-    elsewhere = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
+    elsewhere = add_subnet(ec2, vpc, "10.0.1.0/24", "use1-az2")
     assert code_of(elb.create_load_balancer, **other, Subnets=[elsewhere]) == "DuplicateLoadBalancerName"
     changed: dict[str, Any] = {"Name": "web", "Protocol": "TCP", "VpcId": vpc, "Port": 81}
     assert code_of(elb.create_target_group, **changed) == "DuplicateTargetGroupName"
@@ -135,7 +135,7 @@ def test_a_balancer_takes_one_subnet_per_zone(cloud: ContractCloud) -> None:
     """Two in one zone are InvalidConfigurationRequest; a subnet of another zone can be added later."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
-    twin, other = add_subnet(ec2, vpc, "10.0.1.0/24"), add_subnet(ec2, vpc, "10.0.2.0/24", "us-east-1b")
+    twin, other = add_subnet(ec2, vpc, "10.0.1.0/24"), add_subnet(ec2, vpc, "10.0.2.0/24", "use1-az2")
     asked = {"Name": "nlb", "Type": "network", "Scheme": "internal", "Subnets": [one, twin]}
     assert code_of(elb.create_load_balancer, **asked) == "InvalidConfigurationRequest"
     arn = active_balancer(cloud, one)
@@ -265,7 +265,7 @@ def test_a_target_in_a_zone_without_the_balancer_is_unused(cloud: ContractCloud)
     """Target.NotInUse: its zone is not enabled on the balancer."""
     elb, ec2 = cloud.client("elbv2"), cloud.client("ec2")
     vpc, subnet = network(ec2)
-    instance = launch(cloud, add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b"))
+    instance = launch(cloud, add_subnet(ec2, vpc, "10.0.1.0/24", "use1-az2"))
     group = make_group(elb, vpc)
     listen(elb, make_balancer(elb, subnet), group)
     cloud.wait(15)

@@ -48,7 +48,8 @@ def test_what_an_endpoint_says_of_itself(lab: ServiceLab) -> None:
     stem = names[0].partition(".")[0]
     assert stem.removeprefix(found["VpcEndpointId"])[0] == "-"
     assert len(stem) == len(found["VpcEndpointId"]) + 9
-    assert names[1].partition(".")[0] == f"{stem}-us-east-1a"
+    (subnet,) = ec2.describe_subnets(SubnetIds=found["SubnetIds"])["Subnets"]
+    assert names[1].partition(".")[0] == f"{stem}-{subnet['AvailabilityZone']}"
     assert all(entry["HostedZoneId"] for entry in found["DnsEntries"])
     assert found["PrivateDnsEnabled"] is False
     assert (found["OwnerId"], found["ServiceRegion"]) == (lab.cloud.account, "us-east-1")
@@ -174,7 +175,7 @@ def test_a_service_reaches_the_regions_it_supports(lab: ServiceLab) -> None:
     """With ServiceRegion and the provider's consent, and then without zonal names."""
     lab.ec2.modify_vpc_endpoint_service_configuration(ServiceId=lab.service_id, AddSupportedRegions=["eu-west-1"])
     there = lab.cloud.client("ec2", region="eu-west-1")
-    vpc, subnet = network(there, zone="eu-west-1b")
+    vpc, subnet = network(there, zone="euw1-az1")
     request: dict[str, Any] = {
         "VpcEndpointType": "Interface",
         "VpcId": vpc,
@@ -240,7 +241,7 @@ def test_zones_of_an_endpoint(lab: ServiceLab) -> None:
     """A zone that the service lacks is InvalidParameter, two subnets in one zone DuplicateSubnetsInSameZone."""
     ec2 = lab.ec2
     request = lab.request()
-    elsewhere = add_subnet(ec2, request["VpcId"], "10.1.1.0/24", "us-east-1b")
+    elsewhere = add_subnet(ec2, request["VpcId"], "10.1.1.0/24", "use1-az2")
     twin = add_subnet(ec2, request["VpcId"], "10.1.2.0/24")
 
     def code(*subnets: str) -> str:

@@ -34,8 +34,8 @@ def test_a_new_service_is_available_at_once(lab: ServiceLab) -> None:
     assert service["ServiceState"] == "Available"
     assert service["ServiceName"] == f"com.amazonaws.vpce.us-east-1.{service['ServiceId']}"
     assert len(service["ServiceId"]) == len("vpce-svc-") + 17
-    assert service["AvailabilityZones"] == ["us-east-1a"]
-    assert len(service["AvailabilityZoneIds"]) == 1
+    assert service["AvailabilityZoneIds"] == ["use1-az1"]
+    assert len(service["AvailabilityZones"]) == 1
     assert service["NetworkLoadBalancerArns"] == [lab.balancer]
 
 
@@ -189,16 +189,16 @@ def test_a_deleted_service_lingers_and_goes(lab: ServiceLab) -> None:
 def test_balancers_of_a_service_come_and_go(lab: ServiceLab) -> None:
     """A second load balancer adds its zone; one can be removed only without connections, and never the last one."""
     ec2 = lab.ec2
-    second = active_balancer(lab.cloud, add_subnet(ec2, lab.vpc, "10.0.1.0/24", "us-east-1b"), "second")
+    second = active_balancer(lab.cloud, add_subnet(ec2, lab.vpc, "10.0.1.0/24", "use1-az2"), "second")
     change = ec2.modify_vpc_endpoint_service_configuration
     mine = {"ServiceId": lab.service_id}
     change(**mine, AddNetworkLoadBalancerArns=[second])
 
     def zones() -> list[str]:
         answer = ec2.describe_vpc_endpoint_service_configurations(ServiceIds=[lab.service_id])
-        return list(answer["ServiceConfigurations"][0]["AvailabilityZones"])
+        return sorted(answer["ServiceConfigurations"][0]["AvailabilityZoneIds"])
 
-    lab.cloud.until(zones, ["us-east-1a", "us-east-1b"])
+    lab.cloud.until(zones, ["use1-az1", "use1-az2"])
     lab.connect()
     assert code_of(change, **mine, RemoveNetworkLoadBalancerArns=[second]) == "ExistingVpcEndpointConnections"
 

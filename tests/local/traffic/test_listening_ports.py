@@ -149,7 +149,7 @@ def test_a_node_serves_its_own_zone_unless_cross_zone_is_on(cloud: LocalCloud) -
     """Cross-zone is off by default, on by the load balancer's attribute; the target group's attribute comes first."""
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
     vpc, one = network(ec2)
-    two = add_subnet(ec2, vpc, "10.0.1.0/24", "us-east-1b")
+    two = add_subnet(ec2, vpc, "10.0.1.0/24", "use1-az2")
     arn = make_balancer(elb, one)
     elb.set_subnets(LoadBalancerArn=arn, Subnets=[one, two])
     group, security = make_group(elb, vpc), web_group(ec2, vpc)
