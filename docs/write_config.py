@@ -73,7 +73,7 @@ def _tables(made: Json, section: Json, path: str = "", given: Json | None = None
         inner = _section_of(made, field)
         if inner:
             key, default = f"{path}.{name}".removeprefix("."), field["default"]
-            mark = {"array": "[]", "object": ".NAME"}.get(field.get("type", ""), "")
+            mark = "[]" if field.get("type") == "array" else ".NAME" if "patternProperties" in field else ""
             yield from _tables(made, inner, f"{key}{mark}", None if mark else default)
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from privatelink_lab.config.models import Config, Consumer, Customer
-from privatelink_lab.config.wording import KeyPath, key_text, mistake_sentence
+from privatelink_lab.config.wording import KeyPath, mistake_sentence
 from privatelink_lab.config.yaml_lines import Source
 from privatelink_lab.errors import ConfigError, UsageError
+from privatelink_lab.printable import on_one_line
 from privatelink_lab.text_file import read_text
 
 DEFAULT_FILE = "plab.yaml"
-_ROWS = {"consumers": Consumer, "customers": Customer}
+CUSTOMERS = "customers"
+_ROWS = {"consumers": Consumer, CUSTOMERS: Customer}
 
 
 def load(path: Path, regions: tuple[str, ...] = ()) -> Config:
     """The config in `path`. `regions` are the names of known regions; where it is empty, any region is accepted.
 
-    Raises ConfigError with all mistakes, one `FILE:LINE: KEY: MISTAKE` each; UsageError when there is no such file.
+    Its `customers` may be in a file of their own. Raises ConfigError with all mistakes, one `FILE:LINE: KEY: MISTAKE`
+    each; UsageError when there is no such file.
     """
     try:
         text = read_text(path)
@@ -43,19 +45,36 @@ def parse(path: Path, text: str, regions: tuple[str, ...] = ()) -> Config:
     if not isinstance(source.data, dict):
         kind = "empty" if source.data is None else f"a {type(source.data).__name__}"
         raise ConfigError(f"{path}:1: the config is {kind}; it must be a mapping such as `lab: demo`")
-    mistakes = list(source.repeated)
     if "lab" not in source.data:
-        mistakes.append((1, "lab: is missing; plab uses it in the names and tags of all that it makes"))
+        source.add_mistake(("lab",), "is missing; plab uses it in the names and tags of all that it makes")
+    sources = [*_customers_of(source), source]
     try:
         config = Config.model_validate(source.data, context={"regions": regions, "names": {}, "accounts": []})
     except ValidationError as error:
-        items = [(_without_mark(item["loc"]), mistake_sentence(item, _keys_at)) for item in error.errors()]
-        mistakes += [(source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items]
-    if mistakes:
-        mistakes.sort(key=itemgetter(0))
-        text = "\n".join(f"{path}:{line}: {mistake}" for line, mistake in mistakes)
-        raise ConfigError(text, hint="`plab init FILE` writes a config that explains every key.")
+        for item in error.errors():
+            where = _without_mark(item["loc"])
+            holder = next(one for one in sources if where[: len(one.root)] == one.root)
+            holder.add_mistake(where, mistake_sentence(item, _keys_at))
+    if mistakes := [text for one in reversed(sources) for text in one.mistakes_in_order()]:
+        raise ConfigError("\n".join(mistakes), hint="`plab init FILE` writes a config that explains every key.")
     return config
+
+
+def _customers_of(source: Source) -> list[Source]:
+    """The file that `customers` names, whose data take the place of its name; [] where the config has them itself."""
+    name = source.data.get(CUSTOMERS)
+    if not isinstance(name, str):
+        return []
+    path = source.path.parent / name
+    try:
+        customers = Source(path, read_text(path), (CUSTOMERS,))
+    except (OSError, ValueError) as error:
+        del source.data[CUSTOMERS]
+        reason = getattr(error, "strerror", None) or error
+        source.add_mistake((CUSTOMERS,), f"the file {on_one_line(str(path))} cannot be read: {reason}")
+        return []
+    source.data[CUSTOMERS] = customers.data
+    return [customers]
 
 
 def of_name(lab: str) -> Config:

@@ -398,7 +398,10 @@ class Config(Section):
         "service alone.",
     )
     customers: dict[Name, Customer] = Field(
-        default={}, description="Other people's accounts, by the customer's name; plab has no credentials of them."
+        default={},
+        json_schema_extra={"type": ["object", "string"]},  # `load` reads the file
+        description="Other people's accounts, by the customer's name; plab has no credentials of them. Or the path, "
+        "relative to the config, of a YAML file that holds this mapping alone.",
     )
 
     @field_validator("lab")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ MOST_VALUES = 100_000  # far more than a lab has; a few lines of YAML aliases ca
 
 
 class Source:
-    """The YAML of one file: its data, the line of each key, and the keys that appear twice."""
+    """The YAML of one file: its data, the line of each key, and its mistakes: at first the keys that appear twice.
 
-    def __init__(self, path: Path, text: str) -> None:
+    `root` is the key of the config under which the data stand.
+    """
+
+    def __init__(self, path: Path, text: str, root: KeyPath = ()) -> None:
         self.path = path
+        self.root = root
         self.lines: dict[KeyPath, int] = {}
-        self.repeated: list[tuple[int, str]] = []
+        self.mistakes: list[tuple[int, str]] = []
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data = self._build(node, ()) if node else None
+            self.data: Any = self._build(node, root) if node else None
+            self.lines.setdefault(root, 1)
         except RecursionError:
             raise self._not_yaml(1, "it is nested too deeply, or contains itself") from None
         except yaml.MarkedYAMLError as error:
@@ -65,12 +71,17 @@ class Source:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"{self.path}:{line}: {key_text(path)}: has a key that is not a plain word")
             key = str(key_node.value)
-            if key in data:
-                self.repeated.append((line, f"{key_text((*path, key))}: appears twice; keep one"))
             self.lines[(*path, key)] = line
+            if key in data:
+                self.add_mistake((*path, key), "appears twice; keep one")
             data[key] = self._build(value_node, (*path, key))
         return data
 
-    def line_of(self, where: KeyPath) -> int:
-        """The line of a key; of the nearest enclosing key where the file does not have it."""
-        return next(self.lines[where[:cut]] for cut in range(len(where), -1, -1) if where[:cut] in self.lines)
+    def add_mistake(self, where: KeyPath, sentence: str) -> None:
+        """Keep a mistake in a key; its line is that of the nearest enclosing key where the file does not have it."""
+        line = next(self.lines[where[:cut]] for cut in range(len(where), -1, -1) if where[:cut] in self.lines)
+        self.mistakes.append((line, f"{key_text(where)}: {sentence}"))
+
+    def mistakes_in_order(self) -> list[str]:
+        """`FILE:LINE: KEY: MISTAKE` of each, in the order of the lines."""
+        return [f"{self.path}:{line}: {text}" for line, text in sorted(self.mistakes, key=itemgetter(0))]

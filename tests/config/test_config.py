@@ -487,6 +487,49 @@ def test_the_example_is_the_defaults(tmp_path: Path) -> None:
     assert example.lab == config.DEFAULT_LAB
 
 
+CANNOT_BE_READ = "plab.yaml:3: customers: the file theirs/customers.yaml cannot be read"
+IN_A_FILE: dict[str, tuple[str | None, str]] = {
+    "no such file": (None, f"{CANNOT_BE_READ}: No such file or directory"),
+    "not UTF-8": ("\udcff", f"{CANNOT_BE_READ}: it is not UTF-8 (byte 0); save it as UTF-8"),
+    "an empty file": ("# none yet\n", "theirs/customers.yaml:1: customers: should be a mapping, not empty"),
+    "a list": ("\n- acme\n", "theirs/customers.yaml:2: customers: should be a mapping, not ['acme']"),
+    "one more path": ("more.yaml\n", "theirs/customers.yaml:1: customers: should be a mapping, not 'more.yaml'"),
+    "a customer twice": (
+        "acme: {accounts: ['222222222222']}\nacme: {accounts: ['333333333333']}\n",
+        "theirs/customers.yaml:2: customers.acme: appears twice; keep one",
+    ),
+    "a customer's unknown key": (
+        "# ours\nacme:\n  accounts: ['222222222222']\n  endpoint: 2\n",
+        "theirs/customers.yaml:4: customers.acme.endpoint: is not a known key; did you mean endpoints?",
+    ),
+    "a customer called as a consumer": (
+        "beta: {accounts: ['222222222222']}\n",
+        "theirs/customers.yaml:1: customers: 'beta' is the name of another consumer; choose another name",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "mistake"), IN_A_FILE.values(), ids=IN_A_FILE.keys())
+def test_mistakes_in_a_file_of_customers(tmp_path: Path, text: str | None, mistake: str) -> None:
+    """`customers: PATH`: the mistakes of both files at once, each with the name and the line of its file."""
+    (tmp_path / "theirs").mkdir()
+    if text is not None:
+        (tmp_path / "theirs" / "customers.yaml").write_text(text, errors="surrogateescape")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "lab: demo\nregoin: us-east-1\ncustomers: theirs/customers.yaml\nconsumers: [{name: beta}]\n")
+    assert str(caught.value).replace(f"{tmp_path}/", "").split("\n") == [
+        "plab.yaml:2: regoin: is not a known key; did you mean region?",
+        mistake,
+    ]
+
+
+def test_customers_of_a_file(tmp_path: Path) -> None:
+    """A file, relative to the config, says the same as the mapping in the config."""
+    acme = "acme: {accounts: [012345678901], endpoints: 4}"
+    (tmp_path / "customers.yaml").write_text(acme)
+    assert load(tmp_path, "lab: demo\ncustomers: customers.yaml") == load(tmp_path, f"lab: demo\ncustomers: {{{acme}}}")
+
+
 def test_the_example_names_every_key() -> None:
     """Every key of the config can be read in the example."""
     for section in (

@@ -53,11 +53,14 @@ WORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "additionalProperties": lambda value, wanted, schema: (
         all(accepts(more, wanted) for more in value.values()) if wanted else set(value) <= set(schema["properties"])
     ),
-    "patternProperties": lambda value, wanted, _: all(
-        any(re.search(pattern, name) and accepts(more, schema) for pattern, schema in wanted.items())
-        for name, more in value.items()
+    "patternProperties": lambda value, wanted, _: (
+        isinstance(value, str)
+        or all(
+            any(re.search(pattern, name) and accepts(more, schema) for pattern, schema in wanted.items())
+            for name, more in value.items()
+        )
     ),
-    "propertyNames": lambda value, wanted, _: all(accepts(name, wanted) for name in value),
+    "propertyNames": lambda value, wanted, _: isinstance(value, str) or all(accepts(name, wanted) for name in value),
     "maxProperties": lambda value, wanted, _: len(value) <= wanted,
     "required": lambda value, wanted, _: set(wanted) <= set(value),
     "items": lambda value, wanted, _: not isinstance(value, list) or all(accepts(item, wanted) for item in value),
@@ -84,6 +87,7 @@ def test_the_written_files_are_up_to_date() -> None:
         json.dumps(default_config().model_dump(mode="json")),
         "lab: a",
         "{lab: a, customers: {acme: {accounts: [222222222222], admit: [vpce-0123456789abcdef0]}}}",
+        "{lab: a, customers: customers.yaml}",
         "{lab: a, provider: {vpc: {id: vpc-0123456789abcdef0, subnet_ids: [subnet-0123456789abcdef0]}}}",
         "{lab: a, provider: {service: {allowed_principals: [123456789012, '*', 'arn:aws:iam::123456789012:role/a']}}}",
     ],
@@ -91,6 +95,7 @@ def test_the_written_files_are_up_to_date() -> None:
 def test_the_schema_accepts_what_plab_accepts(text: str, tmp_path: Path) -> None:
     """The example, the defaults and other good configs have no mark in the editor."""
     (tmp_path / "plab.yaml").write_text(text)
+    (tmp_path / "customers.yaml").write_text("{}")
     load(tmp_path / "plab.yaml")
     assert accepts(yaml.safe_load(text), SCHEMA)
 
@@ -112,6 +117,7 @@ def test_the_schema_accepts_what_plab_accepts(text: str, tmp_path: Path) -> None
         "{lab: a, consumers: [{}]}",
         "{lab: a, consumers: [{name: b, accept: later}]}",
         "{lab: a, consumers: {name: b}}",
+        "{lab: a, customers: [acme]}",
     ],
 )
 def test_the_schema_refuses_what_plab_refuses(text: str, tmp_path: Path) -> None:
