@@ -11,10 +11,10 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("why")
-@click.argument("target", required=False, metavar="[CONSUMER | ACCOUNT_ID | ENDPOINT_ID | SERVICE_ID]")
+@click.argument("target", required=False, metavar="[CONSUMER | CUSTOMER | ACCOUNT_ID | ENDPOINT_ID | SERVICE_ID]")
 @click.option("--save", type=FILE, help="Write what AWS showed into FILE, to be judged elsewhere. It holds no secret.")
 @click.option("--from", "sources", type=FILE, multiple=True, help="Judge saved FILEs of one side or both, without AWS.")
-@click.option("--region", metavar="REGION", help="The Region of an ACCOUNT_ID that asks, if it is not the service's.")
+@click.option("--region", metavar="REGION", help="The Region of a CUSTOMER or ACCOUNT_ID, if it is not the service's.")
 @lab_options("why")
 def why(
     options: Options, *, target: str | None, save: Path | None, sources: tuple[Path, ...], region: str | None

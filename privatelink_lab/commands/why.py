@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,17 +35,20 @@ WIDTH = 18  # of the column with a stage's name
 
 def why(options: Options, *, target: str, save: Path | None, sources: Sequence[Path], region: str) -> int:
     """Name what is broken; see `plab why --help`."""
-    _refuse_region(region, target)
     screen = new_screen(options)
     if sources:
         evidence, place = load(sources), "saved evidence"
+        _refuse_region(region, target, [request.customer for request in evidence.requests])
     elif has_lab(options):
-        with Execution(options) as execution:
+        execution = Execution(options)
+        _refuse_region(region, target, execution.session.config.customers)
+        with execution:
             screen, place = execution.screen, _place(execution)
             evidence = evidence_of(execution.lab, target, region)
             if _is_id(target) and not _named(judge(evidence), target):
                 evidence, place = _of_account(options, screen, target)
     else:
+        _refuse_region(region, target, ())
         evidence, place = _of_account(options, screen, target)
     if save:
         _save(evidence, save)
@@ -63,7 +66,7 @@ def why(options: Options, *, target: str, save: Path | None, sources: Sequence[P
 def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
     """What AWS shows of the lab's service and of everybody who asks for it.
 
-    `target` may be an account that asks, from `region`: '' for the service's.
+    `target` may be an account that asks, or a customer with several, from `region`: '' for the service's.
     """
     requests: list[tuple[Request, Account | None]] = []
     for consumer in lab.config.consumers:
@@ -81,8 +84,10 @@ def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
         )
         requests.append((request, account))
     asks_from = region or lab.provider.region
-    if ACCOUNT_ID.fullmatch(target) and all((r.account, r.region) != (target, asks_from) for r, _ in requests):
-        requests.append((Request("", target, asks_from, named=is_named(lab, target)), None))
+    customer = lab.config.customers.get(target)
+    asking = customer.accounts if customer else (target,) if ACCOUNT_ID.fullmatch(target) else ()
+    known = {request.account for request, _ in requests if request.region == asks_from}
+    requests += [(Request("", one, asks_from, named=is_named(lab, one)), None) for one in asking if one not in known]
     refusals = tuple(row | {"consumer": split_key(key)[0]} for key, row in lab.state.refusals.items())
     provider = lab.config.provider
     asked = Asked(
@@ -96,6 +101,7 @@ def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
         refusals=refusals,
         named=lambda account: is_named(lab, account),
         expected={id_: one.accounts for one in lab.config.customers.values() for id_ in one.admit},
+        customer=lambda account: (lab.config.customer_of(account) or ("",))[0],
     )
     return collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
 
@@ -193,19 +199,18 @@ def _chosen(found: list[Verdict], target: str) -> list[Verdict]:
         return found
     chosen = _named(found, target)
     if not chosen:
-        known = [verdict.request.name or verdict.request.endpoint for verdict in found]
-        raise UsageError(
-            f"Nothing here is called {target!r}.", hint=f"One of: {', '.join(filter(None, known)) or 'none'}"
-        )
+        known = [verdict.request.name or verdict.request.customer or verdict.request.endpoint for verdict in found]
+        hint = f"One of: {', '.join(filter(None, dict.fromkeys(known))) or 'none'}"
+        raise UsageError(f"Nothing here is called {target!r}.", hint=hint)
     return chosen
 
 
 def _named(found: list[Verdict], target: str) -> list[Verdict]:
-    """The verdicts on a consumer, an account, an endpoint, or all on a service."""
+    """The verdicts on a consumer, a customer, an account, an endpoint, or all on a service."""
     return [
         verdict
         for verdict in found
-        if target in {verdict.request.name, verdict.request.account, verdict.request.endpoint}
+        if target in {(one := verdict.request).name, one.customer, one.account, one.endpoint}
         or verdict.service.rpartition(".")[2] == target
     ]
 
@@ -217,11 +222,11 @@ def _advised(screen: Screen, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"fix": fix, "also": also}
 
 
-def _refuse_region(region: str, target: str) -> None:
+def _refuse_region(region: str, target: str, customers: Collection[str]) -> None:
     """Raise UsageError for a Region that AWS does not have, or where the target has its own."""
-    if region and not ACCOUNT_ID.fullmatch(target):
+    if region and not (ACCOUNT_ID.fullmatch(target) or target in customers):
         hint = f"plab why 123456789012 --region {region}"
-        raise UsageError("--region is for an account that asks; everything else has a Region.", hint=hint)
+        raise UsageError("--region is for an account or a customer; everything else has a Region.", hint=hint)
     if region and region not in known_regions():
         raise UsageError(f"{region!r} is no Region of AWS.", hint="For example: --region eu-west-1")
 
@@ -241,10 +246,12 @@ def _print(screen: Screen, shown: list[Verdict], found: list[Verdict], place: st
 
 
 def _print_path(screen: Screen, verdict: Verdict, place: str) -> None:
-    name = f"{verdict.request.name}/endpoint" if verdict.request.name else f"account {verdict.request.account}"
+    request = verdict.request
+    who = ", ".join(filter(None, [request.customer, f"account {request.account}"]))
+    name = f"{request.name}/endpoint" if request.name else who
     service = verdict.service.rpartition(".")[2] or "no service"
     port = f"  port {verdict.port}" if verdict.port else ""
-    screen.out(f"{name} {verdict.request.endpoint or 'not built'} -> {service}{port}   {place}\n")
+    screen.out(f"{name} {request.endpoint or 'not built'} -> {service}{port}   {place}\n")
     for stage, (state, detail) in verdict.stages.items():
         screen.out(f"  {stage.value:<{WIDTH}}{state:<9} {detail}".rstrip())
         for one in verdict.causes:
@@ -271,6 +278,8 @@ def _lines(verdict: Verdict) -> list[tuple[str, str]]:
         lines += [("Fix:", first.sighting.fix), ("By hand:", _by_hand(verdict, first))]
         to_do = first.sighting.to_do or first.cause.cure
         lines += [("To do:", to_do)] if not (first.sighting.fix or first.sighting.by_hand) else []
+    elif not verdict.is_built and verdict.service and not verdict.request.name:
+        lines.append(("To do:", f"Account {verdict.request.account} creates an endpoint to {verdict.service}."))
     elif not verdict.is_built:
         lines.append(("Fix:", "plab up"))
     else:

@@ -40,6 +40,7 @@ class Asked:
     refusals: tuple[Row, ...] = ()
     named: Callable[[str], bool] = field(default=lambda _: False)  # whether the config names an account
     expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by endpoint: accounts that may own it
+    customer: Callable[[str], str] = field(default=lambda _: "")  # the name of who has an account
 
 
 @dataclass
@@ -122,7 +123,8 @@ class _Collection:
         self.in_parallel(list(self._about_balancers()))
         self.in_parallel(list(self._about_target_groups()))
         self.in_parallel([*self._networks(), *self._instances(), *self._metrics()])
-        requests = tuple(self._complete(request) for request, _ in self.asked.requests)
+        asked = [self._complete(request) for request, _ in self.asked.requests]
+        requests = [*asked, *self._others(asked)]
         halves = (*(half.done() for half in self.halves.values()), *self.unreached)
         return Evidence(
             at=datetime.now(UTC).strftime(TIME),
@@ -130,7 +132,7 @@ class _Collection:
             lab=self.asked.lab,
             port=self.asked.port,
             speaks=self.asked.speaks,
-            requests=(*requests, *self._others(requests)),
+            requests=tuple(replace(request, customer=self.asked.customer(request.account)) for request in requests),
             halves=tuple(replace(h, rows=dict(h.rows) | {"refusals": self.asked.refusals}) for h in halves),
         )
 

@@ -20,7 +20,7 @@ SCHEMA = 1
 SAFE = re.compile(r"[\w:./*@+=,-]*")
 TYPED = re.compile(  # the names of what commands are made of
     r"(.*(Ids?|Arns?|Region|RegionName|CidrIp|CidrBlock|Owner)|Principal|ServiceName|SecurityGroups|Subnets"
-    r"|endpoint|vpc|subnets|account|region|name|service|lab)"
+    r"|endpoint|vpc|subnets|account|region|name|customer|service|lab)"
 )
 IDS = {  # by kind of rows: the names in a row that tell it from others
     "services": ("ServiceId",),
@@ -64,7 +64,8 @@ class Request:
     """Who wants to reach the service: a consumer of the config, or an account that somebody asks about.
 
     `endpoint` is its id where it has one. `subnets` are those that it would use. `named` says that the config names the
-    account, so that plab may admit it. `caller` is the ARN that asks, where it is known.
+    account, so that plab may admit it; `customer` is the customer whose account it is. `caller` is the ARN that asks,
+    where it is known.
     """
 
     name: str
@@ -76,6 +77,12 @@ class Request:
     named: bool = False
     caller: str = ""
     private_dns: bool = False
+    customer: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells it from others in several files: its name and its endpoint, or the account that has neither."""
+        return (self.name, self.endpoint) if self.name or self.endpoint else (self.account, "")
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def merged(parts: list[Evidence]) -> Evidence:
     for half in (half for part in parts for half in part.halves):
         known = halves.get((half.account, half.region))
         halves[half.account, half.region] = _both(known, half) if known else half
-    requests = {(request.name, request.endpoint): request for part in reversed(parts) for request in part.requests}
+    requests = {request.identity: request for part in reversed(parts) for request in part.requests}
     return Evidence(
         at=max(part.at for part in parts),
         service=next((part.service for part in parts if part.service), ""),

@@ -89,6 +89,7 @@ class Verdict:
         first = self.first.as_json() if self.first else empty
         return {
             "consumer": self.request.name or None,
+            "customer": self.request.customer or None,
             "endpoint": self.request.endpoint or None,
             "account": self.request.account,
             "service_name": self.service,

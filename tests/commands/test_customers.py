@@ -269,3 +269,34 @@ def test_two_operators_at_one_moment(cloud: Cloud) -> None:
         patch.setattr(acceptance, "accept", second)
         assert by_rules._look(cast("Execution", stub), told) == []
     assert set(states(cloud).values()) <= {"pending", "available"}
+
+
+def test_why_takes_a_customer(at_cloud: Cloud, run: Run, service: str, tmp_path: Path) -> None:
+    """The name stands for all of its accounts, connected or not; a saved file knows the name without the config."""
+    third = "777777777777"
+    (tmp_path / "plab.yaml").write_text(CONFIG.replace(f"['{BRAVO}']", f"['{BRAVO}', '{third}']"))
+    assert run("up", "-q").code == 0
+    first, second, other = ask(at_cloud, service, BRAVO), ask(at_cloud, service, BRAVO), ask(at_cloud, service, ACME)
+    at_cloud.let_new_ids_propagate()
+
+    def paths(*words: str) -> list[tuple[str, str | None, str | None]]:
+        found = run("why", *words, "--json").json[-1]["paths"]
+        assert {path["customer"] for path in found} == {words[0]}
+        return [(path["account"], path["endpoint"], path["code"]) for path in found]
+
+    waits = "waiting-for-acceptance"
+    expected = [(BRAVO, first, waits), (third, None, None), (BRAVO, second, waits)]
+    assert paths("bravo") == expected
+    assert paths("bravo", "--save", "bravo.json") == expected
+    assert paths("acme") == [(ACME, other, waits)]
+    out = run("why", "bravo").out
+    assert f"bravo, account {BRAVO} {first} -> " in out
+    assert f"To do:    Account {third} creates an endpoint to {service}." in out
+    assert paths("bravo", "--region", "eu-west-1") == [
+        (BRAVO, None, "region-not-offered"),
+        (third, None, "region-not-offered"),
+    ]
+    (tmp_path / "plab.yaml").unlink()
+    assert paths("bravo", "--from", "bravo.json") == expected
+    unknown = run("why", "bravi", "--from", "bravo.json")
+    assert (unknown.code, "One of: bravo, acme" in unknown.err) == (2, True)
