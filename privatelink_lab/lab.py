@@ -6,7 +6,7 @@ import getpass
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
     from privatelink_lab.aws.account import Silence
     from privatelink_lab.clock import Clock
 
-LOST_CREATE_PERIOD = 3600.0  # seconds in which the effect of a lost create may still appear
 PENDING_CREATE_PERIOD = 30.0  # seconds in which a create without an answer may still show its effect
 TO_CONTINUE = "Run the same command again to continue. To remove everything: plab down"
 LEAST_PERIOD = 5.0  # seconds that remain of such a period on a local AWS, however fast its clock
 LEAST_TIMEOUT = 60.0  # the same of a timeout: what this machine does itself is no faster
+NO_TAGS: Mapping[str, str] = {}
+ONE_CREATE = (tags.KEY, tags.MAKER, tags.CREATED)  # no two resources agree in these, unless they were copied
 Connect = Callable[[Party], aws.Account]
+
+
+def as_tag(moment: datetime) -> str:
+    """An instant as tags say it: RFC 3339 in UTC, to the millisecond, since it tells two makers apart."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def this_maker() -> str:
@@ -58,7 +64,9 @@ class Lab:
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
     interrupted: threading.Event = field(default_factory=threading.Event)
     is_new: bool = False  # it began with this run, as far as AWS shows
+    adopts: bool = False  # it goes on with what another run has made under a key of its own
     only_since: str | None = None  # leave out what another maker of the same lab has made
+    only_made: bool = False  # leave out all but what a create of this state has made
     deleting: set[str] = field(default_factory=set)  # keys whose deletion AWS has accepted in this run
     given_tags: dict[str, dict[str, str]] = field(default_factory=dict)  # by key: those of the last create
     suspects: set[str] = field(default_factory=set)  # ids that bear the lab's tag and are not its own
@@ -180,6 +188,7 @@ class Lab:
             tags.KEY: key,
             tags.MAKER: self.maker,
             tags.SINCE: self.state.since,
+            tags.CREATED: self._created(key),
             **({tags.EXPIRES: self.state.expires} if self.state.expires else {}),
             tags.IDENTITY: tags.identity(self.config.lab, key, account=account.id, region=account.region, fixed=fixed),
         }
@@ -187,6 +196,9 @@ class Lab:
             values[tags.SPEC] = spec
         self.given_tags[key] = tags.own(values)
         return [{"Key": name, "Value": value} for name, value in values.items()]
+
+    def _created(self, key: str) -> str:
+        return as_tag(datetime.fromtimestamp(self.state.sent_at.get(key, self.clock.now()), UTC))
 
     def tag_specifications(self, resource: Resource, *more: str, **attributes: Any) -> list[Any]:
         """The same tags as EC2 takes them at creation: for the resource, and for `more` kinds that come with it."""
@@ -201,10 +213,9 @@ class Lab:
     # Time and interruption.
 
     def begin(self) -> None:
-        """Note when the lab began, if it has not yet; to the millisecond, since it tells two makers apart."""
+        """Note when the lab began, if it has not yet."""
         self.is_new = not self.state.since
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.state.since = self.state.since or now
+        self.state.since = self.state.since or as_tag(datetime.now(UTC))
         if self.ttl:
             self.state.expires = expiry.after(datetime.now(UTC), self.ttl)
         elif self.config.ttl and self.is_new:
@@ -245,20 +256,35 @@ class Lab:
         """Seconds of this machine's clock for `seconds` of AWS's: fewer where the lab's AWS is faster, to a `least`."""
         return max(seconds / self.speed, min(seconds, least))
 
-    def knows(self, key: str, id_: str) -> bool | None:
+    def knows(self, key: str, id_: str, named: Mapping[str, str] = NO_TAGS) -> bool | None:
         """Whether this lab has made the id under the key, by its state; None where nothing speaks for it.
 
         Without a state everything is known, but for a lab that begins with this run: nothing of it was there before.
-        False is a suspect of an earlier run.
+        A run that adopts also knows by its tags what another run has made. False is a suspect of an earlier run.
         """
         state = self.state
         if id_ in state.suspects:
             return False
-        lost_at = state.lost_creates.get(key)
-        is_recent = lost_at is not None and 0 <= self.clock.now() - lost_at < LOST_CREATE_PERIOD
-        lost = key in state.create_pending or is_recent
+        lost = key in state.create_pending or state.is_lost(key, self.clock.now())
         is_lost_state = not self.had_state and not self.is_new
-        return True if is_lost_state or lost or id_ in state.made or state.ids.get(key) == id_ else None
+        known = is_lost_state or lost or id_ in state.made or state.ids.get(key) == id_
+        return True if known or (self.adopts and self._is_of_another_run(id_, named)) else None
+
+    def _is_of_another_run(self, id_: str, named: Mapping[str, str]) -> bool:
+        """Whether tags say when a run created it, and are no copy of those of another resource that is known."""
+        told = [named.get(name) for name in ONE_CREATE]
+        others = (known for other, known in self.state.made.items() if other != id_)
+        return all(told) and all([known.get(name) for name in ONE_CREATE] != told for known in others)
+
+    def made(self, key: str, named: Mapping[str, str]) -> bool:
+        """Whether the last create of the key by this state has made what bears these tags, answered or not."""
+        told = (named.get(tags.MAKER), named.get(tags.CREATED))
+        return key in self.state.sent_at and told == (self.maker, self._created(key))
+
+    def counts(self, named: Mapping[str, str]) -> bool:
+        """Whether what bears these tags of the lab counts in this run."""
+        of_maker = self.only_since in {None, named.get(tags.SINCE)}
+        return of_maker and (not self.only_made or self.made(named.get(tags.KEY, ""), named))
 
     def check_interrupted(self, hint: str = TO_CONTINUE) -> None:
         """Raise Interrupted once the user asked to stop; PlabError when the local AWS has ended under the run."""

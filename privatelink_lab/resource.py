@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -132,12 +132,14 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
 
     Where no row has the id that is in the state, AWS is asked for it: one describe is no proof of absence
     (AWS facts 1), and what has lost its tags is UNTAGGED. Of what this run deletes, the survey at the end is the
-    second proof.
+    second proof. For a run that adopts, what stands on a twin of something is PENDING: it goes with the twin.
     """
     read, kind, account = resource.type.read, resource.type.kind, lab.account(resource.party)
     assert read is not None and kind is not None  # noqa: S101, PT018 (a type has both, or a `find` of its own)
     rows = snapshot.keyed(account, kind, resource.key)
     id_ = lab.state.ids.get(resource.key)
+    if lab.only_made and id_ and not lab.made(resource.key, lab.state.made.get(id_, {})):
+        id_ = None
     hidden = id_ and all(row[kind.id] != id_ for row in rows)
     if id_ and hidden and resource.key not in lab.deleting and not lab.may_be_invisible(resource):
         row = snapshot.by_id(account, kind, lambda: _ids(lab, snapshot, kind, account)).get(id_)
@@ -149,7 +151,12 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
             else:
                 return (_untagged(lab, snapshot, resource, row),)
 
+    twins = {row[kind.id]: _elsewhere(snapshot, resource, row) for row in rows} if lab.adopts else {}
+    rows = tuple(row for row in rows if not twins.get(row[kind.id])) or rows
+
     def found(row: Row) -> Found:
+        if twin := twins.get(row[kind.id]):
+            return Found(row[kind.id], Phase.PENDING, twin, tags=tags.own(tags.of(row)))
         try:
             as_read = replace(read(lab, snapshot, resource, row), tags=tags.own(tags.of(row)))
             return as_read if snapshot.to_delete else compared(lab, snapshot, resource, row, as_read)
@@ -159,6 +166,29 @@ def find_tagged(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found
             return Found(row[kind.id], Phase.READY, f"exists ({error.code})")
 
     return tuple(found(row) for row in rows)
+
+
+def _elsewhere(snapshot: Snapshot, resource: Resource, row: Row) -> str:
+    """In words, that a row stands on something else than what has the key of what the resource depends on; '' if not.
+
+    A row names what it stands on as that itself does: `VpcId`, `SubnetId`.
+    """
+    assert resource.type.kind is not None  # noqa: S101 (what has no kind has no rows)
+    for other in _same_party_below(snapshot, resource):
+        name = other.type.kind.id if other.type.kind else ""
+        id_ = snapshot.id(other.key) if name in row and name != resource.type.kind.id else None
+        if id_ and row[name] != id_:
+            return f"stands on {row[name]}, and {other.key} is {id_}"
+    return ""
+
+
+def _same_party_below(snapshot: Snapshot, resource: Resource) -> Iterator[Resource]:
+    """What the resource depends on in its own party, directly or through others; some of it more than once."""
+    for key in resource.depends_on:
+        other = snapshot.resources.get(key)
+        if other and other.party == resource.party:
+            yield other
+            yield from _same_party_below(snapshot, other)
 
 
 def compared(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row, found: Found) -> Found:

@@ -68,8 +68,8 @@ class _Sorted:
 class Snapshot:
     """What AWS says in one tick about one lab. Keys in `done` are taken as found earlier in this run.
 
-    With `only_since`, only what the maker made who began at that moment is the lab's own. `knows` says of a key and an
-    id whether this lab has made it: True, None (nothing speaks for it), or False (a suspect of an earlier run).
+    What bears tags that do not count (`counts`) is not the lab's own. `knows` says of a key, an id and its tags whether
+    this lab has made it: True, None (nothing speaks for it), or False (a suspect of an earlier run).
     In the run that began the lab (`is_first`) what it does not know is not the lab's, unless another maker began at
     another moment than `since` in the provider's account. `to_delete`: what exists is enough to know.
     `fetch` gives the rows of a kind, where they were read for many labs at once.
@@ -84,8 +84,8 @@ class Snapshot:
         *,
         done: Mapping[str, tuple[Found, ...]] | None = None,
         memo: Memo | None = None,
-        only_since: str | None = None,
-        knows: Callable[[str, str], bool | None] = lambda _, __: True,
+        counts: Callable[[Mapping[str, str]], bool] = lambda _: True,
+        knows: Callable[[str, str, Mapping[str, str]], bool | None] = lambda *_: True,
         is_first: bool = False,
         since: str = "",
         is_provider: Callable[[Account], bool] = lambda _: True,
@@ -101,7 +101,7 @@ class Snapshot:
         self._find = find
         self._done = done or {}
         self._memo = memo or Memo()
-        self._only_since = only_since
+        self._counts = counts
         self._knows = knows
         self.to_delete = to_delete
         self._fetch = fetch or (lambda account, kind: rows_of_lab(account, kind, lab, name))
@@ -115,7 +115,7 @@ class Snapshot:
             self._find,
             done=self._done,
             memo=self._memo,
-            only_since=self._only_since,
+            counts=self._counts,
             knows=self._knows,
             is_first=self._is_first,
             since=self._since,
@@ -193,7 +193,8 @@ class Snapshot:
                 by.by_key.setdefault(tags.of(row)[tags.KEY], []).append(row)
         for key, of_key in by.by_key.items():
             existing = [row for row in of_key if not has_ended(row)]
-            if len(existing) > 1 and (unknown := [row for row in existing if not self._knows(key, row[kind.id])]):
+            several = existing if len(existing) > 1 else []
+            if unknown := [row for row in several if not self._knows(key, row[kind.id], tags.of(row))]:
                 by.doubtful += [Doubtful(account, kind, row, Doubt.DUPLICATE) for row in unknown]
                 by.by_key[key] = [row for row in of_key if row not in unknown]
         return by
@@ -203,15 +204,14 @@ class Snapshot:
 
         A name alone proves nothing, and neither does a tag that was copied from another resource.
         """
-        of_maker = self._only_since in {None, tags.of(row).get(tags.SINCE)}
-        return self._bears_tag(row) and of_maker and self._doubt(account, kind, row) is None
+        return self._bears_tag(row) and self._counts(tags.of(row)) and self._doubt(account, kind, row) is None
 
     def _doubt(self, account: Account, kind: Kind, row: Row) -> Doubt | None:
         """What speaks against a row that bears the lab's tag. What ends is not judged: AWS no longer shows it whole."""
         named = tags.of(row)
         if not (named.get(tags.KEY) and named.get(tags.IDENTITY)):
             return Doubt.INCOMPLETE
-        known = self._knows(named[tags.KEY], row[kind.id])
+        known = self._knows(named[tags.KEY], row[kind.id], named)
         if known is False or (known is None and self._is_first and self._claims_this_run(account, named)):
             return Doubt.DUPLICATE
         ends = _state(row).lower() in ENDING

@@ -21,12 +21,14 @@ from privatelink_lab.timeline import Timeline
 
 SCHEMA = 3
 FOLDER = ".plab"
+LOST_CREATE_PERIOD = 3600.0  # seconds in which the effect of a lost create may still appear
 LOCAL_REGION = "us-east-1"  # of a local AWS, unless the config says another one
 UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
 JOURNALS: dict[str, type | tuple[type, ...]] = {
     "ids": str,
     "created_at": (int, float),
     "create_pending": (int, float),
+    "sent_at": (int, float),
     "attempts": int,
     "lost_creates": (int, float),
     "made": dict,
@@ -77,6 +79,7 @@ class State:
     ids: dict[str, str] = field(default_factory=dict)  # key -> id, from our own create calls
     created_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; no snapshot has shown it yet
     create_pending: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; a create without an answer
+    sent_at: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; its own create, as its tag says it
     attempts: dict[str, int] = field(default_factory=dict)  # key -> how many of it are gone
     lost_creates: dict[str, float] = field(default_factory=dict)  # key -> epoch seconds; without answer and effect
     made: dict[str, dict[str, str]] = field(default_factory=dict)  # id -> its tags of plab
@@ -86,6 +89,16 @@ class State:
     parties: dict[str, Party] = field(default_factory=dict)
     timeline: Timeline | None = None  # of the last run that changed anything
     warn: Callable[[str], None] | None = None  # told once when the disk refuses; without it that is an error
+
+    def record_pending(self, key: str, now: float) -> None:
+        """Note a create that goes out now; one that was lost goes out as it was."""
+        self.create_pending[key] = now
+        if not (key in self.sent_at and self.is_lost(key, now)):
+            self.sent_at[key] = now
+
+    def is_lost(self, key: str, now: float) -> bool:
+        """Whether a create of the key has had no answer and no effect, so recently that this may still appear."""
+        return 0 <= now - self.lost_creates.get(key, now + 1) < LOST_CREATE_PERIOD
 
     def record_created(self, key: str, id_: str, now: float, tags: Mapping[str, str]) -> None:
         """Note the answer to a create, and the tags that it was asked to give."""
@@ -124,6 +137,7 @@ class State:
         self.ids.pop(key, None)
         self.created_at.pop(key, None)
         self.create_pending.pop(key, None)
+        self.sent_at.pop(key, None)
         self.attempts[key] = self.attempts.get(key, 0) + 1
 
     def forget(self, *, on_disk: bool) -> None:
@@ -229,8 +243,7 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
             f"The state file {path} has schema {schema}; this plab writes {SCHEMA}.", hint="Use the plab that wrote it."
         )
     place, timeline = data.pop("place"), data.pop("timeline")
-    data.setdefault("refusals", {})  # a state of before
-    data.setdefault("intents", {})
+    data = {"refusals": {}, "intents": {}, "sent_at": {}} | data  # a state of before
     for journal, type_ in JOURNALS.items():
         if not all(isinstance(value, type_) for value in data[journal].values()):
             raise TypeError(journal)

@@ -13,6 +13,7 @@ LAB = "plab:lab"  # the config's name of the lab
 KEY = "plab:key"  # the resource's key in it
 MAKER = "plab:maker"  # who ran `plab up`: user@host
 SINCE = "plab:since"  # when the lab began, UTC
+CREATED = "plab:created"  # when the resource was asked for, by the clock of its maker, UTC
 EXPIRES = "plab:expires"  # when the lab expires, RFC 3339 in UTC
 SPEC = "plab:spec"  # a hash of what cannot be read back: an instance's user data
 BY = "plab:by"  # on a connection: the ARN that admitted it

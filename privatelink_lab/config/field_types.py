@@ -20,7 +20,7 @@ ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 TAG_TEXT = r"[\w .:/=+@-]{{{}}}"  # what EC2 and ELBv2 both take (AWS's pages on tags)
 ZONE_ID = r"[a-z]+[0-9]+-az[0-9]+"  # without Local and Wavelength Zones, which take no NLB
 MOST_ZONES = 6
-MOST_TAGS = 40  # of 50 per resource; plab has seven of its own
+MOST_TAGS = 40  # of 50 per resource; plab has nine of its own
 
 
 def _name(value: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from privatelink_lab.config.field_types import AccountId, Name, Section, ServiceName, ZoneId
-from privatelink_lab.config.wording import key_text, mistake_sentence
+from privatelink_lab.config.wording import mistake_sentence
 from privatelink_lab.config.yaml_lines import Source
 from privatelink_lab.errors import ConfigError, UsageError
 from privatelink_lab.text_file import read_text
@@ -54,9 +54,9 @@ def load_pack(path: Path) -> Pack:
     try:
         found = Pack.model_validate(source.data)
     except ValidationError as error:
-        items = [(item["loc"], mistake_sentence(item, lambda _: Pack.model_fields)) for item in error.errors()]
-        lines = sorted((source.line_of(where), f"{key_text(where)}: {sentence}") for where, sentence in items)
-        raise ConfigError("\n".join(f"{path}:{line}: {text}" for line, text in lines), hint=hint) from None
-    if source.repeated:
-        raise ConfigError("\n".join(f"{path}:{line}: {text}" for line, text in source.repeated), hint=hint)
+        for item in error.errors():
+            source.add_mistake(item["loc"], mistake_sentence(item, lambda _: Pack.model_fields))
+        raise ConfigError("\n".join(source.mistakes_in_order()), hint=hint) from None
+    if mistakes := source.mistakes_in_order():
+        raise ConfigError("\n".join(mistakes), hint=hint)
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from privatelink_lab.engine.outcome import Removed
-from privatelink_lab.engine.ownership import incomplete, suspects, untagged
+from privatelink_lab.engine.ownership import delete_command, incomplete, suspects, untagged
 from privatelink_lab.engine.reconcile import RESEND, Answer, Item, Run, dependents_by_key, dependents_of
 from privatelink_lab.engine.survey import Survey, no_longer_planned, survey
 from privatelink_lab.errors import AwsError, PlabError
@@ -41,6 +41,51 @@ def remove_own(lab: Lab, steps: Sequence[Step]) -> Removed:
     seen = survey(lab, steps, to_delete=True)
     own = {key for key, r in seen.resources.items() if r.type.made_by_plab or r.type.delete is None}
     return down(lab, steps, seen, only=own)
+
+
+def remove_later(lab: Lab, steps: Sequence[Step], twice: Mapping[str, Sequence[Found]]) -> None:
+    """Delete what creates of this state have made under keys that exist twice, and what they have built on it.
+
+    `twice` has what is found under each key, the one that stays first. Raises PlabError where something is left: a
+    service that has connections is not touched.
+    """
+    lab.only_made = True
+    try:
+        seen = survey(lab, steps, to_delete=True)
+        keys = dependents_of(seen.resources, *twice, to_delete=True)
+        if connected := connections_of(seen, keys):
+            raise _stays(lab, seen, twice, f"Its endpoint service has connections: {', '.join(connected)}")
+        if left := down(lab, steps, seen, only=keys).left:
+            raise _stays(lab, seen, twice, " ".join(map(str, left.values())).removesuffix("."))
+    finally:
+        lab.only_made = False
+
+
+def connections_of(seen: Survey, keys: Collection[str]) -> list[str]:
+    """The ids under other parties' keys, or made by others, that one of these keys is found to serve."""
+    dependents = dependents_by_key(seen.resources, to_delete=True)
+    others = (
+        other
+        for key in sorted(keys)
+        for other in dependents.get(key, ())
+        if seen.found.get(key) and seen.resources[other].type.delete
+        if not (seen.resources[other].type.made_by_plab and seen.resources[other].party == seen.resources[key].party)
+    )
+    return [row.id for other in others for row in seen.found.get(other, ())]
+
+
+def _stays(lab: Lab, seen: Survey, twice: Mapping[str, Sequence[Found]], why: str) -> PlabError:
+    """What to say of keys that exist twice, and of which this run cannot remove its own."""
+    texts = [f"{key} exists twice: {found[0].id} was first, then {found[1].id}." for key, found in twice.items()]
+    commands = [
+        delete_command(kind, found[0].id, lab.account(seen.resources[key].party).region)
+        for key, found in twice.items()
+        if (kind := seen.resources[key].type.kind)
+    ]
+    text = f"{' '.join(texts)} This run deletes neither what is first nor what it has made. {why}."
+    return PlabError(
+        text, hint=f"If nobody needs what was first, delete it: {' && '.join(commands)} && plab up --adopt"
+    )
 
 
 class _Down(Run[Removed]):
@@ -172,7 +217,7 @@ class _Down(Run[Removed]):
         item.phase, item.found, item.unread = found[0].phase, found, False
         item.ids.update(row.id for row in found)
         for row in found:
-            if self.lab.knows(item.key, row.id):
+            if self.lab.knows(item.key, row.id, row.tags):
                 self.lab.state.record_tags(row.id, row.tags)
         self.lab.state.created_at.pop(item.key, None)
         unasked = set(item.existing) - self.consented.get(item.key, set())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from privatelink_lab import tags
+from privatelink_lab import expiry, tags
 from privatelink_lab.engine.survey import Survey
 from privatelink_lab.errors import ConcurrentMaker, NotOurs, PlabError
+from privatelink_lab.kind import Kind
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.snapshot import Doubt, Doubtful, Snapshot
@@ -63,6 +64,11 @@ def _name(row: Doubtful) -> str:
     return f"The {row.kind.name} {row.id} (Name {name!r}, {age})"
 
 
+def delete_command(kind: Kind, id_: str, region: str) -> str:
+    """The words of the AWS CLI that delete something of a kind."""
+    return f"aws {kind.service} {kind.delete} {id_} --region {region}"
+
+
 def _error(row: Doubtful) -> PlabError:
     names = list(tags.own(tags.of(row.row)))
     region = f"--region {row.account.region}"
@@ -72,9 +78,20 @@ def _error(row: Doubtful) -> PlabError:
         service, untag = "ec2", f"delete-tags --resources {row.id} --tags {' '.join(f'Key={name}' for name in names)}"
     hint = (
         f"If it is not the lab's, take the tags off: aws {service} {untag} {region}. "
-        f"If nobody needs it, delete it: aws {service} {row.kind.delete} {row.id} {region}"
+        f"If nobody needs it, delete it: {delete_command(row.kind, row.id, row.account.region)}"
     )
     return PlabError(f"{_name(row)} {row.doubt.value}; plab neither uses nor deletes it.", hint=hint)
+
+
+def in_order(found: Sequence[Found]) -> list[Found]:
+    """What exists under one key, the first that was made first, by its tag; at the same instant the lower id.
+
+    [] where one of them does not say when it was made, or has the tags of another one: those are copied.
+    """
+    told = {(one.tags.get(tags.MAKER), one.tags.get(tags.CREATED)) for one in found}
+    moments = [(expiry.instant(one.tags.get(tags.CREATED, "")), one.id, one) for one in found]
+    dated = [(moment, id_, one) for moment, id_, one in moments if moment]
+    return [one for *_, one in sorted(dated)] if len(found) == len(dated) == len(told) else []
 
 
 def claim_or_refuse(lab: Lab, snapshot: Snapshot, *, adopt: bool) -> None:

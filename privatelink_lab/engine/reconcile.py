@@ -78,10 +78,10 @@ def dependents_by_key(resources: Mapping[str, Resource], *, to_delete: bool = Fa
     return dependents
 
 
-def dependents_of(resources: Mapping[str, Resource], key: str) -> set[str]:
-    """Every key that depends on `key`, directly or through others, and `key` itself."""
-    after = {key}
-    while more := {r.key for r in resources.values() if after & set(r.depends_on)} - after:
+def dependents_of(resources: Mapping[str, Resource], *keys: str, to_delete: bool = False) -> set[str]:
+    """Every key that depends on one of `keys`, directly or through others, and they; `to_delete` as above."""
+    after, dependents = set(keys), dependents_by_key(resources, to_delete=to_delete)
+    while more := {other for key in after for other in dependents.get(key, ())} - after:
         after |= more
     return after
 

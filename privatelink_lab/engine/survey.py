@@ -54,7 +54,7 @@ def take_snapshot(
         resources,
         lambda resource, snapshot: resource.type.find(lab, snapshot, resource),
         done=done,
-        only_since=lab.only_since,
+        counts=lab.counts,
         knows=lab.knows,
         is_first=lab.is_new and not lab.had_state,
         since=lab.state.since,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from privatelink_lab.config import PROVIDER
+from privatelink_lab.engine.down import remove_later, remove_own
 from privatelink_lab.engine.outcome import Built
-from privatelink_lab.engine.ownership import claim_or_refuse, incomplete, refuse_if_later, suspects, untagged
+from privatelink_lab.engine.ownership import (
+    claim_or_refuse,
+    in_order,
+    incomplete,
+    refuse_if_later,
+    suspects,
+    untagged,
+)
 from privatelink_lab.engine.polling import FLOOR
 from privatelink_lab.engine.reconcile import (
     MOST_CREATES,
@@ -19,7 +27,7 @@ from privatelink_lab.engine.reconcile import (
 )
 from privatelink_lab.engine.survey import Survey, planned
 from privatelink_lab.engine.thread_pool import in_parallel
-from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.errors import AwsError, ConcurrentMaker, PlabError
 from privatelink_lab.events import Failed, Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
@@ -27,6 +35,7 @@ from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TI
 from privatelink_lab.snapshot import Doubt, Snapshot
 
 WAIT_ON = "To wait on: plab up. To give up: plab down"
+MOST_JOINS = 3  # of other makers' labs in one run
 SEEN_LATER = TRANSIENT | {ErrorClass.GONE}  # of a describe: no answer, or a new parent is not known everywhere
 
 
@@ -34,11 +43,33 @@ def up(lab: Lab, steps: Sequence[Step], *, adopt: bool = False) -> Built:
     """Build, continue or repair the lab; returns how each key ended.
 
     Raises NotOurs for another maker's lab (unless `adopt`), ConcurrentMaker when another maker turns out to have begun
-    earlier, Interrupted, StateError.
+    earlier, Interrupted, StateError. A run that adopts goes on with that lab instead, and with what another run has
+    made earlier under a key; PlabError where it cannot remove its own.
     """
     lab.begin()
     check(lab, steps)
-    return _Up(lab, {key: r for key, r in planned(lab, steps).items() if r.type.made_by_plab}, adopt=adopt).run()
+    lab.adopts, joins, yielded = adopt, 0, set[str]()
+    resources = {key: r for key, r in planned(lab, steps).items() if r.type.made_by_plab}
+    while True:
+        try:
+            return _Up(lab, resources, adopt=adopt, yielded=yielded).run()
+        except MadeTwice as met:  # once for each key
+            yielded |= met.twice.keys()
+            remove_later(lab, steps, met.twice)
+        except ConcurrentMaker:
+            joins += 1
+            if not adopt or joins > MOST_JOINS or remove_own(lab, steps).left:
+                raise
+            lab.state.since, lab.only_since = "", None
+            lab.begin()
+
+
+class MadeTwice(Exception):
+    """Keys under which another run has made something earlier than this one; `twice` has all of it, in this order."""
+
+    def __init__(self, twice: Mapping[str, Sequence[Found]]) -> None:
+        super().__init__(str(twice))
+        self.twice = twice
 
 
 def check(lab: Lab, steps: Sequence[Step]) -> None:
@@ -74,6 +105,7 @@ class _Up(Run[Built]):
         *,
         adopt: bool = False,
         knows_maker: bool = False,
+        yielded: Collection[str] = (),
         hint: str = WAIT_ON,
     ) -> None:
         super().__init__(lab)
@@ -89,6 +121,9 @@ class _Up(Run[Built]):
                 self.neighbours[other].append(key)
         self.rechecking: set[str] = set()  # ready keys that this tick reads again
         self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
+        self.yielded = yielded  # keys of which an earlier turn has removed its own
+        self.twice: dict[str, list[Found]] = {}  # keys of which this one removes its own
+        self.is_checked = False  # all has been read once more at the end
         self.given_up: list[Item] = []  # until replaced, and not shown yet
         self.replaceable: set[str] = set()  # keys that a replacement can help
         self.unfit: set[str] = set()  # keys whose drift cannot be changed in place
@@ -176,6 +211,8 @@ class _Up(Run[Built]):
         if self.is_pointless():
             for item in self.open():
                 item.blocked = True
+        if self.twice:
+            raise MadeTwice(self.twice)
         return snapshot
 
     def is_pointless(self) -> bool:
@@ -200,6 +237,8 @@ class _Up(Run[Built]):
             self.fail(item, self.outage.explained(answer))
         elif len(existing := item.existing if answer else []) > 1:
             self.judge_several(item, existing, snapshot)
+        elif existing and self.is_own_hidden(item, answer):  # another run may have made what is seen
+            self.wait_in(Phase.PENDING, item, self.lab.state.ids.get(item.key, ""), "not visible yet")
         elif existing:
             found = next(found for found in answer if found.phase is not Phase.DELETING)
             if self.is_known(item, found):
@@ -223,14 +262,35 @@ class _Up(Run[Built]):
 
     def is_known(self, item: Item, found: Found) -> bool:
         """Whether the state may take it for what this lab has made: to be seen is no proof of that."""
-        return not found.tags or bool(self.lab.knows(item.key, found.id))
+        return not found.tags or bool(self.lab.knows(item.key, found.id, found.tags))
+
+    def is_own_hidden(self, item: Item, answer: tuple[Found, ...]) -> bool:
+        """Whether this run adopts, and may have made one under the key that AWS does not show yet."""
+        may_be = self.adopt and item.key in self.lab.state.sent_at and self.lab.may_be_invisible(item.resource)
+        return may_be and all(found.tags and not self.lab.made(item.key, found.tags) for found in answer)
 
     def judge_several(self, item: Item, ids: list[str], snapshot: Snapshot) -> None:
-        """Make nothing under a key that exists twice; a second maker, who began later, removes its own."""
+        """Make nothing under a key that exists twice; who began, or made it, later removes its own."""
         text = ", ".join(ids)
+        found = in_order([one for one in item.found if one.id in ids]) if self.adopt else []
         if self.lab.is_new and len({since for _, since in snapshot.makers()}) > 1:
             self.wait_in(Phase.PENDING, item, text, "exists twice: another plab began later, and removes its own")
-            return
+        elif found and not (self.is_twice_for_good(item) and self.can_be_made(item)):
+            detail = f"exists {len(ids)} times ({text}); the first one, {found[0].id}, stays"
+            self.wait_in(Phase.PENDING, item, found[0].id, detail, bounded=False)
+            is_later = any(self.lab.made(item.key, one.tags) for one in found[1:])
+            if is_later and self.can_be_made(item) and item.key not in self.yielded:
+                self.twice[item.key] = found
+        else:
+            self.fail_twice(item, ids)
+
+    def is_twice_for_good(self, item: Item) -> bool:
+        """Whether it has existed twice for longer than a removal takes: the other run has ended."""
+        return item.since is not None and self.now - item.since > self.lab.timeout(item.resource)
+
+    def fail_twice(self, item: Item, ids: list[str]) -> None:
+        """Give up a key under which it cannot be said which one stays, or nobody removes the other."""
+        text = ", ".join(ids)
         hint = f"Delete all but one of them, or everything with `plab down`: {text}"
         self.fail(item, PlabError(f"{item.key} exists {len(ids)} times: {text}.", hint=hint))
 
@@ -361,7 +421,7 @@ class _Up(Run[Built]):
             self.lab.emit(Started(item.key, item.resource.step, action, id_))
             self.timeline.begin(item.key, self.now, item.resource.depends_on)
             if action == "create":
-                self.lab.state.create_pending[item.key] = self.now
+                self.lab.state.record_pending(item.key, self.now)
             elif item.found[0].intends:
                 self.lab.state.intents[item.key] = sorted(item.found[0].intends)
         return [[item] for item in due]
@@ -458,8 +518,12 @@ class _Up(Run[Built]):
             self.postpone(item)
             self.wait_in(item.phase, item, "", error.code if isinstance(error, AwsError) else "")
 
-    def conclude(self) -> Built:
-        """What is held is done."""
+    def conclude(self) -> Built | None:
+        """What is held is done. Who adopts, and has made something, first looks for what others have made meanwhile."""
+        if self.adopt and not self.is_checked and any(item.creates for item in self.items.values()):
+            self.is_checked = True
+            self.recheck()
+            return None
         for item in self.watched():
             if item.phase is Phase.HELD:
                 found = item.found[0]

@@ -79,16 +79,19 @@ def _create_group(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token
             **request, TagSpecifications=lab.tag_specifications(resource, **request)
         )
     except AwsError as error:
-        if error.code != "InvalidGroup.Duplicate":
+        if error.code != "InvalidGroup.Duplicate" or not (ours := _our_group(lab, party, name, vpc)):
             raise
-        return Found(_our_group(lab, party, name, vpc), Phase.PENDING, "created")
+        return Found(ours, Phase.PENDING, "created")
     return Found(group["GroupId"], Phase.PENDING, "created")
 
 
 def _our_group(lab: Lab, party: str, name: str, vpc: str) -> str:
-    """The group of that name in that VPC if it bears the lab's tag (our own, not yet visible); else NotOurs."""
+    """The group of that name in that VPC if it bears the lab's tag; '' while AWS does not show it; else NotOurs."""
     filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
-    for row in lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters):
+    rows = lab.account(party).pages("ec2", "describe_security_groups", "SecurityGroups", Filters=filters)
+    if not rows:
+        return ""
+    for row in rows:
         named = tags.of(row)
         if named.get(tags.LAB) == lab.config.lab and named.get(tags.SINCE) != lab.state.since:  # who removes it
             text = f"Another maker of this lab has {name}"

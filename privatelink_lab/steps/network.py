@@ -150,6 +150,7 @@ SUBNET_TYPE = ResourceType(
     create=_create_subnet,
     delete=_delete_subnets,
     holders=_holders.of_subnet,
+    retryable=frozenset({"InvalidSubnet.Conflict"}),  # another run was faster
     patience=LONG_PATIENCE,
 )
 

@@ -187,7 +187,7 @@ LOAD_BALANCER_TYPE = ResourceType(
     create=_create_balancer,
     compare=_compare_balancer,
     delete=_delete_balancers,
-    retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound"}),
+    retryable=frozenset({"SubnetNotFound", "LoadBalancerNotFound", "DuplicateLoadBalancerName"}),
     patience=Patience(timeout=900),
 )
 LISTENER_TYPE = ResourceType(

@@ -165,7 +165,13 @@ def _register(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) ->
 
 
 TARGET_GROUP_TYPE = ResourceType(
-    "target group", KIND, read=_read_group, create=_create_group, delete=_delete_groups, compare=_compare_group
+    "target group",
+    KIND,
+    read=_read_group,
+    create=_create_group,
+    delete=_delete_groups,
+    compare=_compare_group,
+    retryable=frozenset({"DuplicateTargetGroupName"}),
 )
 TARGET_TYPE = ResourceType(
     "target",

@@ -226,8 +226,8 @@ def test_the_labs_tag_alone_blocks_nobody(cloud: Cloud, lab: Lab, named: dict[st
 
 
 def test_each_tag_of_the_lab_has_a_use(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """Every resource with tags bears lab, key, maker, beginning and identity; only an instance bears a spec as well."""
-    common = {tags.LAB, tags.KEY, tags.MAKER, tags.SINCE, tags.IDENTITY}
+    """Every resource with tags bears lab, key, maker, both instants and identity; only an instance a spec as well."""
+    common = {tags.LAB, tags.KEY, tags.MAKER, tags.SINCE, tags.CREATED, tags.IDENTITY}
     for key, found in engine.survey(lab, STEPS).existing().items():
         for one in found:
             more = {tags.SPEC} if key == "provider/web-server" else set()

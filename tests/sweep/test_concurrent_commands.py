@@ -16,6 +16,35 @@ from support.timeouts import PATIENCE
 def test_two_makers_run_up(lab: ProxiedLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both saw no lab: the later one stops, names the maker of the lab, and removes what it created."""
     other = tmp_path / "other"
+    ends = _at_once(lab, other, monkeypatch)
+    codes = [code for *_, code in ends]
+    assert codes == [0, 1], ends
+    assert "The lab 'test' belongs to alice@" in ends[1][1]
+    assert "This run has deleted what it had made: " in ends[1][1]
+    assert lab.duplicated() == {}
+    assert not (other / ".plab" / "test.json").exists()
+    monkeypatch.setenv("LOGNAME", "alice")
+    lab.run_well("down", "-y", "-q")
+    assert lab.leaked() == []
+
+
+def test_two_runs_adopt(lab: ProxiedLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw no lab, and both adopt: both end well on one lab, also when they begin again."""
+    other = tmp_path / "other"
+    ends = _at_once(lab, other, monkeypatch, "--adopt")
+    assert [code for *_, code in ends] == [0, 0], ends
+    assert lab.duplicated() == {}
+    again = start_plab(other, "up", "--adopt", "-q", AWS_ENDPOINT_URL=lab.cloud.aws.url)
+    assert (*again.communicate(timeout=PATIENCE), again.returncode)[-1] == 0
+    assert lab.duplicated() == {}
+    lab.run_well("down", "-y", "-q", "--adopt")
+    assert lab.leaked() == []
+
+
+def _at_once(
+    lab: ProxiedLab, other: Path, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> list[tuple[str, str, int]]:
+    """Output, errors and exit code of `up` of alice here and of bob in the other folder; both have seen no lab."""
     other.mkdir()
     shutil.copy(lab.folder / "plab.yaml", other)
     folders = (lab.folder, other)
@@ -26,21 +55,12 @@ def test_two_makers_run_up(lab: ProxiedLab, tmp_path: Path, monkeypatch: pytest.
         runs = []
         for folder, proxy, user in zip(folders, proxies, ("alice", "bob"), strict=True):
             monkeypatch.setenv("LOGNAME", user)  # a part of the maker's tag
-            runs.append(start_plab(folder, "up", "-q", AWS_ENDPOINT_URL=proxy.url))
+            runs.append(start_plab(folder, "up", "-q", *options, AWS_ENDPOINT_URL=proxy.url))
             assert proxy.change_requested.wait(PATIENCE)  # it has polled, and seen no lab
         for proxy in proxies:
             proxy.changes_allowed.set()
             proxy.wait_until_idle()
-        ends = [(*run.communicate(timeout=PATIENCE), run.returncode) for run in runs]
-    codes = [code for *_, code in ends]
-    assert codes == [0, 1], ends
-    assert "The lab 'test' belongs to alice@" in ends[1][1]
-    assert "This run has deleted what it had made: " in ends[1][1]
-    assert lab.duplicated() == {}
-    assert not (other / ".plab" / "test.json").exists()
-    monkeypatch.setenv("LOGNAME", "alice")
-    lab.run_well("down", "-y", "-q")
-    assert lab.leaked() == []
+        return [(*run.communicate(timeout=PATIENCE), run.returncode) for run in runs]
 
 
 def test_up_and_down_at_the_same_time(lab: ProxiedLab, tmp_path: Path, *, whole: bool) -> None:
