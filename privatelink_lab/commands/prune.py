@@ -35,7 +35,7 @@ def prune(execution: Execution, *, adopt: bool, force: bool, ask: Ask) -> Mappin
     for line in _what_goes(seen, goes):
         execution.screen.warn(line)
     cut = [Found(row.endpoint, Phase.READY, row.state, {"owner": row.owner}) for row in goes.connections]
-    text = f"{len(cut)} connections of other accounts are cut; the config does not name these accounts."
+    text = f"This cuts connections of accounts that the config does not name: {len(cut)}."
     if not consents_to_cut(execution, cut, text, f"{surplus.COMMAND} --force", force=force, ask=ask):
         return None
     if not execution.session.options.yes and not ask("Remove all of this?"):

@@ -224,7 +224,7 @@ def _must_be_ours(lab: Lab, consumer: str, endpoint: str, owner: str) -> None:
 
 def uninvited(lab: Lab, snapshot: Snapshot) -> list[Connection]:
     """The open connections of accounts that the config does not name, and of which none is a consumer's of this lab."""
-    rows = [row for row in connections(lab, snapshot) if row.open and not row.consumer]
+    rows = foreign(lab, snapshot)
     strangers = unnamed(lab, (row.owner for row in rows))
     of_others = not lab.config.provider.has_service  # then only what was admitted by plab is plab's to speak of
     return [row for row in rows if row.owner in strangers and (row.written or not of_others)]
@@ -245,9 +245,8 @@ def _find_cut(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, 
 
 
 def _to_cut(lab: Lab, snapshot: Snapshot) -> list[Connection]:
-    accounts, rows = revoked_accounts(lab), connections(lab, snapshot)
-    asked = (row for row in rows if row.owner in accounts or row.endpoint in lab.pruned)
-    return [row for row in asked if row.open and not row.consumer]
+    accounts = revoked_accounts(lab)
+    return [row for row in foreign(lab, snapshot) if row.owner in accounts or row.endpoint in lab.pruned]
 
 
 @calls("ec2:RejectVpcEndpointConnections")
@@ -266,9 +265,14 @@ def _cut(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None
 def _find_foreign(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
     return tuple(
         Found(c.endpoint, Phase.READY, c.state, {"owner": c.owner, "service": c.service, "consumer": c.consumer or ""})
-        for c in connections(lab, snapshot)
-        if c.open and not (c.consumer and _can_read(lab, snapshot, c.consumer))
+        for c in foreign(lab, snapshot)
     )
+
+
+def foreign(lab: Lab, snapshot: Snapshot) -> list[Connection]:
+    """The open connections that no deletion of an endpoint by this lab can end."""
+    rows = connections(lab, snapshot)
+    return [row for row in rows if row.open and not (row.consumer and _can_read(lab, snapshot, row.consumer))]
 
 
 def _can_read(lab: Lab, snapshot: Snapshot, party: str) -> bool:
@@ -309,10 +313,10 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     )
     cuts = revoked_accounts(lab) or lab.pruned
     revocation = (Resource(REVOCATION, REVOCATION_TYPE, depends_on=(PERMISSIONS,)),) if cuts else ()
-    foreign = (
+    others = (
         (Resource(FOREIGN, FOREIGN_CONNECTION_TYPE, depends_on=(SERVICE,)),) if lab.config.provider.has_service else ()
     )
-    return (*own, *revocation, *foreign)  # a service that was there stays, with all that is connected to it
+    return (*own, *revocation, *others)  # a service that was there stays, with all that is connected to it
 
 
 STEP = Step("acceptance", _resources)
