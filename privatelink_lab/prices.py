@@ -70,6 +70,7 @@ class Cost:
             return f"an unknown amount per hour ({self._why_unknown()})"
         consumers = self._sum(tuple(rate for rate in self.rates if rate.by_consumer)) or 0.0
         shares = f"the provider {total - consumers:.4f}, the consumers {consumers:.4f} and {ENDPOINT_GB} per GB"
+        shares = f"and {ENDPOINT_GB} per GB" if consumers == total else shares
         whose = f" ({shares})" if consumers else ""
         if self.local:
             return f"nothing here; on AWS about {total:.4f} USD/hour{whose}"

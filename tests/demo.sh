@@ -1,5 +1,7 @@
 #!/bin/sh
 # The main job on the local AWS, in a scratch folder: up, silence, accept, the page, reject, silence, down and its receipt.
+# In between a customer who holds its own keys, in a folder of its own: pack, silence, admitted by rule, a connection,
+# revoked, silence.
 set -eu
 folder=$(mktemp -d)
 trap 'cd "$folder" && plab local stop >/dev/null 2>&1; rm -rf "$folder"' EXIT
@@ -56,4 +58,31 @@ fi
 run plab up --local -q
 run plab reject -y "$endpoint"
 silence "it was rejected"
+
+# Who is bravo: another account, with keys that reach nothing of the provider's.
+mkdir bravo
+plab local status --account 222222222222 > bravo/keys
+bravo() {
+  printf '\n[bravo] $ %s\n' "$*"
+  (cd bravo && . ./keys && "$@")
+}
+no_way() {
+  if bravo plab verify -y; then echo "The endpoint answers although $1."; exit 1; fi
+}
+echo 'customers: {bravo: {accounts: ["222222222222"]}}' >> plab.yaml
+run plab up --local -q
+printf '\n$ plab share bravo > bravo/pack.yaml\n'
+plab share bravo > bravo/pack.yaml
+head -n 12 bravo/pack.yaml
+bravo plab init --pack pack.yaml
+bravo plab up -q
+[ "$traffic" = 0 ] || no_way "no one has admitted it"
+run plab accept --rules
+[ "$traffic" = 0 ] || bravo plab verify
+sed -i 's/"222222222222"]/&, access: revoked/' plab.yaml
+run plab up --local -q
+[ "$traffic" = 0 ] || no_way "its access is revoked"
+run plab accept --rules
+run plab connections
+bravo plab down -y
 run plab down -y

@@ -39,7 +39,8 @@ def connections(options: Options, *, names: Sequence[str], states: Sequence[str]
             execution.screen.say("There are no connections.")
         else:
             now = lab.provider.now()
-            cells = [_cells(row, verdicts.get(row.endpoint), now) for row in rows]
+            own = "its provider decides" if lab.config.is_customers else "a consumer of this lab"
+            cells = [_cells(row, verdicts.get(row.endpoint), now, own) for row in rows]
             execution.screen.table(list(HEADS), cells, optional=("AGE", "REGION"))
         if data["service_name"]:
             execution.screen.out(f"service: {data['service_name']}")
@@ -54,15 +55,15 @@ def _is_wrong(row: Connection, verdict: Decision | None) -> bool:
     return bool(verdict and verdict.reason in WRONG and row.state.lower() in COUNT)
 
 
-def _cells(row: Connection, verdict: Decision | None, now: datetime) -> list[str]:
+def _cells(row: Connection, verdict: Decision | None, now: datetime, own: str) -> list[str]:
     age = duration(max(0.0, (now - row.since).total_seconds())) if row.since else "-"
     name = row.consumer or (verdict.customer if verdict else None) or "-"
-    return [name, row.endpoint, row.owner, row.region, row.state, age, _verdict_text(row, verdict)]
+    return [name, row.endpoint, row.owner, row.region, row.state, age, _verdict_text(row, verdict, own)]
 
 
-def _verdict_text(row: Connection, verdict: Decision | None) -> str:
+def _verdict_text(row: Connection, verdict: Decision | None, own: str) -> str:
     if row.consumer or verdict is None:
-        return "a consumer of this lab"  # in a lab without a service of its own, its provider decides
+        return own
     if verdict.reason is Reason.ADMITTED or (verdict.reason is Reason.NO_CUSTOMER and row.written):
         who, at = row.written.get(tags.BY, "somebody"), row.written.get(tags.AT, "at an unknown time")
         return f"admitted by {who}, {at}, {row.written.get(tags.RULE, 'by hand')}"

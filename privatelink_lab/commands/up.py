@@ -201,17 +201,18 @@ def _print_built(screen: Screen, config: Config, result: dict[str, Any], cost: C
         screen.out(f"{text} To give it one: plab up --ttl 8h")
     for line in surplus.in_words(result):
         screen.out(line)
-    _print_decisions(screen, result["endpoints"])
+    _print_decisions(screen, result)
     for line in json_report.for_provider_in_words(result["for_provider"]):
         screen.out(line)
     screen.out(f"Next: {' | '.join(result['next'])}")
 
 
-def _print_decisions(screen: Screen, endpoints: Sequence[Mapping[str, Any]]) -> None:
+def _print_decisions(screen: Screen, result: Mapping[str, Any]) -> None:
     """A line for each endpoint that waits for a person, or was rejected by one."""
-    for endpoint in endpoints:
+    for endpoint in result["endpoints"]:
         if endpoint["state"].lower() == "pendingacceptance":
-            screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for `plab accept`.")
+            who = "its provider" if result["for_provider"] else "`plab accept`"
+            screen.out(f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} waits for {who}.")
         elif endpoint["state"].startswith(WAS_REJECTED):
             text = f"The endpoint {endpoint['endpoint']} of {endpoint['consumer']} was rejected, and stays so"
             screen.out(f"{text}. To ask again: plab up --replace {endpoint['consumer']}/endpoint")

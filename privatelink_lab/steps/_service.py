@@ -233,8 +233,15 @@ def check_offer(lab: Lab) -> None:
 
 @calls("ec2:DescribeVpcEndpointServices", "ec2:DescribeAvailabilityZones")
 def _find_offer(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    row = offer(lab)
-    shows = {"service_name": row["ServiceName"]}
+    name = lab.config.provider.service_name or ""
+    shows = {"service_name": name}
+    try:
+        row = offer(lab)
+    except AwsError as error:
+        if error.code != "InvalidServiceName":
+            raise
+        text = f"is not shown to account {lab.provider.id}: it is gone, or its provider does not allow the account"
+        return (Found(name.rpartition(".")[2], Phase.FAILED, text, shows),)
     return (Found(row["ServiceId"], Phase.READY, f"of {row.get('Owner', 'an unknown owner')}", shows),)
 
 

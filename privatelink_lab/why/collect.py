@@ -132,6 +132,7 @@ class _Collection:
             lab=self.asked.lab,
             port=self.asked.port,
             speaks=self.asked.speaks,
+            is_customers=bool(self.asked.lab) and self.asked.provider is None,
             requests=tuple(replace(request, customer=self.asked.customer(request.account)) for request in requests),
             halves=tuple(replace(h, rows=dict(h.rows) | {"refusals": self.asked.refusals}) for h in halves),
         )

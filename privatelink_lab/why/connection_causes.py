@@ -27,7 +27,9 @@ def waiting(path: Path) -> Iterator[Sighting]:
     if path.state != "pendingacceptance":
         return
     id_, service = path.request.endpoint, (path.service or {}).get("ServiceId")
-    if path.lab and path.request.name:
+    if path.evidence.is_customers:
+        fix = ""
+    elif path.lab and path.request.name:
         fix = f"plab accept {path.request.name}"
     elif path.lab and path.request.named:
         fix = f"plab accept {id_}"
@@ -39,6 +41,8 @@ def waiting(path: Path) -> Iterator[Sighting]:
     whose = f"{id_} of account {path.account} waits for the provider"  # who decides whether it knows the account
     unknown = "" if path.request.named or not path.lab else "; the config does not name this account"
     to_do = "Find out whose account it is; a name in the config lets plab admit it." if unknown else ""
+    if path.evidence.is_customers:
+        to_do = f"Tell the provider: account {path.account}, endpoint {id_}, Region {path.request.region}."
     yield Sighting(whose + unknown, fix, by_hand, to_do=to_do)
 
 
@@ -123,11 +127,15 @@ def service_gone(path: Path) -> Iterator[Sighting]:
         and _is_gone(path)
     ):
         proved = path.state == "rejected" or path.provider is not None
+        is_customers = (
+            path.evidence.is_customers
+        )  # for whom it is the same when the provider does not allow it any more
         yield Sighting(
             f"{path.endpoint['ServiceName']} is not there any more; the endpoint is still billed",
-            _again(path),
+            "" if is_customers else _again(path),
             _delete(path),
             proved=proved,
+            to_do="Ask the provider whether it still allows your account." if is_customers else "",
         )
 
 

@@ -87,13 +87,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it. `port` is the one that clients use, where it is known; `speaks` what the server speaks: 'http'."""
+    """All of it. `port` is the one that clients use, where it is known; `speaks` what the server speaks: 'http'.
+
+    `is_customers`: the lab is the customer's side alone, so that nothing of the provider's can be done here.
+    """
 
     at: str
     service: str = ""  # its name
     lab: str = ""
     port: int | None = None
     speaks: str = ""
+    is_customers: bool = False
     requests: tuple[Request, ...] = ()
     halves: tuple[Half, ...] = ()
 
@@ -120,6 +124,7 @@ def merged(parts: list[Evidence]) -> Evidence:
         lab=next((part.lab for part in parts if part.lab), ""),
         port=next((part.port for part in parts if part.port), None),
         speaks=next((part.speaks for part in parts if part.speaks), ""),
+        is_customers=all(part.is_customers for part in parts),
         requests=tuple(requests.values()),
         halves=tuple(halves.values()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +26,25 @@ python3 -c "import urllib.request as r; print('GOT', r.urlopen('http://{name}/',
 
 
 @dataclass
-class Vendor:
-    """Who runs the service, in a folder."""
+class Side:
+    """One side, in its folder; with keys of its own, or those of the local AWS that it has started."""
 
     folder: Path
+    keys: dict[str, str] = field(default_factory=dict)
 
     def plab(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
         """A command's JSON; it must end with this exit code."""
-        process = start_plab(self.folder, *words, "--json")
+        process = start_plab(self.folder, *words, "--json", **self.keys)
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
         return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.fixture
-def vendor(tmp_path: Path, agent: object) -> Iterator[Vendor]:
+def vendor(tmp_path: Path, agent: object) -> Iterator[Side]:
     """A vendor whose service is up and has one customer."""
     (tmp_path / "plab.yaml").write_text(VENDOR)
-    found = Vendor(tmp_path)
+    found = Side(tmp_path)
     found.plab("local", "start", "--speed", "200")
     found.plab("up", "--local")
     yield found
@@ -51,7 +52,7 @@ def vendor(tmp_path: Path, agent: object) -> Iterator[Vendor]:
 
 
 @pytest.fixture
-def customer(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Account:
+def customer(vendor: Side, monkeypatch: pytest.MonkeyPatch) -> Account:
     """The customer's account, with the keys that `plab local status --account` prints."""
     [keys] = vendor.plab("local", "status", "--account", ACME)
     for name, value in keys.items():
@@ -110,7 +111,7 @@ def get(customer: Account, subnet: str, name: str) -> str:
     return str(found)
 
 
-def test_two_parties_with_keys_of_their_own(vendor: Vendor, customer: Account) -> None:
+def test_two_parties_with_keys_of_their_own(vendor: Side, customer: Account) -> None:
     """Pending and no answer; admitted by rule and the page; revoked and no answer, and no second admission."""
     service = vendor.plab("connections")[0]["service_name"]
     assert customer.ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"] == []
@@ -132,3 +133,33 @@ def test_two_parties_with_keys_of_their_own(vendor: Vendor, customer: Account) -
     with pytest.raises(AwsError, match="InvalidServiceName"):
         customer.ec2.describe_vpc_endpoint_services(ServiceNames=[service])
     assert rows() == [(endpoint, "acme", "rejected-before")]
+
+
+def test_two_parties_who_both_use_plab(vendor: Side) -> None:
+    """share, init --pack, pending and silence, admitted by rule and a connection, revoked and silence for good."""
+    [keys] = vendor.plab("local", "status", "--account", ACME)
+    acme = Side(vendor.folder / "acme", {f"AWS_{name.upper()}": value for name, value in keys.items()})
+    acme.folder.mkdir()
+    [pack] = vendor.plab("share", "acme")
+    (acme.folder / "pack.yaml").write_text(json.dumps(pack))
+    wrote = start_plab(acme.folder, "init", "--pack", "pack.yaml", **acme.keys)
+    assert "AWS shows the service" in wrote.communicate(timeout=PATIENCE)[1]
+    [row] = acme.plab("up")[-1]["for_provider"]
+    assert (row["account"], row["state"]) == (ACME, "pendingAcceptance")
+
+    def verdict(code: int) -> dict[str, Any]:
+        events = acme.plab("verify", code=code)
+        found = [event for event in events if event["event"] == "verified"]
+        assert found, events
+        return found[0]
+
+    assert verdict(1)["detail"].startswith("waiting-for-acceptance")
+    assert vendor.plab("accept", "--rules")[-1]["accepted"] == [row["endpoint"]]
+    proved = verdict(0)
+    assert (proved["ok"], proved["status"], proved["detail"]) == (True, None, "10 of 10 connections")
+    assert acme.plab("why")[-1]["paths"][0]["code"] is None
+    (vendor.folder / "plab.yaml").write_text(VENDOR.replace(f"['{ACME}']", f"['{ACME}'], access: revoked"))
+    assert vendor.plab("up", "--local")[-1]["exit_code"] == 0
+    assert verdict(1)["detail"].startswith("service-gone")
+    assert vendor.plab("accept", "--rules")[-1]["accepted"] == []
+    assert acme.plab("down", "-y")[-1]["left"] == []
