@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +11,12 @@ import pytest
 from support.aws_resources import ServiceLab, network
 from support.contract_aws import CONSUMER, ContractCloud, LocalCloud
 from support.inventory import InventoriedAws
+from support.terraform import Terraform, prepare
 
 from privatelink_lab.local.api.clock import AwsClock
 
 CONFIGURATION = Path(__file__).parent / "terraform" / "main.tf"
-PLUGINS = os.environ.get("PLAB_TERRAFORM_PLUGINS")  # read here: no test sees PLAB_ variables
 SPEED = 200
-NO_PROVIDER = ("Failed to query available provider packages", "Failed to install provider")
-
-
-@dataclass
-class Terraform:
-    """A folder with the lab's configuration, and the environment that leads it to a local AWS."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *words: str, seconds: float) -> tuple[int, str]:
-        """The exit code and the output of a Terraform command; after the timeout it is killed with its plugins."""
-        process = subprocess.Popen(
-            ["terraform", *words, "-no-color"],  # noqa: S607  # the user's own, from PATH
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        with process:
-            try:
-                output, _ = process.communicate(timeout=seconds)
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        return process.returncode, output
-
-    def do(self, *words: str, seconds: float) -> None:
-        """Run a command that must succeed."""
-        code, output = self.run(*words, seconds=seconds)
-        assert code == 0, output
 
 
 @pytest.fixture
@@ -66,32 +28,9 @@ def fast_cloud() -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def terraform(request: pytest.FixtureRequest, fast_cloud: LocalCloud, tmp_path: Path) -> Terraform:
-    """Terraform with its provider and the lab's configuration; skips the test where they are missing."""
-    if not request.config.getoption("--terraform"):
-        pytest.skip("takes two minutes: say --terraform")
-    if shutil.which("terraform") is None:
-        pytest.skip("terraform is not installed")
+    """Terraform with the lab's configuration."""
     shutil.copy(CONFIGURATION, tmp_path)
-    made = Terraform(tmp_path, environment(fast_cloud.aws))
-    source = [f"-plugin-dir={PLUGINS}"] if PLUGINS else []
-    code, output = made.run("init", *source, seconds=300)
-    if code and any(text in output for text in NO_PROVIDER):
-        pytest.skip(f"terraform init cannot get the provider: {output}")
-    assert code == 0, output
-    return made
-
-
-def environment(aws: InventoriedAws) -> dict[str, str]:
-    """The variables that `plab local start` prints, and the machine's own except those for AWS or Terraform."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
-    return kept | {
-        "AWS_ENDPOINT_URL": aws.url,
-        "AWS_ACCESS_KEY_ID": aws.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": aws.secret_access_key,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "CHECKPOINT_DISABLE": "1",
-        "TF_INPUT": "0",
-    }
+    return prepare(request, fast_cloud.aws, tmp_path)
 
 
 def test_terraform_builds_and_removes_the_lab(terraform: Terraform, fast_cloud: LocalCloud) -> None:
@@ -114,9 +53,12 @@ def test_a_permission_has_an_id(lab: ServiceLab) -> None:
     rows = added["AddedPrincipals"]
     assert {row["Principal"]: row["PrincipalType"] for row in rows} == arns
     assert len({row["ServicePermissionId"] for row in rows}) == len(arns)
-    assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked)["AllowedPrincipals"] == rows
+    shown = [row | {"Tags": []} for row in rows]
+    assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked)["AllowedPrincipals"] == shown
     accounts = [{"Name": "principal-type", "Values": ["Account"]}]
-    assert lab.ec2.describe_vpc_endpoint_service_permissions(**asked, Filters=accounts)["AllowedPrincipals"] == rows[:1]
+    assert (
+        lab.ec2.describe_vpc_endpoint_service_permissions(**asked, Filters=accounts)["AllowedPrincipals"] == shown[:1]
+    )
 
 
 def test_a_private_instance_has_no_public_address(cloud: ContractCloud) -> None:

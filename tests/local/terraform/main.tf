@@ -52,7 +52,7 @@ data "aws_ssm_parameter" "image" {
 }
 
 locals {
-  zone = data.aws_availability_zones.available.names[0]
+  zone = data.aws_availability_zones.available.zone_ids[0] # a name means another zone in another account
   port = 80
 }
 
@@ -66,7 +66,7 @@ resource "aws_vpc" "provider" {
 resource "aws_subnet" "provider" {
   vpc_id            = aws_vpc.provider.id
   cidr_block        = "10.0.0.0/24"
-  availability_zone = local.zone
+  availability_zone_id = local.zone
   tags              = { Name = "${var.lab}-provider" }
 }
 
@@ -161,7 +161,7 @@ resource "aws_vpc" "same_account" {
 resource "aws_subnet" "same_account" {
   vpc_id            = aws_vpc.same_account.id
   cidr_block        = "10.1.0.0/24"
-  availability_zone = local.zone
+  availability_zone_id = local.zone
 }
 
 resource "aws_security_group" "same_account" {
@@ -203,7 +203,7 @@ resource "aws_subnet" "other_account" {
   provider          = aws.other_account
   vpc_id            = aws_vpc.other_account.id
   cidr_block        = "10.0.0.0/24"
-  availability_zone = local.zone
+  availability_zone_id = local.zone
 }
 
 resource "aws_security_group" "other_account" {
