@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.customers import known
 from support.processes import start_plab
 from support.timeouts import PATIENCE, until
 
@@ -60,20 +61,6 @@ def customer(vendor: Side, monkeypatch: pytest.MonkeyPatch) -> Account:
     found = connect(profile=None, role_arn=None, region="us-east-1")
     assert found.id == ACME
     return found
-
-
-def known(make: Callable[[], Any]) -> Any:
-    """What a call returns once AWS knows the ids in it."""
-
-    def attempt() -> Any:
-        try:
-            return make()
-        except AwsError as error:
-            if "NotFound" not in error.code and error.code not in {"Unavailable", "InvalidServiceName"}:
-                raise
-            return None
-
-    return until(attempt, "a call that AWS takes")
 
 
 def ask(customer: Account, service: str) -> tuple[str, str, str]:

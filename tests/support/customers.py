@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.ec2.models import ec2_backends
 
 from privatelink_lab.aws import Account, connect
+from privatelink_lab.errors import AwsError
 from support.cloud import Cloud
+from support.timeouts import until
 
 
 def region_account(cloud: Cloud, account: str, region: str = "us-east-1") -> Account:
@@ -32,3 +35,17 @@ def ask(cloud: Cloud, service: str, account: str, zone: str = "use1-az1") -> str
     backend = ec2_backends[account]["us-east-1"]
     backend.vpc_end_points[id_].creation_timestamp = datetime.fromtimestamp(cloud.clock.now(), UTC)
     return id_
+
+
+def known(make: Callable[[], Any]) -> Any:
+    """What a call returns once AWS knows the ids in it."""
+
+    def attempt() -> Any:
+        try:
+            return make()
+        except AwsError as error:
+            if "NotFound" not in error.code and error.code not in {"Unavailable", "InvalidServiceName"}:
+                raise
+            return None
+
+    return until(attempt, "a call that AWS takes")
