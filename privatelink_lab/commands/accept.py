@@ -9,8 +9,8 @@ from privatelink_lab.commands import Options, accept_reject, by_rules
 from privatelink_lab.commands.run_command import Ask, Execution
 from privatelink_lab.errors import UsageError
 from privatelink_lab.lab import Lab
+from privatelink_lab.steps._permissions import is_named
 from privatelink_lab.steps.acceptance import Connection
-from privatelink_lab.steps.endpoint_service import is_named
 
 BY_NAME = {Reason.ADMIT, Reason.MANUAL}  # what a customer's name and --all admit; anything else only its own id
 

@@ -10,6 +10,9 @@ from privatelink_lab.admission import COUNT, Decision, Reason
 from privatelink_lab.commands import Options, accept_reject, by_rules, json_report
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.events import duration
+from privatelink_lab.kind import Row
+from privatelink_lab.printable import on_one_line
+from privatelink_lab.steps import acceptance
 from privatelink_lab.steps.acceptance import Connection
 
 HEADS = ("CUSTOMER", "ENDPOINT", "OWNER", "REGION", "STATE", "AGE", "VERDICT")
@@ -27,6 +30,8 @@ def connections(options: Options, *, names: Sequence[str], states: Sequence[str]
         rows = [row for row in rows if not states or row.state.lower() in {state.lower() for state in states}]
         rows.sort(key=lambda row: not _is_wrong(row, verdicts.get(row.endpoint)))
         data = json_report.connections(rows, snapshot, verdicts)
+        others = [_without_endpoint(row) for row in acceptance.without_endpoint(lab, snapshot)]
+        data["without_endpoint"] = others
         if options.json:
             execution.screen.data(data)
             return 0
@@ -42,12 +47,20 @@ def connections(options: Options, *, names: Sequence[str], states: Sequence[str]
             own = "its provider decides" if lab.config.is_customers else "a consumer of this lab"
             cells = [_cells(row, verdicts.get(row.endpoint), now, own) for row in rows]
             execution.screen.table(list(HEADS), cells, optional=("AGE", "REGION"))
+        for other in others:
+            text = "{id} of account {owner} is {state}; it names no endpoint, and plab leaves it alone."
+            execution.screen.out(text.format(**other))
         if data["service_name"]:
             execution.screen.out(f"service: {data['service_name']}")
             for shown in data["connections"]:
                 if shown["dns_name"]:
                     execution.screen.out(f"{shown['consumer']}: {shown['dns_name']}")
         return 0
+
+
+def _without_endpoint(row: Row) -> dict[str, str]:
+    named = {"id": "VpcEndpointConnectionId", "owner": "VpcEndpointOwner", "state": "VpcEndpointState"}
+    return {name: on_one_line(str(row.get(key) or "unknown")) for name, key in named.items()}
 
 
 def _is_wrong(row: Connection, verdict: Decision | None) -> bool:

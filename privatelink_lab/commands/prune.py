@@ -14,9 +14,9 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._permissions import PERMISSIONS
 from privatelink_lab.steps.acceptance import FOREIGN, REVOCATION
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
-from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
 
 def prune(execution: Execution, *, adopt: bool, force: bool, ask: Ask) -> Mapping[str, PlabError] | None:

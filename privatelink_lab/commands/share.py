@@ -16,7 +16,8 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _service
-from privatelink_lab.steps.endpoint_service import ROOT, principals, row_of
+from privatelink_lab.steps._permissions import ROOT, principals
+from privatelink_lab.steps.endpoint_service import row_of
 
 TEMPLATE = "pack.template"
 

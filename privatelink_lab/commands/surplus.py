@@ -12,7 +12,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Resource
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps import STEPS, acceptance, endpoint_service
+from privatelink_lab.steps import STEPS, _permissions, acceptance, endpoint_service
 from privatelink_lab.steps.acceptance import Connection
 
 COMMAND = "plab up --prune"
@@ -55,7 +55,7 @@ def _surplus(lab: Lab, snapshot: Snapshot, there: Mapping[str, Resource], *, has
     planned, has_service = engine.planned(lab, STEPS), has_service and not lab.config.is_customers
     keys = [key for key, r in there.items() if key not in planned and (r.usd_per_hour != 0 or not lab.names(r.party))]
     try:
-        principals = endpoint_service.surplus(lab, snapshot) if has_service else []
+        principals = _permissions.surplus(lab, snapshot) if has_service else []
         return Surplus(keys, principals, acceptance.uninvited(lab, snapshot) if has_service else [])
     except PlabError:  # `plab connections` says why
         return Surplus(keys)

@@ -5,7 +5,6 @@ from privatelink_lab.steps import (
     acceptance,
     consumer_endpoint,
     endpoint_service,
-    given_permissions,
     network,
     nlb,
     probe,
@@ -19,7 +18,6 @@ STEPS: tuple[Step, ...] = (
     target_group.STEP,  # TCP, health-checked
     nlb.STEP,  # internal network load balancer and its listener
     endpoint_service.STEP,  # the service, which requires acceptance
-    given_permissions.STEP,  # of a service that was there before the lab
     consumer_endpoint.STEP,  # an interface endpoint in each consumer's VPC
     acceptance.STEP,  # the provider admits its consumers
     probe.STEP,  # of `verify`: an instance in each consumer's VPC that requests the page

@@ -23,10 +23,10 @@ from privatelink_lab.resource import Found, Patience, Phase, Resource, ResourceT
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.retry_classes import TRANSIENT, classify
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps._permissions import PERMISSIONS, revoked_accounts, still_ask, unnamed
 from privatelink_lab.steps.consumer_endpoint import KIND as ENDPOINT
 from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key, phase_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
-from privatelink_lab.steps.endpoint_service import PERMISSIONS, revoked_accounts, still_ask, unnamed
 
 FOREIGN = f"{SERVICE}/connections"
 REVOCATION = f"{SERVICE}/revocation"
@@ -83,6 +83,13 @@ def connections(lab: Lab, snapshot: Snapshot) -> list[Connection]:
         for row in _rows(lab.provider, snapshot, service)
         if row.get("VpcEndpointId") and row["VpcEndpointState"].lower() != "deleted"  # else a transit gateway's
     ]
+
+
+def without_endpoint(lab: Lab, snapshot: Snapshot) -> list[Row]:
+    """Rows that name no endpoint, as of a transit gateway's attachment: there is no id by which to accept or reject."""
+    services = [] if lab.config.is_customers else [found.id for found in snapshot.found(SERVICE)]
+    rows = (row for service in services for row in _rows(lab.provider, snapshot, service))
+    return [row for row in rows if not row.get("VpcEndpointId")]
 
 
 def _own_endpoints(lab: Lab, snapshot: Snapshot) -> list[Connection]:

@@ -20,10 +20,10 @@ from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Reso
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot, reason
 from privatelink_lab.steps import _service
+from privatelink_lab.steps._permissions import PERMISSIONS
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, subnets_asked_by, vpc_id, vpc_of
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
-from privatelink_lab.steps.endpoint_service import PERMISSIONS
 
 KIND = Kind(
     "vpc-endpoint",

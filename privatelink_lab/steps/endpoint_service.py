@@ -1,32 +1,27 @@
 """Step 5: the endpoint service on the balancer, and who may ask for a connection.
 
-Same-account consumers need no permission; every foreign consumer account and every allowed principal gets one. All of
-them are one resource, because ModifyVpcEndpointServicePermissions adds and removes any number in one idempotent call.
+plab makes the service. Or it was there before the lab, and plab manages its customers alone; or it is somebody else's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from privatelink_lab import tags
 from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.aws import Account, unsuccessful
-from privatelink_lab.config import ACCOUNT_ID
-from privatelink_lab.errors import AwsError, PlabError
+from privatelink_lab.errors import AwsError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _service
-from privatelink_lab.steps._security_group import LEFT_ALONE
+from privatelink_lab.steps._permissions import GIVEN_TYPE, PERMISSION_TYPE, PERMISSIONS
 from privatelink_lab.steps._service import OFFER_TYPE, check_offer
 from privatelink_lab.steps.nlb import KEY as NLB
 
-KEY = "provider/endpoint-service"
-PERMISSIONS = f"{KEY}/permissions"
-ROOT = "arn:{}:iam::{}:root"  # the principal of a whole account, in a partition
+KEY = _service.SERVICE
 KIND = Kind(
     "vpc-endpoint-service",
     "describe_vpc_endpoint_service_configurations",
@@ -97,136 +92,11 @@ def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErr
     return unsuccessful(response, "DeleteVpcEndpointServiceConfigurations")
 
 
-# The permissions.
-
-
-def _changes(lab: Lab, snapshot: Snapshot, service: str) -> tuple[set[str], set[str]]:
-    """The principal ARNs to add and to remove.
-
-    Wanted are the allowed principals, the accounts of customers, and the account of each consumer that is not the
-    provider's. Removed is what the config revokes, and what a person has agreed to prune; all else is named.
-    """
-    wanted, present = wanted_principals(lab)[0], principals(lab, snapshot, service)
-    return wanted - present, (present - wanted) & (revoked_principals(lab) | lab.pruned)
-
-
-def surplus(lab: Lab, snapshot: Snapshot) -> list[str]:
-    """The principal ARNs that may ask and that the config does not name; none while there is no service.
-
-    While a consumer's account cannot be reached its principal is unknown, and each could be that one: none is named.
-    """
-    service, (wanted, all_reached) = snapshot.id(KEY), wanted_principals(lab)
-    rows = permissions(lab, snapshot, service) if service and all_reached else {}
-    present = rows.keys() if lab.config.provider.has_service else given(lab, rows)
-    return sorted(present - wanted - revoked_principals(lab))
-
-
-def unnamed(lab: Lab, accounts: Iterable[str]) -> set[str]:
-    """Those accounts that the config neither lets ask nor revokes; none while a consumer's account is unknown."""
-    wanted, all_reached = wanted_principals(lab)
-    if "*" in wanted or not all_reached:
-        return set()
-    return set(accounts) - {lab.provider.id, *revoked_accounts(lab), *(_account(arn) for arn in wanted)}
-
-
-def still_ask(lab: Lab, snapshot: Snapshot, accounts: Iterable[str]) -> list[str]:
-    """The principal ARNs of the service that let these accounts ask, also `*`, but for those that plab removes."""
-    service, them = snapshot.id(KEY), {"*", *accounts}
-    present = principals(lab, snapshot, service) if service else set()
-    return sorted(arn for arn in present - revoked_principals(lab) if _account(arn) in them)
-
-
-def revoked_accounts(lab: Lab) -> set[str]:
-    """The accounts of the customers whose access the config has revoked."""
-    return {account for one in lab.config.customers.values() if one.access == "revoked" for account in one.accounts}
-
-
-def revoked_principals(lab: Lab) -> set[str]:
-    """The same accounts as principals."""
-    return {_arn(lab, account) for account in revoked_accounts(lab)}
-
-
-def wanted_principals(lab: Lab) -> tuple[set[str], bool]:
-    """The principal ARNs by the config, and whether every consumer's account was reached."""
-    wanted = {_arn(lab, principal) for principal in lab.config.provider.service.allowed_principals}
-    all_reached = True
-    for consumer in lab.config.consumers:
-        try:
-            account = lab.account(consumer.name).id
-        except PlabError:
-            all_reached = False
-            continue
-        if account != lab.provider.id:
-            wanted.add(_arn(lab, account))
-    given = (one for one in lab.config.customers.values() if one.access == "given")
-    return wanted | {_arn(lab, account) for one in given for account in one.accounts}, all_reached
-
-
-def is_named(lab: Lab, account: str) -> bool:
-    """Whether the config names an account: of a consumer, or in a principal. `*` names nobody."""
-    if any(_account(arn) == account for arn in wanted_principals(lab)[0]):
-        return True
-    return any(lab.is_account_of(consumer.name, account) for consumer in lab.config.consumers)
-
-
-def _arn(lab: Lab, principal: str) -> str:
-    return ROOT.format(lab.provider.partition, principal) if ACCOUNT_ID.fullmatch(principal) else principal
-
-
-def _account(principal: str) -> str:
-    """The account of a principal's ARN; `*`, or what is no ARN, as it is."""
-    return principal.split(":")[4] if principal.count(":") > 4 else principal  # noqa: PLR2004 (an ARN has six parts)
-
-
 def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
     """The service as AWS describes it to its owner, made by plab or there before; None while there is none."""
     if not lab.config.provider.has_service:
         return _service.service(lab)
     return next(iter(snapshot.keyed(lab.provider, KIND, KEY)), None)
-
-
-def given(lab: Lab, rows: Mapping[str, Row]) -> set[str]:
-    """The principals of those permissions that bear the lab's tags: of a service that was there before the lab."""
-    named = {principal: tags.of(row) for principal, row in rows.items()}
-    return {p for p, of in named.items() if (of.get(tags.LAB), of.get(tags.KEY)) == (lab.config.lab, PERMISSIONS)}
-
-
-def principals(lab: Lab, snapshot: Snapshot, service: str) -> set[str]:
-    """The principals that may ask for the service, as AWS shows them."""
-    return set(permissions(lab, snapshot, service))
-
-
-def permissions(lab: Lab, snapshot: Snapshot, service: str) -> dict[str, Row]:
-    """The permissions of a service by their principals."""
-    operation, rows = "describe_vpc_endpoint_service_permissions", "AllowedPrincipals"
-    found = snapshot.pages(lab.provider, "ec2", operation, rows, ServiceId=service)
-    return {row["Principal"]: row for row in found}
-
-
-@calls("ec2:DescribeVpcEndpointServicePermissions")
-def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Found, ...]:
-    service = snapshot.id(KEY)
-    if not service:
-        return ()
-    lacking, leaving = _changes(lab, snapshot, service)
-    id_ = f"{service}/permissions"
-    if lacking:
-        return (Found(id_, Phase.DRIFTED, f"lacks {', '.join(sorted(lacking))}"),)
-    if leaving:
-        return (Found(id_, Phase.DRIFTED, f"to be removed: {', '.join(sorted(leaving))}"),)
-    present, others = principals(lab, snapshot, service), surplus(lab, snapshot)
-    also = f"; not in the config: {', '.join(others)}, {LEFT_ALONE}" if others else ""
-    return (Found(id_, Phase.READY, (f"{len(present)} principals" if present else "own account only") + also),)
-
-
-@calls("ec2:ModifyVpcEndpointServicePermissions")
-def _update_permissions(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> None:
-    service = snapshot.id(KEY) or ""
-    lacking, leaving = _changes(lab, snapshot, service)
-    changes: dict[str, Any] = {"AddAllowedPrincipals": sorted(lacking), "RemoveAllowedPrincipals": sorted(leaving)}
-    lab.provider.ec2.modify_vpc_endpoint_service_permissions(
-        ServiceId=service, **{name: principals for name, principals in changes.items() if principals}
-    )
 
 
 SERVICE_TYPE = ResourceType(
@@ -241,8 +111,6 @@ SERVICE_TYPE = ResourceType(
     retryable=frozenset({"LoadBalancerNotFound", "InvalidParameter"}),
     patience=Patience(600, SLOW_GRACE_PERIOD),
 )
-# No create: every service has its (possibly empty) permissions.
-PERMISSION_TYPE = ResourceType("permission", find=_find_permissions, update=_update_permissions, goes_with_parent=True)
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:
@@ -252,7 +120,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     if lab.config.is_customers:
         return (Resource(KEY, OFFER_TYPE),)
     if lab.config.provider.service.id:
-        return (Resource(KEY, _service.SERVICE_TYPE),)
+        return (Resource(KEY, _service.SERVICE_TYPE), Resource(PERMISSIONS, GIVEN_TYPE, depends_on=(KEY,)))
     service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 

@@ -300,3 +300,18 @@ def test_why_takes_a_customer(at_cloud: Cloud, run: Run, service: str, tmp_path:
     assert paths("bravo", "--from", "bravo.json") == expected
     unknown = run("why", "bravi", "--from", "bravo.json")
     assert (unknown.code, "One of: bravo, acme" in unknown.err) == (2, True)
+
+
+def test_a_connection_without_an_endpoint_is_shown_and_left_alone(
+    at_cloud: Cloud, run: Run, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of AWS that names no endpoint is listed; no rule admits it, and `down` does not wait for it."""
+    endpoint = ask(at_cloud, service, ACME)
+    other = {"ServiceId": "vpce-svc-0", "VpcEndpointOwner": NOBODY, "VpcEndpointState": "pendingAcceptance"}
+    rows = acceptance._rows
+    monkeypatch.setattr(
+        acceptance, "_rows", lambda *of: [*rows(*of), {"VpcEndpointConnectionId": "vpce-con-0", **other}]
+    )
+    assert f"vpce-con-0 of account {NOBODY} is pendingAcceptance; it names no endpoint" in run("connections").out
+    assert run("accept", "--rules", "--json").json[-1]["accepted"] == [endpoint]
+    assert run("down", "-y", "-q", "--force").code == 0
