@@ -12,7 +12,7 @@ from privatelink_lab.errors import Interrupted, PlabError, UsageError
 from privatelink_lab.events import Ruled
 from privatelink_lab.lab import Lab
 from privatelink_lab.steps import acceptance
-from privatelink_lab.steps._service import service
+from privatelink_lab.steps._existing import service
 from privatelink_lab.steps.acceptance import Connection
 
 LONGEST_PAUSE = 600.0  # seconds, where AWS refuses calls for load or lets none through

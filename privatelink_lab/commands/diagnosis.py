@@ -14,7 +14,7 @@ from privatelink_lab.errors import PlabError
 from privatelink_lab.events import Verified
 from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
-from privatelink_lab.steps._service import port
+from privatelink_lab.steps._existing import port
 from privatelink_lab.steps.probe import ProbeReport, console_of
 from privatelink_lab.steps.web_server import page
 from privatelink_lab.why import Evidence, Judged, Verdict, judge

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from privatelink_lab.aws import Account
 from privatelink_lab.clock import RealClock
-from privatelink_lab.config import DEFAULT_LAB, PROVIDER, default_config
+from privatelink_lab.config import DEFAULT_LAB, PROVIDER, Provider, Service, default_config
 from privatelink_lab.engine import planned
 from privatelink_lab.iam_actions import of
 from privatelink_lab.lab import Lab
@@ -19,6 +20,12 @@ from privatelink_lab.why import collect, metrics
 
 ADMITS = (acceptance.connections, acceptance.accept, acceptance.write_down)  # what `plab accept --rules` calls
 LIST_ACTIONS = set(of(Account.regions))  # of --all-regions
+PROVIDERS = (  # one of each kind
+    Provider(),
+    Provider(nlb="arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/api/0123456789abcdef"),
+    Provider(service=Service(id="vpce-svc-0123456789abcdef0")),
+    Provider(service_name="com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0"),
+)
 ENDS = ("Delete", "Terminate")  # what these actions may touch is what bears the lab's tag
 
 
@@ -59,7 +66,8 @@ def _actions(side: str) -> set[str]:
     if side == "why":
         return {*of(collect), *of(metrics.fetch)}
     if side == "reap":  # it cuts no connections of other accounts
-        listed = {PROBE_TYPE, *(resource.type for resource in _resources() if not resource.type.goes_with_parent)}
+        found_by_tags = _resources(PROVIDERS[:1])  # a permission is not, and what was there is nobody's to reap
+        listed = {PROBE_TYPE, *(resource.type for resource in found_by_tags if not resource.type.goes_with_parent)}
         deletes = [type_.actions_to_delete if type_.made_by_plab else set(of(type_.find)) for type_ in listed]
         reads = [kind.reads for step in STEPS for kind in step.kinds]
         return {action for actions in (*deletes, *reads, LIST_ACTIONS) for action in actions}
@@ -69,14 +77,17 @@ def _actions(side: str) -> set[str]:
 
 
 def _called_by(resource: Resource) -> str:
-    return "provider" if PROVIDER in {resource.party, resource.type.called_by} else "consumer"
+    return "provider" if (resource.type.called_by or resource.party) == PROVIDER else "consumer"
 
 
-def _resources() -> list[Resource]:
-    """Everything that plab makes, in a lab of which nothing is reused; no call goes out."""
+def _resources(providers: Sequence[Provider] = PROVIDERS) -> list[Resource]:
+    """Everything that plab makes or reads, in labs with these providers; no call goes out."""
 
     def refuse(_: object) -> Any:
         raise AssertionError("a plan calls nothing")
 
-    lab = Lab(default_config(), State(DEFAULT_LAB), refuse, RealClock(), lambda _: None)
-    return list(planned(lab, STEPS).values())
+    labs = (
+        Lab(default_config().model_copy(update={"provider": provider}), State(DEFAULT_LAB), refuse, RealClock(), print)
+        for provider in providers
+    )
+    return [resource for lab in labs for resource in planned(lab, STEPS).values()]

@@ -11,7 +11,7 @@ from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.local import control_client, launch
 from privatelink_lab.steps import STEPS
-from privatelink_lab.steps._service import port
+from privatelink_lab.steps._existing import port
 from privatelink_lab.steps._vpc import subnet_ids
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE

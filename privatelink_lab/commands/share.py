@@ -15,7 +15,7 @@ from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps import _service
+from privatelink_lab.steps import _existing
 from privatelink_lab.steps._permissions import ROOT, principals
 from privatelink_lab.steps.endpoint_service import row_of
 
@@ -63,8 +63,8 @@ def _pack(lab: Lab, snapshot: Snapshot, name: str, customer: Customer) -> Pack:
             "service_name": row["ServiceName"],
             "region": own,
             "supported_regions": [one for one in regions if one in (customer.regions or (own,))] or [own],
-            "zone_ids": sorted(_service.zone_ids_of(lab, row)),
-            "ports": _service.ports(lab),
+            "zone_ids": sorted(_existing.zone_ids_of(lab, row)),
+            "ports": _existing.ports(lab),
             "provider_account": lab.provider.id,
             "customer": name,
             "accounts": customer.accounts,

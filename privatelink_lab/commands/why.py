@@ -18,8 +18,8 @@ from privatelink_lab.errors import PlabError, UsageError
 from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.resource_key import split_key
+from privatelink_lab.steps._existing import port
 from privatelink_lab.steps._permissions import is_named
-from privatelink_lab.steps._service import port
 from privatelink_lab.steps.probe import console_of
 from privatelink_lab.steps.web_server import KEY as SERVER
 from privatelink_lab.ui.output import Screen

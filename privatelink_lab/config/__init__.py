@@ -11,6 +11,8 @@ from privatelink_lab.config.models import (
     Config,
     Consumer,
     Customer,
+    Provider,
+    Service,
     Vpc,
     default_config,
 )
@@ -25,6 +27,8 @@ __all__ = [
     "Consumer",
     "Customer",
     "Pack",
+    "Provider",
+    "Service",
     "Vpc",
     "default_config",
     "load",

@@ -141,7 +141,7 @@ def _place(account: Account, kind: Kind) -> str:
 
 
 def _may_have(lab: Lab, account: Account, kind: Kind) -> bool:
-    return not kind.provider_only or account.id == lab.provider.id
+    return not kind.provider_only or (account.id == lab.provider.id and not lab.config.is_customers)
 
 
 def _rebuild(lab: Lab, steps: Sequence[Step], key: str) -> Resource | None:

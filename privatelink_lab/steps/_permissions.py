@@ -19,8 +19,8 @@ from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import Found, Phase, Resource, ResourceType
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps._existing import SERVICE
 from privatelink_lab.steps._security_group import LEFT_ALONE
-from privatelink_lab.steps._service import SERVICE
 
 PERMISSIONS = f"{SERVICE}/permissions"
 ROOT = "arn:{}:iam::{}:root"  # the principal of a whole account, in a partition

@@ -21,7 +21,7 @@ from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Reso
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders
-from privatelink_lab.steps._service import port
+from privatelink_lab.steps._existing import port
 from privatelink_lab.steps._vpc import reused_subnets, reused_vpc, vpc_id, vpc_of
 
 KIND = Kind(

@@ -12,7 +12,7 @@ from privatelink_lab.kind import Row, Rows
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource_key import make_key
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps import _service
+from privatelink_lab.steps import _existing
 
 FREE_ADDRESSES = 8  # what an NLB wants free in each subnet (AWS facts 4)
 
@@ -62,7 +62,7 @@ def subnet_ids(lab: Lab, snapshot: Snapshot, party: str) -> list[str]:
 def provider_zones(lab: Lab, snapshot: Snapshot) -> dict[int, str]:
     """The zone ids of the provider's subnets that are there, by their numbers: the zones that the service has."""
     if not lab.config.provider.has_network:
-        zones = lab.config.provider.zone_ids or _service.zones(lab)
+        zones = lab.config.provider.zone_ids or _existing.zones(lab)
         return dict(enumerate(zones, start=1))
     if lab.config.provider.vpc.reused:
         rows = reused_subnets(lab, PROVIDER)
@@ -161,7 +161,7 @@ def _in_use(lab: Lab, party: str) -> set[str]:
 def _served_zones(lab: Lab) -> set[str]:
     """The zone ids that the service has, or will have; none while plab may still choose them by what consumers need."""
     if not lab.config.provider.has_network:
-        return set(_service.zones(lab))
+        return set(_existing.zones(lab))
     if lab.config.provider.vpc.reused:
         return {row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)}
     if lab.config.provider.zone_ids:

@@ -19,7 +19,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot, reason
-from privatelink_lab.steps import _service
+from privatelink_lab.steps import _existing
 from privatelink_lab.steps._permissions import PERMISSIONS
 from privatelink_lab.steps._security_group import group_key
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, subnets_asked_by, vpc_id, vpc_of
@@ -134,7 +134,7 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
         "SubnetIds": subnet_ids(lab, snapshot, consumer),
         "SecurityGroupIds": [snapshot.id(group_key(consumer))],
         "PrivateDnsEnabled": False,
-        **({"ServiceRegion": _service.service_region(lab)} if _service.is_in_another_region(lab) else {}),
+        **({"ServiceRegion": _existing.service_region(lab)} if _existing.is_in_another_region(lab) else {}),
     }
     created = lab.account(consumer).ec2.create_vpc_endpoint(
         **request,

@@ -16,12 +16,12 @@ from privatelink_lab.kind import Kind, Row
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SLOW_GRACE_PERIOD, Found, Patience, Phase, Resource, ResourceType, Step, Token
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps import _service
+from privatelink_lab.steps import _existing
+from privatelink_lab.steps._existing import OFFER_TYPE, check_offer
 from privatelink_lab.steps._permissions import GIVEN_TYPE, PERMISSION_TYPE, PERMISSIONS
-from privatelink_lab.steps._service import OFFER_TYPE, check_offer
 from privatelink_lab.steps.nlb import KEY as NLB
 
-KEY = _service.SERVICE
+KEY = _existing.SERVICE
 KIND = Kind(
     "vpc-endpoint-service",
     "describe_vpc_endpoint_service_configurations",
@@ -95,7 +95,7 @@ def _delete_services(account: Account, ids: tuple[str, ...]) -> dict[str, AwsErr
 def row_of(lab: Lab, snapshot: Snapshot) -> Row | None:
     """The service as AWS describes it to its owner, made by plab or there before; None while there is none."""
     if not lab.config.provider.has_service:
-        return _service.service(lab)
+        return _existing.service(lab)
     return next(iter(snapshot.keyed(lab.provider, KIND, KEY)), None)
 
 
@@ -120,7 +120,7 @@ def _resources(lab: Lab) -> tuple[Resource, ...]:
     if lab.config.is_customers:
         return (Resource(KEY, OFFER_TYPE),)
     if lab.config.provider.service.id:
-        return (Resource(KEY, _service.SERVICE_TYPE), Resource(PERMISSIONS, GIVEN_TYPE, depends_on=(KEY,)))
+        return (Resource(KEY, _existing.SERVICE_TYPE), Resource(PERMISSIONS, GIVEN_TYPE, depends_on=(KEY,)))
     service = Resource(KEY, SERVICE_TYPE, depends_on=(NLB,), is_goal=for_others)
     return (service, Resource(PERMISSIONS, PERMISSION_TYPE, depends_on=(KEY,)))
 
@@ -129,7 +129,7 @@ def _check(lab: Lab) -> None:
     if lab.config.is_customers:
         check_offer(lab)
     elif lab.config.provider.service.id:
-        _service.check_service(lab)
+        _existing.check_service(lab)
 
 
 STEP = Step("endpoint service", _resources, kinds=(KIND,), check=_check)

@@ -20,8 +20,8 @@ from privatelink_lab.resource import LONG_PATIENCE, Found, Phase, Resource, Reso
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders, _security_group
+from privatelink_lab.steps._existing import refuse_made_before
 from privatelink_lab.steps._instance import zones_with_type
-from privatelink_lab.steps._service import refuse_made_before
 from privatelink_lab.steps._vpc import (
     check_reused,
     parties,

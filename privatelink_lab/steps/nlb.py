@@ -31,7 +31,7 @@ from privatelink_lab.resource import (
     rebuilt_from,
 )
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps._service import BALANCER_TYPE, check_balancer
+from privatelink_lab.steps._existing import BALANCER_TYPE, check_balancer
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys, subnets_asked_by, vpc_id
 from privatelink_lab.steps.target_group import KEY as TARGET_GROUP
 from privatelink_lab.steps.target_group import LISTENER

@@ -29,9 +29,9 @@ from privatelink_lab.resource import (
 )
 from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
+from privatelink_lab.steps._existing import port
 from privatelink_lab.steps._instance import KIND, STATES, launch, terminate
 from privatelink_lab.steps._security_group import group_key
-from privatelink_lab.steps._service import port
 from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
 from privatelink_lab.steps.consumer_endpoint import endpoint_key
 

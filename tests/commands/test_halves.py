@@ -14,6 +14,7 @@ from support.command_line import Ran, Run
 from support.customers import region_account
 from support.stand_in_traffic import stand_in
 
+from privatelink_lab.commands.iam_policy import policy
 from privatelink_lab.steps.probe import LINE_PREFIX
 
 ACME = "222222222222"
@@ -172,3 +173,18 @@ def test_verify_asks_before_it_starts_an_instance_in_a_vpc_of_the_customer(parti
     assert proved.code == 0, proved.err
     assert proved.out.startswith("acme: a TCP connection to 10.9.0.4\n  1 of 1 connections;")
     assert at_cloud.changes() == ["RunInstances", "TerminateInstances"]
+
+
+def test_customer_needs_no_rights_of_a_provider(parties: Parties, at_cloud: Cloud) -> None:
+    """Its whole life calls what the policies of the consumer's side allow, and nothing else."""
+    at_cloud.calls()
+    for words in (["up", "-q"], ["status"], ["connections"], ["why"], ["up", "--dry-run"], ["down", "-y", "-q"]):
+        assert parties.customer(*words).code in {0, 1}
+    mine = {action for action in [*actions("consumer"), *actions("why")] if not action.startswith("elastic")}
+    called = set(at_cloud.calls()) - {"AssumeRole", "GetCallerIdentity"}
+    assert called <= {action.partition(":")[2] for action in mine}
+
+
+def actions(side: str) -> list[str]:
+    """The actions of a side's policy."""
+    return [action for statement in policy(side, "mine")["Statement"] for action in statement["Action"]]
