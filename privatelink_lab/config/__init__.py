@@ -11,12 +11,10 @@ from privatelink_lab.config.models import (
     Config,
     Consumer,
     Customer,
-    Provider,
-    Service,
-    Vpc,
     default_config,
 )
 from privatelink_lab.config.pack import Pack, load_pack
+from privatelink_lab.config.provider import Provider, Service, Vpc
 
 __all__ = [
     "ACCOUNT_ID",

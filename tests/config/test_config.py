@@ -12,7 +12,7 @@ import yaml
 
 from privatelink_lab import config
 from privatelink_lab.config import Config, Vpc, models
-from privatelink_lab.config.models import LONGEST_MESSAGE
+from privatelink_lab.config.provider import LONGEST_MESSAGE, Provider, Service, WebServer
 from privatelink_lab.errors import ConfigError, UsageError
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -226,7 +226,7 @@ ONE_MISTAKE = {
     ),
     "a customer's Region": (
         customer("{accounts: ['222222222222'], regions: [eu-west1]}"),
-        "2: customers.acme.regions: 'eu-west1' is not an AWS region; did you mean eu-west-1?",
+        "2: customers.acme.regions[0]: 'eu-west1' is not an AWS region; did you mean eu-west-1?",
     ),
     "a customer called as a consumer": (
         "lab: demo\nconsumers: [{name: acme}]\ncustomers: {acme: {accounts: ['222222222222']}}\n",
@@ -534,12 +534,12 @@ def test_the_example_names_every_key() -> None:
     """Every key of the config can be read in the example."""
     for section in (
         models.Config,
-        models.Provider,
+        Provider,
         models.Consumer,
         models.Customer,
-        models.Vpc,
-        models.WebServer,
-        models.Service,
+        Vpc,
+        WebServer,
+        Service,
     ):
         for key in section.model_fields:
             assert f"{key}:" in EXAMPLE, f"{section.__name__}.{key}"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.timeouts import PATIENCE, until
 
-from privatelink_lab.config.models import LONGEST_MESSAGE, WebServer
+from privatelink_lab.config.provider import LONGEST_MESSAGE, WebServer
 from privatelink_lab.steps._instance import architecture
 from privatelink_lab.steps.web_server import page, user_data
 
