@@ -23,7 +23,7 @@ from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
 from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.steps.acceptance import WAS_REJECTED, Connection
-from privatelink_lab.steps.consumer_endpoint import endpoint_key
+from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key
 from privatelink_lab.steps.endpoint_service import KEY as SERVICE
 from privatelink_lab.timeline import Timeline
 
@@ -64,7 +64,12 @@ def for_provider(lab: Lab, found: Mapping[str, Sequence[Found]]) -> list[dict[st
         return []
     keys = {consumer.name: endpoint_key(consumer.name) for consumer in lab.config.consumers}
     return [
-        {"account": lab.account(name).id, "endpoint": thing.id, "region": lab.provider.region, "state": thing.detail}
+        {
+            "account": lab.account(name).id,
+            "endpoint": thing.id,
+            "region": lab.provider.region,
+            "state": REJECTED if thing.detail.startswith(WAS_REJECTED) else thing.detail,
+        }
         for name, key in keys.items()
         for thing in found.get(key) or ()
     ]
@@ -260,7 +265,8 @@ def _endpoint(run: Built, consumer: str) -> dict[str, Any]:
 
 def _next(lab: Lab, run: Built, prune: list[str]) -> list[str]:
     connections = {key: found[0] for key, found in run.done.items() if key.endswith("/acceptance")}
-    out = [split_key(key)[0] for key, connection in connections.items() if connection.detail == WAS_REJECTED]
+    rejected = (key for key, (found, *_) in run.done.items() if found.detail.startswith(WAS_REJECTED))
+    out = list(dict.fromkeys(split_key(key)[0] for key in rejected))
     held = [split_key(key)[0] for key, connection in connections.items() if connection.phase is Phase.HELD]
     held = [name for name in held if name not in out]
     accept = [f"plab accept {held[0]}" if len(held) == 1 else "plab accept"] if held else []

@@ -188,3 +188,15 @@ def test_customer_needs_no_rights_of_a_provider(parties: Parties, at_cloud: Clou
 def actions(side: str) -> list[str]:
     """The actions of a side's policy."""
     return [action for statement in policy(side, "mine")["Statement"] for action in statement["Action"]]
+
+
+def test_customer_is_rejected(parties: Parties, at_cloud: Cloud) -> None:
+    """A rejected endpoint is no failure of `up`, which names the command that asks again."""
+    first = parties.customer("up", "--json").json[-1]["for_provider"][0]
+    assert parties.vendor("reject", "acme", "-y", "-q").code == 0
+    again = parties.customer("up", "--json")
+    assert again.code == 0
+    assert again.json[-1]["for_provider"] == [first | {"state": "rejected"}]
+    assert "plab up --replace acme/endpoint" in again.json[-1]["next"]
+    replaced = parties.customer("up", "--replace", "acme/endpoint", "-y", "--json")
+    assert replaced.json[-1]["for_provider"][0]["state"] == "pendingAcceptance"
