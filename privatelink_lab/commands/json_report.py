@@ -21,6 +21,7 @@ from privatelink_lab.resource import Found, Phase, Resource
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import STEPS
+from privatelink_lab.steps._existing import offer
 from privatelink_lab.steps._security_group import LEFT_ALONE
 from privatelink_lab.steps.acceptance import WAS_REJECTED, Connection
 from privatelink_lab.steps.consumer_endpoint import REJECTED, endpoint_key
@@ -59,8 +60,8 @@ def status(lab: Lab, seen: Survey, cost: Cost, surplus: Surplus, *, has_config: 
 
 
 def for_provider(lab: Lab, found: Mapping[str, Sequence[Found]]) -> list[dict[str, str]]:
-    """What the customer's side tells the provider of each endpoint; [] where the lab has a provider of its own."""
-    if not lab.config.is_customers:
+    """What the customer's side tells the provider of each endpoint; [] where nobody else decides about it."""
+    if not (lab.config.is_customers and _is_decided(lab)):
         return []
     keys = {consumer.name: endpoint_key(consumer.name) for consumer in lab.config.consumers}
     return [
@@ -73,6 +74,13 @@ def for_provider(lab: Lab, found: Mapping[str, Sequence[Found]]) -> list[dict[st
         for name, key in keys.items()
         for thing in found.get(key) or ()
     ]
+
+
+def _is_decided(lab: Lab) -> bool:
+    """Whether the provider has to accept an endpoint; so it may be where AWS does not show the service any more."""
+    with suppress(PlabError):
+        return bool(offer(lab).get("AcceptanceRequired"))
+    return True
 
 
 def for_provider_in_words(rows: Sequence[Mapping[str, str]]) -> list[str]:

@@ -104,7 +104,6 @@ def test_customer_sees_its_own_connection_and_admits_nobody(parties: Parties) ->
         ({"service": "com.amazonaws.vpce.us-east-1.vpce-svc-00000000000000000"}, "InvalidServiceName"),
         ({"more": ", zones: [use1-az6]"}, "the config asks for zone use1-az6"),
         ({"more": ", zones: 3"}, "the config asks for 3 zones"),
-        ({"service": "com.amazonaws.us-east-1.s3"}, ""),
     ],
 )
 def test_what_cannot_serve_is_said_before_anything_is_made(
@@ -115,10 +114,9 @@ def test_what_cannot_serve_is_said_before_anything_is_made(
     at_cloud.calls()
     for words in (["up", "--dry-run"], ["up", "-q"]):
         refused = parties.customer(*words)
-        if says:
-            assert refused.code != 0
-            assert says in refused.err
-            assert at_cloud.changes() == []
+        assert refused.code != 0
+        assert says in refused.err
+        assert at_cloud.changes() == []
 
 
 def test_customer_takes_the_zones_of_the_service_by_id(parties: Parties, at_cloud: Cloud) -> None:
@@ -200,3 +198,18 @@ def test_customer_is_rejected(parties: Parties, at_cloud: Cloud) -> None:
     assert "plab up --replace acme/endpoint" in again.json[-1]["next"]
     replaced = parties.customer("up", "--replace", "acme/endpoint", "-y", "--json")
     assert replaced.json[-1]["for_provider"][0]["state"] == "pendingAcceptance"
+
+
+def test_customer_of_aws_itself(parties: Parties) -> None:
+    """A service that AWS offers takes the endpoint at once: nobody is to be asked, and its port is 443."""
+    parties.write(service="com.amazonaws.us-east-1.ssm")
+    file = parties.folder / "plab.yaml"
+    file.write_text(file.read_text().replace(", port: 80", ""))
+    built = parties.customer("up", "--json")
+    assert built.code == 0, built.err
+    assert (built.json[-1]["for_provider"], built.json[-1]["next"][0]) == ([], "plab verify")
+    rows = {row["key"]: row for row in parties.customer("status", "--json").json[-1]["resources"]}
+    assert rows["provider/endpoint-service"]["detail"] == "of amazon"
+    assert rows["acme/security-group/ingress"]["detail"].startswith("tcp 443 from")
+    assert parties.customer("why").code == 0
+    assert parties.customer("down", "-y", "-q").code == 0
