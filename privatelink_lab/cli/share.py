@@ -10,10 +10,10 @@ from privatelink_lab.commands import Options
 @click.argument("customer")
 @lab_options("share")
 def share(options: Options, *, customer: str) -> int:
-    """Print the pack of CUSTOMER: a YAML file with all that it needs to ask for a connection.
+    """Print the pack of CUSTOMER: all that it needs to ask for a connection.
 
-    Its data is for `plab init --pack`. Its comments are the same as a program for the AWS CLI and for Terraform, with
-    the customer's own VPC and subnets as variables. No secret is in it.
+    It is a YAML file. Its data is for `plab init --pack`. Its comments are the same as a program for the AWS CLI and
+    for Terraform, with the customer's own VPC and subnets as variables. No secret is in it.
     """
     from privatelink_lab.commands import share as command
 

@@ -19,12 +19,12 @@ from privatelink_lab.commands import Options
 )
 @lab_options("verify", asks=True)
 def verify(options: Options, *, consumers: tuple[str, ...], requests: int, timeout: float) -> int:
-    """Prove the path: HTTP requests from inside each consumer's VPC; TCP to what plab did not make.
+    """Prove the path: real requests from inside each consumer's VPC.
 
-    plab starts a small instance in the consumer's subnet, which requests the page at the endpoint's DNS name, and then
-    removes the instance. This works without internet and SSM, and costs less than a cent. In a VPC that a customer
-    reuses it asks first. Exit code 0: the web server's message came back every time. Otherwise plab names the hop that
-    is broken, as far as AWS shows it.
+    plab starts a small instance in the consumer's subnet, which requests the page at the endpoint's DNS name (or, of a
+    server that plab did not make, a TCP connection), and then removes the instance. This works without internet and
+    SSM, and costs less than a cent. In a VPC that a customer only lends it asks first. Exit code 0: the web server's
+    message came back every time. Otherwise plab names the hop that is broken, as far as AWS shows it.
     """
     from privatelink_lab.commands import verify as command
 
