@@ -14,7 +14,7 @@ from privatelink_lab.errors import UsageError
     "--pack",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PACK",
-    help="Write the customer's side, from what `plab share` has printed.",
+    help="Write the customer's side from PACK, a file that `plab share CUSTOMER` has printed.",
 )
 @click.option("--vpc-id", metavar="ID", help="With --pack: the endpoint goes into this VPC of yours.")
 @click.option(

@@ -206,7 +206,8 @@ def _create(lab: Lab, snapshot: Snapshot, resource: Resource, token: Token) -> F
     id_, service = snapshot.id(endpoint_key(resource.party)) or "", snapshot.id(SERVICE) or ""
     row = _row(lab, snapshot, service, id_)
     if row is None:
-        raise PlabError(f"{id_} is no longer among the service's connections.", hint="plab up")
+        text = f"{id_ or 'The endpoint'} is not among the service's connections now"  # another run may replace it
+        raise AwsError(text, code="InvalidVpcEndpointId.NotFound", operation="AcceptVpcEndpointConnections")
     _must_be_ours(lab, resource.party, id_, row["VpcEndpointOwner"])
     for refusal in accept(lab.provider, service, [id_]).values():
         raise refusal

@@ -122,7 +122,8 @@ def test_the_probe_asks_the_endpoints_name_and_ends_itself(lab: Cloud, run: Run)
     script = base64.b64decode(attribute("userData")["UserData"]["Value"]).decode()
     assert "shutdown -h +15" in script
     settings = json.loads(base64.b64decode(script.split("python3 - ")[1].split()[0]))
-    assert settings | {"run": ""} == {"name": name, "port": 80, "requests": 10, "seconds": 30.0, "run": ""}
+    wanted = {"name": name, "port": 80, "requests": 10, "seconds": 30.0, "run": "", "only_tcp": False}
+    assert settings | {"run": ""} == wanted
     behavior = attribute("instanceInitiatedShutdownBehavior")["InstanceInitiatedShutdownBehavior"]["Value"]
     assert behavior == "terminate"
     assert "PublicIpAddress" not in instance
