@@ -86,8 +86,6 @@ def _resources(providers: Sequence[Provider] = PROVIDERS) -> list[Resource]:
     def refuse(_: object) -> Any:
         raise AssertionError("a plan calls nothing")
 
-    labs = (
-        Lab(default_config().model_copy(update={"provider": provider}), State(DEFAULT_LAB), refuse, RealClock(), print)
-        for provider in providers
-    )
+    configs = (default_config().model_copy(update={"provider": provider}) for provider in providers)
+    labs = (Lab(config, State(DEFAULT_LAB), refuse, RealClock(), lambda _: None) for config in configs)
     return [resource for lab in labs for resource in planned(lab, STEPS).values()]

@@ -78,7 +78,7 @@ def pack_text(pack: Pack) -> str:
     """The pack as a file: its data, and as comments the halves of plab, the AWS CLI and Terraform."""
     text = resources.files("privatelink_lab").joinpath(TEMPLATE).read_text(encoding="utf-8")
     region, port = pack.supported_regions[0], pack.ports[0]
-    other = {} if region == pack.region else {"service_region": pack.region}
+    is_far = region != pack.region
     values: dict[str, Any] = {
         "customer": pack.customer,
         "account": pack.provider_account,
@@ -90,10 +90,10 @@ def pack_text(pack: Pack) -> str:
         "region_sh": in_shell(region),
         "name_sh": in_shell(f"to-{pack.customer}-{port}"),
         "service_sh": in_shell(pack.service_name),
-        "other_region_sh": f" --service-region {in_shell(pack.region)}" if other else "",
+        "other_region_sh": f" --service-region {in_shell(pack.region)}" if is_far else "",
         "region_hcl": in_hcl(region),
         "service_hcl": in_hcl(pack.service_name),
-        "other_region_hcl": f"\n  service_region      = {in_hcl(pack.region)}" if other else "",
+        "other_region_hcl": f"\n  service_region      = {in_hcl(pack.region)}" if is_far else "",
     }
     comments = Template(text).substitute(values).splitlines()
     return pack.as_yaml() + "\n".join(f"# {line}" for line in comments)

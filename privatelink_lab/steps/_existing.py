@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from privatelink_lab import tags
-from privatelink_lab.aws import Account
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.errors import AwsError, PlabError, UsageError
 from privatelink_lab.iam_actions import calls
@@ -150,7 +149,7 @@ def zone_ids_of(lab: Lab, row: Row) -> list[str]:
         return list(ids)
     found = row.get("AvailabilityZones") or ()
     names = [zone["ZoneName"] if isinstance(zone, dict) else zone for zone in found]
-    return [zone_ids_by_name(lab, lab.provider)[name] for name in names]
+    return [_zone_ids_by_name(lab)[name] for name in names]
 
 
 def refuse_made_before(lab: Lab) -> None:
@@ -199,19 +198,20 @@ def is_in_another_region(lab: Lab) -> bool:
 def _zones_of_offer(lab: Lab) -> list[str]:
     """The zones of the service; of one in another Region, whose zones are not those here, all of this Region."""
     if is_in_another_region(lab):
-        return list(zone_ids_by_name(lab, lab.provider).values())
+        return list(_zone_ids_by_name(lab).values())
     return zone_ids_of(lab, offer(lab))
 
 
-def zone_ids_by_name(lab: Lab, account: Account) -> dict[str, str]:
-    """The ids of a Region's zones by the names that they have in this account, read once a run (AWS facts 2)."""
+def _zone_ids_by_name(lab: Lab) -> dict[str, str]:
+    """The ids of a Region's zones by the names that they have in the account, read once a run (AWS facts 2)."""
+    account = lab.provider
     filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
 
     def fetch() -> dict[str, str]:
         rows = account.ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]  # it has no pages
         return {row["ZoneName"]: row["ZoneId"] for row in rows}
 
-    return lab.run_cache.get(("zone-ids", account.id, account.region), fetch)
+    return lab.run_cache.get(("zone-ids",), fetch)
 
 
 def check_offer(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from support.cloud import Cloud, config_of
 from support.command_line import Run
-from support.customers import ask
+from support.customers import ask, build
 
 from privatelink_lab import tags
 from privatelink_lab.commands import by_rules
@@ -40,11 +40,7 @@ REVOKED = CONFIG.replace(f"oldco: {{accounts: ['{OLDCO}']}}", f"oldco: {{account
 @pytest.fixture
 def service(at_cloud: Cloud, run: Run, tmp_path: Path) -> str:
     """The name of a service with four customers, whose lab is up."""
-    (tmp_path / "plab.yaml").write_text(CONFIG)
-    built = run("up", "--json")
-    assert built.code == 0, built.err
-    at_cloud.let_new_ids_propagate()
-    return str(built.json[-1]["service_name"])
+    return build(at_cloud, run, tmp_path, CONFIG)
 
 
 def states(cloud: Cloud) -> dict[str, str]:

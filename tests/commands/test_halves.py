@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.cloud import Cloud
 from support.command_line import Ran, Run
-from support.customers import region_account
+from support.customers import build, region_account
 from support.stand_in_traffic import stand_in
 
 from privatelink_lab.commands.iam_policy import policy
@@ -55,12 +55,9 @@ class Parties:
 @pytest.fixture
 def parties(at_cloud: Cloud, run: Run, tmp_path: Path) -> Parties:
     """The vendor's service is up."""
-    (tmp_path / "plab.yaml").write_text(VENDOR_CONFIG)
-    built = run("up", "--json")
-    assert built.code == 0, built.err
-    at_cloud.let_new_ids_propagate()
+    service = build(at_cloud, run, tmp_path, VENDOR_CONFIG)
     (tmp_path / "customer").mkdir()
-    found = Parties(run, tmp_path / "customer", str(built.json[-1]["service_name"]))
+    found = Parties(run, tmp_path / "customer", service)
     found.write()
     return found
 

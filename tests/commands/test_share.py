@@ -12,6 +12,7 @@ import pytest
 import yaml
 from support.cloud import Cloud
 from support.command_line import Run
+from support.customers import build
 
 from privatelink_lab.commands.share import in_hcl, in_shell, pack_text
 from privatelink_lab.config import Pack, load_pack
@@ -46,11 +47,7 @@ PACK = Pack.model_validate(
 @pytest.fixture
 def service(at_cloud: Cloud, run: Run, tmp_path: Path) -> str:
     """The name of a service with customers, whose lab is up."""
-    (tmp_path / "plab.yaml").write_text(CONFIG)
-    built = run("up", "--json")
-    assert built.code == 0, built.err
-    at_cloud.let_new_ids_propagate()
-    return str(built.json[-1]["service_name"])
+    return build(at_cloud, run, tmp_path, CONFIG)
 
 
 def be(account: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -11,6 +12,7 @@ from moto.ec2.models import ec2_backends
 from privatelink_lab.aws import Account, connect
 from privatelink_lab.errors import AwsError
 from support.cloud import Cloud
+from support.command_line import Run
 from support.timeouts import until
 
 
@@ -18,6 +20,15 @@ def region_account(cloud: Cloud, account: str, region: str = "us-east-1") -> Acc
     """The customer's account in a Region."""
     role = f"arn:aws:iam::{account}:role/customer"
     return connect(profile=None, role_arn=role, region=region, address=cloud.address)
+
+
+def build(cloud: Cloud, run: Run, folder: Path, config: str) -> str:
+    """The name of the service of a lab with this config, once it is up."""
+    (folder / "plab.yaml").write_text(config)
+    built = run("up", "--json")
+    assert built.code == 0, built.err
+    cloud.let_new_ids_propagate()
+    return str(built.json[-1]["service_name"])
 
 
 def ask(cloud: Cloud, service: str, account: str, zone: str = "use1-az1") -> str:
