@@ -5,7 +5,6 @@ The only module that knows tenacity. The clock is injected: tests never sleep fo
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -14,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result
 
 from privatelink_lab.errors import AwsError, PlabError
 from privatelink_lab.retry_classes import is_unsent
+from privatelink_lab.signal_flag import SignalFlag
 
 if TYPE_CHECKING:
     from privatelink_lab.aws.account import Silence
@@ -42,7 +42,7 @@ class RealClock:
     """The machine's clock; `wake` may be called from a signal handler."""
 
     def __init__(self) -> None:
-        self._woken = threading.Event()
+        self._woken = SignalFlag()
         self._epoch = time.time() - time.monotonic()
 
     def now(self) -> float:

@@ -62,7 +62,7 @@ class Lab:
     has_gone: Callable[[], bool] = lambda: False  # whether the AWS that it lives on has ended: a local one
     explain: Callable[[], str] = lambda: ""  # what the judge of `plab why` says now
     run_cache: Memo = field(default_factory=lambda: Memo(keep_errors=False))  # zones, images, reused subnets
-    interrupted: threading.Event = field(default_factory=threading.Event)
+    interrupted: bool = False
     is_new: bool = False  # it began with this run, as far as AWS shows
     adopts: bool = False  # it goes on with what another run has made under a key of its own
     only_since: str | None = None  # leave out what another maker of the same lab has made
@@ -231,7 +231,7 @@ class Lab:
 
     def interrupt(self) -> None:
         """Ask the loop to stop: start nothing new, let calls in flight finish. Safe in a signal handler."""
-        self.interrupted.set()
+        self.interrupted = True
         self.clock.wake()
 
     def may_be_invisible(self, resource: Resource) -> bool:
@@ -291,5 +291,5 @@ class Lab:
         if self.has_gone():
             text = "The local AWS has ended under this command, and everything in it with it."
             raise PlabError(text, hint="Its log says why: plab local logs. To begin again: plab up --local")
-        if self.interrupted.is_set():
+        if self.interrupted:
             raise Interrupted("Stopped; what exists is tagged and in the state file.", hint=hint)

@@ -181,6 +181,17 @@ def test_only_ui_prints_and_only_waits_sleeps(path: Path) -> None:
             assert module in SLEEPERS or node.value.id != "time", f"{module} sleeps"
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_handler_of_a_signal_meets_an_event(path: Path) -> None:
+    """A module with a handler has no threading.Event, whose lock the interrupted thread may hold: SignalFlag is it."""
+    attributes = {
+        (node.value.id, node.attr)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert not {("signal", "signal"), ("threading", "Event")} <= attributes
+
+
 HEAVY = {"boto3", "botocore", "moto", "pydantic", "rich", "yaml", "tenacity"}
 STARTS = {  # what a user waits for before anything is done -> how the shell says it
     "--help": ("--help", {}),

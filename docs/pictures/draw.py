@@ -310,6 +310,7 @@ FLOORS = (  # of the house: a module imports from its own floor or from lower on
         "prices",
         "resource_key",
         "retry_classes",
+        "signal_flag",
         "tags",
         "text_file",
         "timeline",

@@ -15,7 +15,7 @@ def interruptible(lab: Lab) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal stop the loop after calls in flight; a second Ctrl-C stops at once."""
 
     def stop(_: int, __: FrameType | None) -> None:
-        if lab.interrupted.is_set():
+        if lab.interrupted:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)
         lab.interrupt()

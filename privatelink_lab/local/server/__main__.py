@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import signal
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from privatelink_lab.local.control_client import ServerOptions, log_path, read, 
 from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.http import bind
+from privatelink_lab.signal_flag import SignalFlag
 from privatelink_lab.text_file import read_own_text
 
 MAX_LOG = 10 << 20  # bytes of one log file; two are kept
@@ -47,7 +47,7 @@ def serve(folder: Path, pace: ServerOptions, lock: int | None = None) -> None:
     """Bind first, then load moto: its import takes two seconds and may start threads."""
     if lock is not None:
         os.set_inheritable(lock, False)
-    ended = threading.Event()
+    ended = SignalFlag()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     listener = bind()
