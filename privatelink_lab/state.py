@@ -7,8 +7,6 @@ a write error is an error. A lost file costs one snapshot and nothing else.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from privatelink_lab.errors import AwsError, StateError, Unwritable
-from privatelink_lab.text_file import read_text
+from privatelink_lab.text_file import read_text, write_own_text
 from privatelink_lab.timeline import Timeline
 
 SCHEMA = 3
@@ -260,18 +258,10 @@ def _state_of(data: dict[str, Any], path: Path) -> State:
 
 def _write(path: Path, data: dict[str, Any]) -> None:
     """Write `data` atomically into a file that only its owner may read; raises StateError when that fails."""
-    temp = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"schema": SCHEMA} | data, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temp).replace(path)
+        write_own_text(path, json.dumps({"schema": SCHEMA} | data, indent=1) + "\n")
     except OSError as error:
-        if temp:
-            Path(temp).unlink(missing_ok=True)
         raise Unwritable(
             f"The state file {path} cannot be written: {error.strerror}.",
             hint="Make the folder writable; what exists in AWS is tagged, so the next run finds it.",

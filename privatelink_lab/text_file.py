@@ -1,9 +1,10 @@
-"""Reading a file that a person or an editor wrote: at once, whatever it is."""
+"""Reading a file that a person or an editor wrote: at once, whatever it is. Writing one of our own: whole or not."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 MOST = 1024 * 1024  # bytes; a config or a state of hundreds of consumers has a tenth of it
@@ -42,6 +43,26 @@ def read_own_text(path: Path) -> str:
     if len(content) > MOST:
         raise ValueError("it has more than 1 MiB")
     return _decoded(content)
+
+
+def write_own_text(path: Path, text: str) -> None:
+    """Write a file in one step, readable by this user alone. Raises OSError.
+
+    Its draft has one name, so that the next write takes away what a killed process has left of it.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def _bytes(descriptor: int, most: int) -> bytes:

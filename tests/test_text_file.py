@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from privatelink_lab import state
 from privatelink_lab.config import load
 from privatelink_lab.errors import StateError, UsageError
-from privatelink_lab.text_file import MOST, read_text
+from privatelink_lab.text_file import MOST, read_text, write_own_text
 
 Make = Callable[[Path], object]
 
@@ -59,3 +60,18 @@ def test_a_state_with_other_types_is_damaged(tmp_path: Path, journal: str, value
     kept.save()
     with pytest.raises(StateError, match="is damaged"):
         state.load(tmp_path, "test")
+
+
+def test_what_a_killed_process_left_of_a_write_goes_with_the_next_one(tmp_path: Path) -> None:
+    """A kill in the middle of a write leaves its draft, once: afterwards the folder has the file alone."""
+    file = tmp_path / "state.json"
+    for _ in range(2):
+        killed = os.fork()
+        if not killed:
+            setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGKILL))  # noqa: B010
+            write_own_text(file, "half")
+        os.waitpid(killed, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    write_own_text(file, "whole")
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [("state.json", 0o600)]
+    assert read_text(file) == "whole"

@@ -30,7 +30,7 @@ def no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("privatelink_lab.state.os.fsync", refuse)
+    monkeypatch.setattr("privatelink_lab.text_file.os.fsync", refuse)
 
 
 TROUBLES = {"no lock file": no_lock, "no room for the state": no_state}

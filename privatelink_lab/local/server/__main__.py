@@ -23,7 +23,7 @@ from privatelink_lab.local.network.agent_client import AgentClient
 from privatelink_lab.local.process_identity import ProcessIdentity
 from privatelink_lab.local.server.http import bind
 from privatelink_lab.signal_flag import SignalFlag
-from privatelink_lab.text_file import read_own_text
+from privatelink_lab.text_file import read_own_text, write_own_text
 
 MAX_LOG = 10 << 20  # bytes of one log file; two are kept
 CHECK_INTERVAL = 2.0  # seconds between two checks that local.json exists and the network runs
@@ -99,13 +99,7 @@ class ServerFile:
 
     def write(self) -> None:
         """Write it in one step, readable by its owner only."""
-        draft = self._path.with_suffix(f".{os.getpid()}")
-        draft.unlink(missing_ok=True)  # of a write that the disk refused
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(self._data, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        write_own_text(self._path, json.dumps(self._data))
 
     def is_taken(self) -> bool:
         """Whether another server of the folder runs: its file was away when this one was started."""
