@@ -38,7 +38,8 @@ def connections(options: Options, *, names: Sequence[str], states: Sequence[str]
         for row in rows:
             verdict = verdicts.get(row.endpoint)
             if verdict and _is_wrong(row, verdict):
-                text = f"{row.endpoint} of {verdict.customer} is {row.state} and should not be"
+                whose = verdict.customer or f"account {row.owner}"
+                text = f"{row.endpoint} of {whose} is {row.state} and should not be"
                 execution.screen.out(f"{text}: {verdict.reason} ({verdict.text}). Next: plab reject {row.endpoint}")
         if not rows:
             execution.screen.say("There are no connections.")
@@ -64,8 +65,10 @@ def _without_endpoint(row: Row) -> dict[str, str]:
 
 
 def _is_wrong(row: Connection, verdict: Decision | None) -> bool:
-    """Whether it is accepted, and the config says otherwise."""
-    return bool(verdict and verdict.reason in WRONG and row.state.lower() in COUNT)
+    """Whether it is accepted, and the config says otherwise: also where the customer that let it in has gone."""
+    is_by_rule = str(row.written.get(tags.RULE, "")).startswith("customer ")
+    wrong = WRONG | {Reason.NO_CUSTOMER} if is_by_rule else WRONG
+    return bool(verdict and verdict.reason in wrong and row.state.lower() in COUNT)
 
 
 def _cells(row: Connection, verdict: Decision | None, now: datetime, own: str) -> list[str]:

@@ -30,12 +30,13 @@ OF_NAMES = {"vpc-dns-off", "own-dns-servers", "shadow-zone", "no-interfaces"}  #
 def known_at_once(verdict: Verdict) -> Verified | None:
     """The verdict on a path through which no packet passes, by AWS's own words; None for one that has to be probed.
 
-    What is wrong with the server shows a probe better: AWS sends packets also to targets that are unhealthy.
+    Without an endpoint there is nothing to probe, so that what is likely counts as well. What is wrong with the server
+    shows a probe better: AWS sends packets also to targets that are unhealthy.
     """
-    name = verdict.request.name
-    if not verdict.is_built:
-        return broken_at(name, Stage.ENDPOINT, NOT_BUILT)
-    first = verdict.first
+    name, first = verdict.request.name, verdict.first
+    if not verdict.request.endpoint:
+        is_refused = first and first.stops is not Stops.NOTHING
+        return _broken_by(name, first) if first and is_refused else broken_at(name, Stage.ENDPOINT, NOT_BUILT)
     is_proved = first and first.sighting.proved and first.stops is Stops.ALL and first.cause.stage is not Stage.SERVER
     return _broken_by(name, first) if first and is_proved else None
 

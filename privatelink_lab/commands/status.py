@@ -51,6 +51,8 @@ def status(options: Options, *, exit_code: bool) -> int:
             is_well = all(row["phase"] in {Phase.READY, THERE} for row in data["resources"])
             if not is_well and execution.session.has_config and not options.lab and seen.existing():
                 _print_causes(execution.screen, judge(evidence_of(execution.lab)))
+            for line in json_report.for_provider_in_words(data["for_provider"]):
+                execution.screen.out(line)
         return int(exit_code and not all(row["phase"] in GOOD for row in data["resources"]))
 
 
@@ -88,8 +90,6 @@ def _print_status(screen: Screen, data: dict[str, Any], cost: Cost, last: str) -
     for line in surplus.in_words(data):
         screen.out(line)
     screen.out(last)
-    for line in json_report.for_provider_in_words(data["for_provider"]):
-        screen.out(line)
 
 
 def _print_causes(screen: Screen, verdicts: Sequence[Verdict]) -> None:

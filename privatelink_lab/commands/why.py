@@ -19,7 +19,7 @@ from privatelink_lab.lab import Lab
 from privatelink_lab.printable import on_one_line
 from privatelink_lab.resource_key import split_key
 from privatelink_lab.steps._existing import port
-from privatelink_lab.steps._permissions import is_named
+from privatelink_lab.steps._permissions import is_named, revoked_accounts
 from privatelink_lab.steps.probe import console_of
 from privatelink_lab.steps.web_server import KEY as SERVER
 from privatelink_lab.ui.output import Screen
@@ -102,6 +102,8 @@ def evidence_of(lab: Lab, target: str = "", region: str = "") -> Evidence:
         named=lambda account: is_named(lab, account),
         expected={id_: one.accounts for one in lab.config.customers.values() for id_ in one.admit},
         customer=lambda account: (lab.config.customer_of(account) or ("",))[0],
+        revoked=lambda account: account in revoked_accounts(lab),
+        service_name=provider.service_name or "",
     )
     return collect(asked, lambda tasks: engine.in_parallel(tasks, lambda task: task()))
 

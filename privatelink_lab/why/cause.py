@@ -52,6 +52,9 @@ class Sighting:
     to_do: str = ""
 
 
+OVER = {"rejected", "expired", "failed"}  # states of an endpoint: it takes another one, which has to be allowed
+REVOKED = "; the config says access: revoked"
+TO_GIVE = "Nothing, or `access: given` for {} in the config, and then: plab up"
 PROVIDER = "provider"  # whose refusals concern everybody
 Look = Callable[[Path], Iterable[Sighting]]
 

@@ -41,6 +41,8 @@ class Asked:
     named: Callable[[str], bool] = field(default=lambda _: False)  # whether the config names an account
     expected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by endpoint: accounts that may own it
     customer: Callable[[str], str] = field(default=lambda _: "")  # the name of who has an account
+    revoked: Callable[[str], bool] = field(default=lambda _: False)  # whether the config takes an account's access
+    service_name: str = ""  # where the config names it
 
 
 @dataclass
@@ -133,7 +135,7 @@ class _Collection:
             port=self.asked.port,
             speaks=self.asked.speaks,
             is_customers=bool(self.asked.lab) and self.asked.provider is None,
-            requests=tuple(replace(request, customer=self.asked.customer(request.account)) for request in requests),
+            requests=tuple(map(self._with_customer, requests)),
             halves=tuple(replace(h, rows=dict(h.rows) | {"refusals": self.asked.refusals}) for h in halves),
         )
 
@@ -345,9 +347,13 @@ class _Collection:
             if row.get("VpcEndpointId") and row["VpcEndpointId"] not in known and not _has_ended(row)
         ]
 
+    def _with_customer(self, request: Request) -> Request:
+        account = request.account
+        return replace(request, customer=self.asked.customer(account), revoked=self.asked.revoked(account))
+
     def _service_name(self) -> str:
         rows = self.provider.rows.get("services", []) if self.provider else []
-        return str(rows[0]["ServiceName"]) if len(rows) == 1 else ""
+        return str(rows[0]["ServiceName"]) if len(rows) == 1 else self.asked.service_name
 
 
 def _add_attributes(half: _HalfBeingRead, row: Row, operation: str, of: Row) -> list[Row]:

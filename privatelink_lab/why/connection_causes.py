@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, saw
+from privatelink_lab.why.cause import OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, saw
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
@@ -39,8 +39,12 @@ def waiting(path: Path) -> Iterator[Sighting]:
     accept = f"ec2 accept-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {id_}"
     by_hand = path.provider_words(accept) if service and known else ""
     whose = f"{id_} of account {path.account} waits for the provider"  # who decides whether it knows the account
-    unknown = "" if path.request.named or not path.lab else "; the config does not name this account"
-    to_do = "Find out whose account it is; a name in the config lets plab admit it." if unknown else ""
+    unknown, to_do = "", ""
+    if path.request.revoked:
+        unknown, to_do = REVOKED, "It is to be rejected: plab up"
+    elif path.lab and not path.request.named:
+        unknown = "; the config does not name this account"
+        to_do = "Find out whose account it is; a name in the config lets plab admit it."
     if path.evidence.is_customers:
         to_do = f"Tell the provider: account {path.account}, endpoint {id_}, Region {path.request.region}."
     yield Sighting(whose + unknown, fix, by_hand, to_do=to_do)
@@ -58,12 +62,16 @@ def not_yet(path: Path) -> Iterator[Sighting]:
 
 def rejected(path: Path) -> Iterator[Sighting]:
     """The provider has said no, or has cut it."""
-    if path.state == "rejected" and not _is_gone(path):
-        yield Sighting(
-            f"{path.request.endpoint} of account {path.account} was rejected, and is still billed",
-            _again(path),
-            _delete(path),
-        )
+    if path.state != "rejected" or _is_gone(path):
+        return
+    text = f"{path.request.endpoint} of account {path.account} was rejected, and is still billed"
+    if path.request.revoked:
+        yield Sighting(f"{text}{REVOKED}", to_do=TO_GIVE.format(path.request.customer))
+    elif _is_hidden(path):
+        to_do = f"Ask the provider whether it still allows account {path.account}; without it: plab down"
+        yield Sighting(f"{text}; this account sees no service {path.service_name}", to_do=to_do)
+    else:
+        yield Sighting(text, _again(path), _delete(path))
 
 
 def expired(path: Path) -> Iterator[Sighting]:
@@ -102,15 +110,17 @@ def no_interfaces(path: Path) -> Iterator[Sighting]:
 
 
 def _is_gone(path: Path) -> bool:
-    """Whether the service of an endpoint is not there any more, as its owner or its consumer sees it."""
+    """Whether the service of an endpoint is not there any more, as its provider sees it."""
     if path.service:
         return str(path.service.get("ServiceState", "")).lower() == "deleted"
     joined = str((path.endpoint or {}).get("ServiceName", ""))
     half = path.provider
-    is_ours = half is not None and "services" in half.rows and _account_has(path, joined)
-    return bool(joined) and (
-        is_ours or (path.endpoint is not None and "InvalidServiceName" in path.why_unseen("offers"))
-    )
+    return bool(joined) and half is not None and "services" in half.rows and _account_has(path, joined)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether AWS shows the customer no such service: it is gone, or its provider does not allow the account."""
+    return path.endpoint is not None and "InvalidServiceName" in path.why_unseen("offers") and not _is_gone(path)
 
 
 def _account_has(path: Path, joined: str) -> bool:
@@ -119,24 +129,15 @@ def _account_has(path: Path, joined: str) -> bool:
 
 
 def service_gone(path: Path) -> Iterator[Sighting]:
-    """The endpoint's service does not exist any more."""
-    if (
-        path.endpoint is not None
-        and path.state not in {"deleted", "deleting"}
-        and not _other_service(path)
-        and _is_gone(path)
-    ):
-        proved = path.state == "rejected" or path.provider is not None
-        is_customers = (
-            path.evidence.is_customers
-        )  # for whom it is the same when the provider does not allow it any more
-        yield Sighting(
-            f"{path.endpoint['ServiceName']} is not there any more; the endpoint is still billed",
-            "" if is_customers else _again(path),
-            _delete(path),
-            proved=proved,
-            to_do="Ask the provider whether it still allows your account." if is_customers else "",
-        )
+    """The endpoint's service does not exist any more. AWS deletes none that has a connection which was not rejected."""
+    if path.endpoint is None or path.state in {"deleted", "deleting"} or _other_service(path):
+        return
+    name = path.endpoint["ServiceName"]
+    if _is_gone(path):
+        yield Sighting(f"{name} is not there any more; the endpoint is still billed", _again(path), _delete(path))
+    elif _is_hidden(path) and path.state in OVER:
+        text = f"account {path.account} sees no service {name}: it is gone, or its provider does not allow the account"
+        yield Sighting(text, "", _delete(path), proved=False)
 
 
 def _other_service(path: Path) -> bool:

@@ -64,8 +64,8 @@ class Request:
     """Who wants to reach the service: a consumer of the config, or an account that somebody asks about.
 
     `endpoint` is its id where it has one. `subnets` are those that it would use. `named` says that the config names the
-    account, so that plab may admit it; `customer` is the customer whose account it is. `caller` is the ARN that asks,
-    where it is known.
+    account, so that plab may admit it; `customer` is the customer whose account it is, and `revoked` that the config
+    says so of it. `caller` is the ARN that asks, where it is known.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Request:
     caller: str = ""
     private_dns: bool = False
     customer: str = ""
+    revoked: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:

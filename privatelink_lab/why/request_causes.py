@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from privatelink_lab import tags
 from privatelink_lab.kind import Row
-from privatelink_lab.why.cause import Cause, Sighting, Stage, Stops, refused
+from privatelink_lab.why.cause import OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, refused
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
 MOST_ENDPOINTS = 50  # interface endpoints in a VPC, by default
 NO_SERVICE = "InvalidServiceName"
 THROTTLES = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException")
-OVER = {"rejected", "expired", "failed"}  # it takes another endpoint, which has to be allowed
 DENIALS = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 
 
@@ -47,10 +46,15 @@ def not_permitted(path: Path) -> Iterator[Sighting]:
         add = f"ec2 modify-vpc-endpoint-service-permissions --service-id {service} --add-allowed-principals {root}"
         line = f"the line to add to the config: allowed_principals: ['{account}'] under provider.service; then plab up"
         fix = ("plab up" if path.request.named else line) if path.lab else ""
-        yield Sighting(f"no principal of {service} is of account {account}", fix, path.provider_words(add))
+        text = f"no principal of {service} is of account {account}"
+        if path.request.revoked:
+            yield Sighting(f"{text}{REVOKED}", to_do=TO_GIVE.format(path.request.customer))
+        else:
+            yield Sighting(text, fix, path.provider_words(add))
     elif path.service is None and NO_SERVICE in path.why_unseen("offers"):
         text = f"account {account or 'of the consumer'} sees no service {path.service_name}"
-        yield Sighting(text, proved=False)
+        to_do = f"Compare the name of the service. If it is right, ask its provider to allow the account {account}."
+        yield Sighting(text, proved=False, to_do=to_do)
 
 
 def role_principal(path: Path) -> Iterator[Sighting]:

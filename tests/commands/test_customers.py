@@ -43,6 +43,11 @@ def service(at_cloud: Cloud, run: Run, tmp_path: Path) -> str:
     return build(at_cloud, run, tmp_path, CONFIG)
 
 
+def without(config: str, *accounts: str) -> str:
+    """The config without the lines of these accounts."""
+    return "\n".join(line for line in config.splitlines() if not any(account in line for account in accounts))
+
+
 def states(cloud: Cloud) -> dict[str, str]:
     """The state of each connection by its endpoint's id."""
     rows = cloud.account().ec2.describe_vpc_endpoint_connections()["VpcEndpointConnections"]
@@ -296,6 +301,45 @@ def test_why_takes_a_customer(at_cloud: Cloud, run: Run, service: str, tmp_path:
     assert paths("bravo", "--from", "bravo.json") == expected
     unknown = run("why", "bravi", "--from", "bravo.json")
     assert (unknown.code, "One of: bravo, acme" in unknown.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (ACME, "Fix:      the line to add to the config"),
+        (OLDCO, "To do:    Nothing, or `access: given` for oldco in the config"),
+    ],
+)
+def test_why_lets_nobody_in_against_the_config(
+    at_cloud: Cloud, run: Run, service: str, tmp_path: Path, case: tuple[str, str]
+) -> None:
+    """Who may not ask by the config's own words gets no line that gives the permission; an unknown account gets one."""
+    whose, advised = case
+    waits = ask(at_cloud, service, OLDCO)
+    (tmp_path / "plab.yaml").write_text(without(REVOKED, ACME))
+    status = run("status").out
+    assert "the config says access: revoked" in status
+    assert "does not name this account" not in status
+    assert run("up", "-q", "--prune", "-y").code == 0
+    asked = run("why", whose)
+    assert asked.code == 1
+    assert advised in asked.out
+    assert ("modify-vpc-endpoint-service-permissions" in asked.out) == (whose == ACME)
+    assert states(at_cloud) == {waits: "rejected"}
+
+
+def test_connections_name_first_whose_customer_has_gone(
+    at_cloud: Cloud, run: Run, service: str, tmp_path: Path
+) -> None:
+    """What a rule has admitted should not be there without its customer; what a person has admitted by id may be."""
+    by_rule, by_id = ask(at_cloud, service, ACME), ask(at_cloud, service, BRAVO)
+    (tmp_path / "plab.yaml").write_text(without(CONFIG, BRAVO))
+    assert run("accept", by_id, "-y", "-q").code == 0
+    assert run("accept", "--rules", "-q").code == 0
+    (tmp_path / "plab.yaml").write_text(without(CONFIG, ACME, BRAVO))
+    first = run("connections").out.splitlines()[0]
+    assert first.startswith(f"{by_rule} of account {ACME} is available and should not be: no-customer")
+    assert f"{by_id} of account" not in run("connections").out
 
 
 def test_a_connection_without_an_endpoint_is_shown_and_left_alone(

@@ -137,6 +137,31 @@ def test_customer_learns_why(parties: Parties) -> None:
     assert silent.code == 0, silent.out
 
 
+def test_customer_learns_that_it_was_revoked(parties: Parties, tmp_path: Path) -> None:
+    """AWS hides the service from it, which is no proof that the service is gone: the rejection is what is proved."""
+    assert parties.customer("up", "-q").code == 0
+    (tmp_path / "plab.yaml").write_text(VENDOR_CONFIG.replace(f"['{ACME}']", f"['{ACME}'], access: revoked"))
+    assert parties.vendor("up", "-q").code == 0
+    [path] = parties.customer("why", "--json").json[-1]["paths"]
+    assert (path["code"], path["confidence"], path["fix"]) == ("rejected", "proved", "")
+    also = {one["code"]: one["confidence"] for one in path["also"]}
+    assert also == {"not-permitted": "likely", "service-gone": "likely"}
+    assert f"To do:    Ask the provider whether it still allows account {ACME}" in parties.customer("why").out
+    assert parties.customer("status").out.splitlines()[-1].startswith("For the provider:")
+
+
+def test_customer_whose_service_has_another_name(parties: Parties) -> None:
+    """Nothing advises `plab up`, which would refuse: the name or the permission is wrong, and both are named."""
+    parties.write(service="com.amazonaws.vpce.us-east-1.vpce-svc-00000000000000000")
+    why = parties.customer("why")
+    assert (why.code, "plab up" in why.out) == (1, False)
+    to_do = f"To do:    Compare the name of the service. If it is right, ask its provider to allow the account {ACME}."
+    assert to_do in why.out
+    verify = parties.customer("verify")
+    assert (verify.code, "plab up" in verify.out + verify.err) == (1, False)
+    assert "acme: BROKEN at the hop permission: not-permitted" in verify.out
+
+
 def reuse(parties: Parties, cloud: Cloud) -> str:
     """The customer has a VPC with a subnet of its own, and its config reuses them; the VPC's id."""
     ec2: Any = region_account(cloud, ACME).ec2

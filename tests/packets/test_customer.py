@@ -147,6 +147,6 @@ def test_two_parties_who_both_use_plab(vendor: Side) -> None:
     assert acme.plab("why")[-1]["paths"][0]["code"] is None
     (vendor.folder / "plab.yaml").write_text(VENDOR.replace(f"['{ACME}']", f"['{ACME}'], access: revoked"))
     assert vendor.plab("up", "--local")[-1]["exit_code"] == 0
-    assert verdict(1)["detail"].startswith("service-gone")
+    assert verdict(1)["detail"].startswith("rejected")
     assert vendor.plab("accept", "--rules")[-1]["accepted"] == []
     assert acme.plab("down", "-y")[-1]["left"] == []
