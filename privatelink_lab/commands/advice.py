@@ -13,14 +13,17 @@ _COMMAND = re.compile(
     r"\b(?! --(?:help|all))( --local\b)?+(?! (?:-c|--config|--lab) )"
 )
 _AWS_CLI = re.compile(r"(?<!&& )\baws (?=(?:ec2|elbv2) [a-z])")
+_ACCOUNT = re.compile(r"# as account (\d{12})$")
+KEYS = "plab local status"
+COMMAND = re.compile(r"\b(plab|aws) ")
 
 
 def as_typed(text: str, options: Options, *, local: bool, expired: bool = False) -> str:
     """The text, whose commands of plab also have `-c FILE`, `--lab NAME`, and `--local` for `up`, where these apply.
 
     `local` is whether the lab is on a local AWS: then a command of the AWS CLI comes with the line that points it
-    there. `up` on a lab that has `expired` needs --ttl. A command that names its file or its lab stays as it is.
-    AWS_REGION comes first where the lab is elsewhere.
+    there, with keys of the account that a comment at its end names. `up` on a lab that has `expired` needs --ttl. A
+    command that names its file or its lab stays as it is. AWS_REGION comes first where the lab is elsewhere.
     """
 
     def complete(match: re.Match[str]) -> str:
@@ -33,5 +36,7 @@ def as_typed(text: str, options: Options, *, local: bool, expired: bool = False)
         return f"{region}plab {command}{here}{file}{lab}{end}"
 
     if local:
-        text = _AWS_CLI.sub('eval "$(plab local status)" && aws ', text)
+        account = _ACCOUNT.search(text)
+        of = f" --account {account[1]}" if account else ""
+        text = _AWS_CLI.sub(f'eval "$({KEYS}{of})" && aws ', text)
     return _COMMAND.sub(complete, text)

@@ -79,6 +79,8 @@ def _look(execution: Execution, told: dict[str, str]) -> list[str]:
     for id_, error in refused.items():
         if error.code != "InvalidState":  # another operator was first; the next look shows it
             execution.screen.warn(f"{id_}: {error}")
+    for row in done:
+        execution.screen.say(f"{row.endpoint} of account {row.owner} is accepted: {_rule_of(row, found)}")
     accept_reject.write_down(execution, {row: _rule_of(row, found) for row in done})
     return [row.endpoint for row in done]
 

@@ -26,7 +26,7 @@ def consents_to_cut(
     if not cut or force:
         return True
     if execution.session.options.yes:
-        raise PlabError(f"{text} Nothing was changed.", hint=f"Tell their owners, then run: {forced}")
+        raise PlabError(f"{text} Nothing was changed.", hint=f"Tell their owners, then run: {forced} -y")
     execution.screen.warn(text)
     return ask("Do their owners know? Reject all these connections?", instead="--force")
 
@@ -34,5 +34,5 @@ def consents_to_cut(
 def consents_to_delete_service(execution: Execution, seen: Survey, forced: str, *, force: bool, ask: Ask) -> bool:
     """The same, where the service goes and all connections of other accounts with it."""
     cut = seen.found.get(FOREIGN, ())
-    text = f"{len(cut)} connections of other accounts use the service; deleting the service cuts them."
+    text = f"Open connections of other accounts: {len(cut)}. Deleting the service cuts them."
     return consents_to_cut(execution, cut, text, forced, force=force, ask=ask)

@@ -91,7 +91,9 @@ class Session:
         if self.options.local and self.state.place and not was_local:
             raise UsageError(
                 f"The lab {self.config.lab!r} lives in {self.state.place.name}, not on the local AWS.",
-                hint="Leave --local out, or choose another `lab:` name for a local one.",
+                hint="Leave --local out, or choose another `lab:` name for a local one."
+                if start
+                else "This command is for a lab that `plab up --local` made in this folder.",
             )
         if self.options.local or was_local:
             self._use_local(start=start, writes=writes)
@@ -232,7 +234,7 @@ def open_session(options: Options, screen: Screen) -> Session:
 
     Without a config file, --local and a lab on the local AWS use the defaults. With --lab only the lab's name is known.
     """
-    file, loaded = _file(options), _config(options)
+    file, loaded = config_file(options), _config(options)
     if loaded is None:
         raise _no_config()
     has_config = bool(options.lab or options.config or file.exists())
@@ -247,7 +249,7 @@ def open_account(options: Options, screen: Screen) -> Session:
 
     Raises NoLab when --local is given and none runs.
     """
-    file = _file(options)
+    file = config_file(options)
     has_file = bool(options.config) or file.exists()
     found = config.load(file, aws.known_regions()) if has_file else config.of_name(config.DEFAULT_LAB)
     options = replace(options, local=options.local or _runs_locally(file.parent))
@@ -265,7 +267,7 @@ def _no_config() -> UsageError:
 
 def is_local(options: Options) -> bool:
     """Whether what the options point at is on a local AWS: they say so, or one runs beside the config."""
-    folder = _file(options).parent
+    folder = config_file(options).parent
     if options.local or _runs_locally(folder):
         return True
     with suppress(PlabError):
@@ -282,7 +284,7 @@ def has_lab(options: Options) -> bool:
 def has_expired(options: Options) -> bool:
     """Whether the end of the lab has come, by its state here."""
     with suppress(PlabError):
-        end = state.load(_file(options).parent, lab_name(options)).expires
+        end = state.load(config_file(options).parent, lab_name(options)).expires
         return expiry.is_past(end, datetime.now(UTC))
     return False
 
@@ -294,17 +296,18 @@ def lab_name(options: Options) -> str:
 
 def last_run(options: Options) -> tuple[str, Timeline | None]:
     """The lab's name, and the timeline of its last run that changed something. No call goes out."""
-    lab, folder = lab_name(options), _file(options).parent
+    lab, folder = lab_name(options), config_file(options).parent
     return lab, state.load(folder, lab).timeline or state.last_timeline(folder, lab)
 
 
-def _file(options: Options) -> Path:
+def config_file(options: Options) -> Path:
+    """The config that the options point at, whether it is there or not."""
     return options.config or Path(config.DEFAULT_FILE)
 
 
 def _config(options: Options) -> Config | None:
     """The config that the options point at; None without a file, unless the lab is on a local AWS."""
-    path = _file(options)
+    path = config_file(options)
     if options.lab:
         return config.of_name(options.lab)
     if options.config or path.exists():

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from privatelink_lab import engine, lock, state
 from privatelink_lab.clock import RealClock
 from privatelink_lab.commands import Options, json_report
-from privatelink_lab.commands.advice import as_typed
+from privatelink_lab.commands.advice import COMMAND, as_typed
 from privatelink_lab.commands.lab_session import NoLab, Session, has_expired, is_local, open_session
 from privatelink_lab.commands.surplus import Surplus
 from privatelink_lab.errors import PlabError, Unwritable
@@ -69,7 +69,7 @@ def _advise(options: Options) -> Callable[[str], str]:
     where: list[tuple[bool, bool]] = []
 
     def advise(text: str) -> str:
-        if "plab " not in text:
+        if not COMMAND.search(text):
             return text
         where[:] = where or [(is_local(options), has_expired(options))]
         local, expired = where[0]

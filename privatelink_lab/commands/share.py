@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
 from privatelink_lab.commands import Options, accept_reject
+from privatelink_lab.commands.lab_session import config_file
 from privatelink_lab.commands.run_command import Execution
 from privatelink_lab.config import Customer, Pack
 from privatelink_lab.errors import PlabError, UsageError
@@ -31,7 +33,8 @@ def share(options: Options, name: str) -> int:
         if options.json:
             execution.screen.data(pack.model_dump(by_alias=True, mode="json"))
         else:
-            execution.screen.out(pack_text(pack))
+            config = config_file(options).absolute() if execution.session.server else None
+            execution.screen.document(pack_text(pack, config))
         return 0
 
 
@@ -74,11 +77,16 @@ def _pack(lab: Lab, snapshot: Snapshot, name: str, customer: Customer) -> Pack:
     )
 
 
-def pack_text(pack: Pack) -> str:
-    """The pack as a file: its data, and as comments the halves of plab, the AWS CLI and Terraform."""
+def pack_text(pack: Pack, local_config: Path | None = None) -> str:
+    """The pack as a file: its data, and as comments the halves of plab, the AWS CLI and Terraform.
+
+    `local_config` is the config of a lab on a local AWS, which gives the customer its keys.
+    """
     text = resources.files("privatelink_lab").joinpath(TEMPLATE).read_text(encoding="utf-8")
     region, port = pack.supported_regions[0], pack.ports[0]
     is_far = region != pack.region
+    file, account = in_shell(str(local_config)), pack.accounts[0]
+    keys = f'eval "$(plab local status --account {account} -c {file})"   # the service is on a local AWS'
     values: dict[str, Any] = {
         "customer": pack.customer,
         "account": pack.provider_account,
@@ -86,6 +94,7 @@ def pack_text(pack: Pack) -> str:
         "zones": ", ".join(pack.zone_ids),
         "acceptance": pack.acceptance,
         "file": f"{pack.customer}.yaml",
+        "keys": f"\n{keys}\n" if local_config else "",
         "port": port,
         "region_sh": in_shell(region),
         "name_sh": in_shell(f"to-{pack.customer}-{port}"),

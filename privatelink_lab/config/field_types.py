@@ -144,7 +144,11 @@ LoadBalancerArn = Annotated[
 ZoneId = Annotated[str, *_like(ZONE_ID, "use1-az1")]
 ServiceId = Annotated[str, *_like(r"vpce-svc-[0-9a-f]{8,17}", "vpce-svc-0123456789abcdef0")]
 ServiceName = Annotated[
-    str, *_like(r"[a-z0-9]+(\.[a-z0-9-]+){2,12}", "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0")
+    str,
+    *_like(
+        r"[a-z0-9]+(\.(?!vpce-svc-)[a-z0-9-]+){2,12}(\.vpce-svc-[0-9a-f]{8,17})?",
+        "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
+    ),
 ]
 EndpointId = Annotated[str, *_like(r"vpce-[0-9a-f]{8,17}", "vpce-0123456789abcdef0")]
 AccountId = Annotated[

@@ -96,7 +96,8 @@ class LocalServer:
             "AWS_DEFAULT_REGION": REGION,
             "PLAB_LOCAL_AWS": self.folder,
         }
-        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+        exports = (f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+        return "\n".join(["unset AWS_SESSION_TOKEN", *exports])  # of keys with `--account`, in the same shell
 
 
 def server_path(folder: Path) -> Path:

@@ -55,17 +55,28 @@ def zones(lab: Lab) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _described(lab: Lab, line: str, service: str, operation: str, rows: str, **asked: list[str]) -> Row:
+    """What a line of the config names, read once a run. Raises AwsError, which names the line of what is not there."""
+    account = lab.provider
+
+    def fetch() -> Row:
+        try:
+            return account.pages(service, operation, rows, **asked)[0]
+        except AwsError as error:
+            if error.code.endswith("NotFound"):
+                error.hint = f"Correct {line} in the config; asked was account {account.id}, Region {account.region}."
+            raise
+
+    return lab.run_cache.get((line,), fetch)
+
+
 # A balancer that is there.
 
 
 def balancer(lab: Lab) -> Row:
     """The balancer of the config's `nlb`, read once a run. Raises AwsError."""
     arn = lab.config.provider.nlb or ""
-    asked = {"LoadBalancerArns": [arn]}
-    pages = lab.provider.pages
-    return lab.run_cache.get(
-        ("nlb", arn), lambda: pages("elbv2", "describe_load_balancers", "LoadBalancers", **asked)[0]
-    )
+    return _described(lab, "provider.nlb", "elbv2", "describe_load_balancers", "LoadBalancers", LoadBalancerArns=[arn])
 
 
 def _balancer_arns(lab: Lab) -> list[str]:
@@ -116,11 +127,8 @@ def _find_balancer(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple[Fo
 
 def service(lab: Lab) -> Row:
     """The service of the config's `service.id`, read once a run. Raises AwsError."""
-    id_ = lab.config.provider.service.id or ""
-    pages, operation = lab.provider.pages, "describe_vpc_endpoint_service_configurations"
-    return lab.run_cache.get(
-        ("service", id_), lambda: pages("ec2", operation, "ServiceConfigurations", ServiceIds=[id_])[0]
-    )
+    id_, operation = lab.config.provider.service.id or "", "describe_vpc_endpoint_service_configurations"
+    return _described(lab, "provider.service.id", "ec2", operation, "ServiceConfigurations", ServiceIds=[id_])
 
 
 def check_service(lab: Lab) -> None:

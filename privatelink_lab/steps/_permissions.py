@@ -144,7 +144,8 @@ def _find_permissions(lab: Lab, snapshot: Snapshot, resource: Resource) -> tuple
         return (Found(id_, Phase.DRIFTED, f"to be removed: {', '.join(sorted(leaving))}"),)
     present, others = principals(lab, snapshot, service), surplus(lab, snapshot)
     also = f"; not in the config: {', '.join(others)}, {LEFT_ALONE}" if others else ""
-    return (Found(id_, Phase.READY, (f"{len(present)} principals" if present else "own account only") + also),)
+    count = {0: "own account only", 1: "1 principal"}.get(len(present), f"{len(present)} principals")
+    return (Found(id_, Phase.READY, count + also),)
 
 
 @calls("ec2:ModifyVpcEndpointServicePermissions")

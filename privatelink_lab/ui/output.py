@@ -111,6 +111,10 @@ class Screen:
         """Print a part of the result to stdout."""
         print(printable(self.advise(text)), flush=True)
 
+    def document(self, text: str) -> None:
+        """Print what somebody else reads, in another folder: no command in it gets the options of this one."""
+        print(printable(text), flush=True)
+
     def data(self, data: dict[str, Any]) -> None:
         """Print one JSON object to stdout, on one line."""
         unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")

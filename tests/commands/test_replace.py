@@ -85,7 +85,7 @@ def test_connections_of_other_accounts_need_force(at_cloud: Cloud, run: Run, nam
     at_cloud.calls()
     refused = run("up", "--replace", "provider/nlb", "-y")
     assert (refused.code, at_cloud.changes()) == (1, [])
-    assert refused.err.splitlines()[-1].endswith("then run: plab up --replace provider/nlb --force")
+    assert refused.err.splitlines()[-1].endswith("then run: plab up --replace provider/nlb --force -y")
     assert run("up", "--replace", "provider/nlb", "--force", "-y").code == 0
 
 

@@ -106,6 +106,29 @@ def test_comments_are_comments() -> None:
 
 
 @pytest.mark.parametrize(
+    ("half", "first"), [("plab", "# plab makes"), ("AWS CLI", "set -eu"), ("Terraform", "variable")]
+)
+def test_printed_line_takes_a_half_out(tmp_path: Path, half: str, first: str) -> None:
+    """The pack's own `sed` line gives a program and nothing else; the shell can read those that are its own."""
+    (tmp_path / "acme.yaml").write_text(pack_text(PACK))
+    line = next(line for line in pack_text(PACK).splitlines() if "sed -n " in line)
+    words = line[line.index("sed -n ") :].replace("Terraform", half)
+    took = subprocess.run(["/bin/sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert took.startswith(first)
+    assert "---" not in took
+    if half != "Terraform":
+        subprocess.run(["/bin/sh", "-n"], input=took, text=True, check=True)
+
+
+def test_pack_of_a_local_lab_has_the_line_that_gives_the_keys(tmp_path: Path) -> None:
+    """It is typed in the customer's folder, so it names the vendor's; a lab on AWS has no such line."""
+    config = tmp_path / "my lab.yaml"
+    line = f"""# eval "$(plab local status --account {ACME} -c '{config}')\""""
+    assert line in pack_text(PACK, config)
+    assert "local" not in pack_text(PACK)
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         "plain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,11 @@ def network(aws: InventoriedAws, keys: dict[str, str], zone: str) -> dict[str, s
     return {"TF_VAR_vpc_id": vpc, "TF_VAR_subnet_ids": json.dumps([subnet])}
 
 
-def half_of(pack: str) -> str:
-    """The Terraform half of a pack: the lines of its comment, without their `# `."""
-    lines = pack.splitlines()
-    begin = lines.index("# --- Terraform")
-    end = lines.index("# --- end", begin)
-    return "".join(f"{line.removeprefix('# ')}\n" for line in lines[begin + 1 : end])
+def half_of(pack: Path) -> str:
+    """The Terraform half of a pack, as the command in the pack takes it out."""
+    line = next(line for line in pack.read_text().splitlines() if "sed -n " in line)
+    words = ["/bin/sh", "-c", line[line.index("sed -n ") :]]
+    return subprocess.run(words, cwd=pack.parent, capture_output=True, text=True, check=True).stdout
 
 
 def test_terraform_is_the_customer(request: pytest.FixtureRequest, aws: InventoriedAws, tmp_path: Path) -> None:
@@ -80,7 +80,8 @@ def test_terraform_is_the_customer(request: pytest.FixtureRequest, aws: Inventor
     customer.mkdir()
     (vendor / "plab.yaml").write_text(f"lab: api\nregion: us-east-1\n{CUSTOMERS}")
     plab(aws, vendor, "up", "-q")
-    (customer / "main.tf").write_text(half_of(plab(aws, vendor, "share", "acme")))
+    (customer / "acme.yaml").write_text(plab(aws, vendor, "share", "acme"))
+    (customer / "main.tf").write_text(half_of(customer / "acme.yaml"))
     terraform, keys = prepare(request, aws, customer), role_of(aws)
     zone = json.loads(plab(aws, vendor, "share", "acme", "--json"))["zone_ids"][0]
     terraform.environment |= keys | network(aws, keys, zone)
