@@ -68,7 +68,8 @@ def rejected(path: Path) -> Iterator[Sighting]:
     if path.request.revoked:
         yield Sighting(f"{text}{REVOKED}", to_do=TO_GIVE.format(path.request.customer))
     elif _is_hidden(path):
-        to_do = f"Ask the provider whether it still allows account {path.account}; without it: plab down"
+        end = "plab down" if path.lab else "delete the endpoint"
+        to_do = f"Ask the provider whether it still allows account {path.account}. If it does not: {end}"
         yield Sighting(f"{text}; this account sees no service {path.service_name}", to_do=to_do)
     else:
         yield Sighting(text, _again(path), _delete(path))
