@@ -16,13 +16,14 @@ from support.timeouts import PATIENCE
 from privatelink_lab.clock import RealClock
 from privatelink_lab.signal_flag import SignalFlag
 
+MOMENT = 0.001  # seconds: long enough to reach every instruction of a wait
 Call = Callable[[], object]
 
 
 def sleeping(_: Cloud) -> tuple[Call, Call]:
     """A pause of the loop, and what Ctrl-C does to it."""
     clock = RealClock()
-    return lambda: clock.sleep(0.001), clock.wake
+    return lambda: clock.sleep(MOMENT), clock.wake
 
 
 def twice(cloud: Cloud) -> tuple[Call, Call]:
@@ -35,7 +36,7 @@ def twice(cloud: Cloud) -> tuple[Call, Call]:
 def serving(_: Cloud) -> tuple[Call, Call]:
     """The local AWS between two looks, and SIGTERM."""
     flag = SignalFlag()
-    return lambda: flag.wait(0.001), flag.set
+    return lambda: flag.wait(MOMENT), flag.set
 
 
 @pytest.mark.parametrize("case", [sleeping, twice, serving])
@@ -78,7 +79,7 @@ class Interrupted(threading.Thread):
 def test_a_flag_that_is_set_stays_set() -> None:
     """Everybody who waits for the flag sees it, also later; until then a wait ends with its time."""
     flag = SignalFlag()
-    assert not flag.wait(0)
-    assert not flag.wait(-1)
+    assert not flag.wait(MOMENT)
+    assert not flag.wait(-MOMENT)
     flag.set()
     assert [flag.wait(PATIENCE) for _ in range(3)] == [True, True, True]
