@@ -31,6 +31,7 @@ from privatelink_lab.errors import AwsError, ConcurrentMaker, PlabError
 from privatelink_lab.events import Failed, Finished, Started
 from privatelink_lab.lab import Lab
 from privatelink_lab.resource import SATISFIED, Found, Phase, Resource, ResourceType, Step, Token
+from privatelink_lab.resource_key import split_key
 from privatelink_lab.retry_classes import ALREADY, NOT_FOUND_YET, PROPAGATION_TIMEOUT, TRANSIENT, ErrorClass, classify
 from privatelink_lab.snapshot import Doubt, Snapshot
 
@@ -123,6 +124,7 @@ class _Up(Run[Built]):
         self.adopt, self.knows_maker, self.hint = adopt, knows_maker, hint
         self.yielded = yielded  # keys of which an earlier turn has removed its own
         self.twice: dict[str, list[Found]] = {}  # keys of which this one removes its own
+        self.is_read_again = False  # all has been read once more before the first connection
         self.is_checked = False  # all has been read once more at the end
         self.given_up: list[Item] = []  # until replaced, and not shown yet
         self.replaceable: set[str] = set()  # keys that a replacement can help
@@ -414,6 +416,10 @@ class _Up(Run[Built]):
     def calls(self) -> Sequence[list[Item]]:
         """One for each item that can be created or updated; the pending create is on disk before the call."""
         due = [item for item in self.open() if self.is_callable(item) and not self.is_spent(item)]
+        if self.adopt and not self.is_read_again and any(map(self.connects, due)):
+            self.is_read_again = True
+            self.recheck()
+            due = [item for item in due if not self.connects(item)]
         for item in due:
             action = self.action(item)
             self.tried.add((item.key, action))
@@ -436,6 +442,14 @@ class _Up(Run[Built]):
         if item.phase is None:
             return item.type.create is not None and item.key in self.read
         return item.phase is Phase.DRIFTED
+
+    def connects(self, item: Item) -> bool:
+        """Whether its create connects to the service: from then on no other run may remove what it stands on.
+
+        So a run that adopts reads all once more before: another one may have begun earlier, and may have been slow.
+        """
+        on_provider = any(split_key(key)[0] == PROVIDER for key in item.resource.depends_on)
+        return item.phase is None and item.resource.party != PROVIDER and on_provider
 
     def is_spent(self, item: Item) -> bool:
         """Whether it was made and lost too often in this run; then it fails."""

@@ -20,6 +20,7 @@ HELD_UP = (0.5, 2.0)  # seconds, at 20 times the speed of AWS: less than it take
 Case = tuple[str, float | None, bool, Iterable[int]]
 SAMPLE: list[Case] = [
     ("begin", KILLED, True, (1, 8)),
+    ("begin", 0.5, False, (1, 1, 1)),
     ("consumer", KILLED, False, (2,)),
     ("consumer", 0.5, False, (1,)),
 ]
