@@ -1,6 +1,6 @@
 """The state file: a cache and a journal beside the config. The tags in AWS are the truth.
 
-`.plab/<lab>.json`, mode 0600, written atomically (temp file, fsync, replace) before and after each wave of creates;
+`.plab/<lab>.json`, mode 0600, written atomically (draft, fsync, replace) before and after each wave of creates;
 a write error is an error. A lost file costs one snapshot and nothing else.
 """
 

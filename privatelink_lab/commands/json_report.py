@@ -282,8 +282,8 @@ def _next(lab: Lab, run: Built, prune: list[str]) -> list[str]:
     repair += [f"plab up --replace {name}/endpoint" for name in out]
     waits = [found for key, (found, *_) in run.done.items() if found.phase is Phase.HELD and key.endswith("/endpoint")]
     verify = ["plab verify"] if lab.config.consumers and not (held or out or waits or run.exit_code) else []
-    customers = [name for name, one in lab.config.customers.items() if one.access == "given"]
-    share = [f"plab share {customers[0]}"] if customers and not run.exit_code else []
+    customer = next(iter(lab.config.customers_with_access), None)
+    share = [f"plab share {customer}"] if customer and not run.exit_code else []
     always = ["plab status", "plab connections", "plab down"]
     return list(dict.fromkeys([*accept, *repair, *verify, *prune, *share, *always]))
 

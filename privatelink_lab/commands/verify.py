@@ -48,7 +48,7 @@ def _chosen(config: Config, names: Sequence[str]) -> list[Consumer]:
         if name not in consumers:
             raise UsageError(f"The lab has no consumer {name!r}.", hint=f"One of: {', '.join(consumers)}")
     if not consumers:
-        whose = next((name for name, one in config.customers.items() if one.access == "given"), None)
+        whose = next(iter(config.customers_with_access), None)
         hint = "Add one under `consumers:` in the config."
         if whose:
             hint = f"A customer verifies its own side, with the pack that this writes: plab share {whose}"

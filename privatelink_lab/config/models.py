@@ -192,6 +192,11 @@ class Config(Section):
         return next(((name, one) for name, one in self.customers.items() if account in one.accounts), None)
 
     @property
+    def customers_with_access(self) -> dict[str, Customer]:
+        """Those whose accounts may ask, by name."""
+        return {name: one for name, one in self.customers.items() if one.access == "given"}
+
+    @property
     def is_customers(self) -> bool:
         """Whether the lab is the customer's side alone: somebody else runs the service."""
         return self.provider.service_name is not None

@@ -51,7 +51,7 @@ def wanted_principals(lab: Lab) -> tuple[set[str], bool]:
             continue
         if account != lab.provider.id:
             wanted.add(_arn(lab, account))
-    given = (one for one in lab.config.customers.values() if one.access == "given")
+    given = lab.config.customers_with_access.values()
     return wanted | {_arn(lab, account) for one in given for account in one.accounts}, all_reached
 
 

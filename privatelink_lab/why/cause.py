@@ -52,6 +52,7 @@ class Sighting:
     to_do: str = ""
 
 
+NO_SERVICE = "InvalidServiceName"  # what AWS answers for one that is not there, and for one that is not shown
 OVER = {"rejected", "expired", "failed"}  # states of an endpoint: it takes another one, which has to be allowed
 REVOKED = "; the config says access: revoked"
 TO_GIVE = "Nothing, or `access: given` for {} in the config, and then: plab up"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from privatelink_lab.why.cause import OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, saw
+from privatelink_lab.why.cause import NO_SERVICE, OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, saw
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
@@ -121,7 +121,7 @@ def _is_gone(path: Path) -> bool:
 
 def _is_hidden(path: Path) -> bool:
     """Whether AWS shows the customer no such service: it is gone, or its provider does not allow the account."""
-    return path.endpoint is not None and "InvalidServiceName" in path.why_unseen("offers") and not _is_gone(path)
+    return path.endpoint is not None and NO_SERVICE in path.why_unseen("offers") and not _is_gone(path)
 
 
 def _account_has(path: Path, joined: str) -> bool:

@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from privatelink_lab import tags
 from privatelink_lab.kind import Row
-from privatelink_lab.why.cause import OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, refused
+from privatelink_lab.why.cause import NO_SERVICE, OVER, REVOKED, TO_GIVE, Cause, Sighting, Stage, Stops, refused
 from privatelink_lab.why.path import Path
 
 PL = "https://docs.aws.amazon.com/vpc/latest/privatelink/"
 MOST_ENDPOINTS = 50  # interface endpoints in a VPC, by default
-NO_SERVICE = "InvalidServiceName"
 THROTTLES = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException")
 DENIALS = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 
