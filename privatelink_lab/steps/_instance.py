@@ -137,3 +137,22 @@ def zones_with_type(lab: Lab) -> list[str]:
 
     zones = lab.run_cache.get(("zones", kind), fetch)
     return zones or lab.run_cache.get(("zones, asked again", kind), fetch)  # one empty answer is no proof
+
+
+def check_type(lab: Lab, zone: str) -> None:
+    """Raise PlabError when AWS does not offer the config's instance type in a zone; for "", in any zone of the region.
+
+    RunInstances would refuse it (AWS facts 3), after a server that is replaced has gone.
+    """
+    offered, provider = zones_with_type(lab), lab.config.provider
+    if zone in offered or (offered and not zone):
+        return
+    kind, places = provider.web_server.instance_type, ", ".join(offered) or "no zone"
+    asked = f"; the server's zone is {zone}" if zone else ""
+    other = "`subnet_ids`" if provider.vpc.reused else "`zones`"
+    raise PlabError(
+        f"{lab.provider.region} offers {kind} in {places}{asked}.",
+        hint=f"Choose another `instance_type`, or other {other}."
+        if offered
+        else f"Is there a type {kind}? Change `instance_type`.",
+    )

@@ -71,6 +71,17 @@ def provider_zones(lab: Lab, snapshot: Snapshot) -> dict[int, str]:
     return {number: found[0].shows["zone"] for number, found in subnets.items() if found and "zone" in found[0].shows}
 
 
+def server_zone(lab: Lab) -> str:
+    """The zone id of the provider's first subnet, where its server goes; "" while plab may still choose it."""
+    provider = lab.config.provider
+    if provider.zone_ids:
+        return provider.zone_ids[0]
+    if provider.vpc.reused:
+        return str(reused_subnets(lab, PROVIDER)[0]["AvailabilityZoneId"])
+    rows = _made_subnets(lab, subnet_keys(lab, PROVIDER)[:1])
+    return str(rows[0]["AvailabilityZoneId"]) if rows else ""
+
+
 def reused_subnets(lab: Lab, party: str) -> Rows:
     """The rows of a reused VPC's subnets in the order of the config, read once a run."""
     vpc = vpc_of(lab, party)
@@ -166,10 +177,15 @@ def _served_zones(lab: Lab) -> set[str]:
         return {row["AvailabilityZoneId"] for row in reused_subnets(lab, PROVIDER)}
     if lab.config.provider.zone_ids:
         return set(lab.config.provider.zone_ids)
-    ids = [lab.state.ids.get(key, "") for key in subnet_keys(lab, PROVIDER)]
+    return {row["AvailabilityZoneId"] for row in _made_subnets(lab, subnet_keys(lab, PROVIDER))}
+
+
+def _made_subnets(lab: Lab, keys: tuple[str, ...]) -> Rows:
+    """The rows of these subnets of the provider, by the state; none where one of them is not there."""
+    ids = [lab.state.ids.get(key, "") for key in keys]
     filters = [{"Name": "subnet-id", "Values": ids}]
     rows = lab.provider.pages("ec2", "describe_subnets", "Subnets", Filters=filters) if all(ids) else ()
-    return {row["AvailabilityZoneId"] for row in rows} if len(rows) == len(ids) else set()
+    return tuple(rows) if len(rows) == len(ids) else ()
 
 
 def _check_zones(lab: Lab) -> None:

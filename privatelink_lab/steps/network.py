@@ -21,7 +21,7 @@ from privatelink_lab.resource_key import make_key, split_key
 from privatelink_lab.snapshot import Snapshot
 from privatelink_lab.steps import _holders, _security_group
 from privatelink_lab.steps._existing import refuse_made_before
-from privatelink_lab.steps._instance import zones_with_type
+from privatelink_lab.steps._instance import check_type, zones_with_type
 from privatelink_lab.steps._vpc import (
     check_reused,
     parties,
@@ -184,24 +184,22 @@ def _free_zone(lab: Lab, snapshot: Snapshot, number: int) -> str:
 
 
 def _check_zones(lab: Lab) -> None:
-    """Raise PlabError when the region does not offer the instance type in as many zones as the config asks for.
+    """Raise PlabError when the region does not have the zones that the config names, or as many as it asks for.
 
-    Or not in the first of those that it names: the web server goes there. It costs no call more: the first subnet asks
-    the same, and a lab whose subnets are there is not asked again.
+    Only zones that offer the instance type count. It costs no call more: the first subnet asks the same, and a lab
+    whose subnets are there is not asked again.
     """
     provider = lab.config.provider
     keys = subnet_keys(lab, PROVIDER)
     if not provider.has_network or provider.vpc.reused or (keys and all(key in lab.state.ids for key in keys)):
         return
     offered, kind, named = zones_with_type(lab), provider.web_server.instance_type, provider.zone_ids
-    if (named[:1] and named[0] not in offered) or (not named and provider.zone_count > len(offered)):
-        places = ", ".join(offered) or "no zone"
-        wanted = f"its server in {named[0]}" if named else f"{provider.zone_count} zones"
+    check_type(lab, "")
+    if not named and provider.zone_count > len(offered):
         raise PlabError(
-            f"{lab.provider.region} offers {kind} in {places}; the config asks for {wanted}.",
-            hint="Change `zones`, or choose another `instance_type`."
-            if offered
-            else f"Is there a type {kind}? Change `instance_type`.",
+            f"{lab.provider.region} offers {kind} in {', '.join(offered)}; "
+            f"the config asks for {provider.zone_count} zones.",
+            hint="Change `zones`, or choose another `instance_type`.",
         )
     if unknown := _unknown_zones(lab, sorted(set(named) - set(offered))):
         text = f"{lab.provider.region} has no zone {', '.join(unknown)}."
@@ -212,7 +210,7 @@ def _unknown_zones(lab: Lab, zones: list[str]) -> list[str]:
     """Which of these zone ids the region does not have: no instance type is offered there."""
     if not zones:
         return []
-    filters = [{"Name": "location", "Values": zones}, {"Name": "instance-type", "Values": ["*.large"]}]
+    filters = [{"Name": "location", "Values": zones}]
     kinds = ("ec2", "describe_instance_type_offerings", "InstanceTypeOfferings")
     rows = lab.provider.pages(*kinds, LocationType="availability-zone-id", Filters=filters)
     return sorted(set(zones) - {row["Location"] for row in rows})

@@ -11,7 +11,6 @@ from privatelink_lab import prices, tags
 from privatelink_lab.attributes import CONFIG, Attribute
 from privatelink_lab.config import PROVIDER
 from privatelink_lab.digest import digest
-from privatelink_lab.errors import PlabError
 from privatelink_lab.iam_actions import calls
 from privatelink_lab.kind import Row
 from privatelink_lab.lab import Lab
@@ -27,9 +26,9 @@ from privatelink_lab.resource import (
     rebuilt_from,
 )
 from privatelink_lab.snapshot import Snapshot
-from privatelink_lab.steps._instance import KIND, STATES, STOPPED, image, launch, terminate, zones_with_type
+from privatelink_lab.steps._instance import KIND, STATES, STOPPED, check_type, image, launch, terminate
 from privatelink_lab.steps._security_group import group_key
-from privatelink_lab.steps._vpc import subnet_ids, subnet_keys
+from privatelink_lab.steps._vpc import provider_zones, server_zone, subnet_ids, subnet_keys
 
 KEY = "provider/web-server"
 GROUP = group_key(PROVIDER)
@@ -91,7 +90,7 @@ def _compare(lab: Lab, snapshot: Snapshot, resource: Resource, row: Row) -> list
 
     return [
         Attribute("security groups", groups, {group} if group else None, move),
-        Attribute("instance type", row["InstanceType"], kind, lambda: _end(lab, id_), asked_by=CONFIG),
+        Attribute("instance type", row["InstanceType"], kind, lambda: _end(lab, snapshot, id_), asked_by=CONFIG),
     ]
 
 
@@ -115,14 +114,11 @@ def _update(lab: Lab, snapshot: Snapshot, resource: Resource, found: Found) -> N
     if found.detail == STOPPED:
         lab.provider.ec2.start_instances(InstanceIds=[found.id])
     else:
-        _end(lab, found.id)
+        _end(lab, snapshot, found.id)
 
 
-def _end(lab: Lab, id_: str) -> None:
-    if not zones_with_type(lab):  # a mistyped type must not end the server that runs
-        type_ = lab.config.provider.web_server.instance_type
-        text = f"{lab.provider.region} has no instance type {type_}; {id_} runs on."
-        raise PlabError(text, hint="Correct `instance_type` in the config, then: plab up")
+def _end(lab: Lab, snapshot: Snapshot, id_: str) -> None:
+    check_type(lab, provider_zones(lab, snapshot).get(1, ""))  # the server runs on until another one can take its place
     lab.provider.ec2.terminate_instances(InstanceIds=[id_])
 
 
@@ -145,9 +141,11 @@ def _own(lab: Lab) -> tuple[Resource, ...]:
 
 
 def _check(lab: Lab) -> None:
-    """Raise PlabError when the region has no image; a lab whose server is there is not asked."""
-    if lab.config.provider.has_network and KEY not in lab.state.ids:
+    """Raise PlabError when a server is to be launched and there is no image, or not its type in its zone."""
+    made = lab.state.made.get(lab.state.ids.get(KEY, ""), {})
+    if lab.config.provider.has_network and made.get(tags.SPEC) != _spec(lab):
         image(lab, lab.provider)
+        check_type(lab, server_zone(lab))
 
 
 def _resources(lab: Lab) -> tuple[Resource, ...]:

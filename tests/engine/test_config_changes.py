@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from support.cloud import Cloud, config_of, id_of
 
@@ -21,10 +24,66 @@ def test_a_new_message_replaces_the_instance(cloud: Cloud, lab: Lab, built: Buil
     assert cloud.changes() == ["TerminateInstances", "RunInstances", "RegisterTargets"]
 
 
-def test_a_mistyped_instance_type_ends_no_server(cloud: Cloud, lab: Lab, built: Built) -> None:
-    """The region has no such type: `up` says so, and the server that runs goes on."""
-    after = cloud.up_again(lab, config_of(provider={"web_server": {"instance_type": "t3.mikro"}}))
-    assert "us-east-1 has no instance type t3.mikro" in str(after.failed["provider/web-server"])
+def whole(cloud: Cloud, lab: Lab) -> dict[str, Any]:
+    """A lab that works; returns its `provider` section."""
+    assert cloud.up(lab).exit_code == 0
+    return {}
+
+
+def without_a_server(cloud: Cloud, lab: Lab) -> dict[str, Any]:
+    """A lab whose server could not be launched."""
+    cloud.fail("RunInstances", 400, "InsufficientInstanceCapacity")
+    assert "provider/web-server" in cloud.up(lab).failed
+    cloud.heal()
+    return {}
+
+
+def in_a_named_zone(cloud: Cloud, lab: Lab) -> dict[str, Any]:
+    """No lab yet."""
+    return {"zones": ["use1-az1"]}
+
+
+def in_a_given_vpc(cloud: Cloud, lab: Lab) -> dict[str, Any]:
+    """No lab yet, and a VPC that is there."""
+    ec2 = cloud.account().ec2
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    cloud.let_new_ids_propagate()
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZoneId="use1-az1")["Subnet"]
+    cloud.let_new_ids_propagate()
+    return {"vpc": {"id": vpc, "subnet_ids": [subnet["SubnetId"]]}}
+
+
+UNFIT_TYPES = [  # a type of the config, what is said of it
+    ("t3.mikro", "us-east-1 offers t3.mikro in no zone"),
+    ("a1.medium", "offers a1.medium in use1-az2, use1-az4, use1-az6; the server's zone is use1-az1"),
+]
+
+
+@pytest.mark.parametrize("begin", [whole, without_a_server, in_a_named_zone, in_a_given_vpc])
+@pytest.mark.parametrize(("type_", "said"), UNFIT_TYPES)
+def test_a_server_that_cannot_be_launched_is_refused_before_anything_is_touched(
+    cloud: Cloud, lab: Lab, begin: Callable[[Cloud, Lab], dict[str, Any]], type_: str, said: str
+) -> None:
+    """AWS does not offer the type in the server's zone: `up` and `--dry-run` say so, and a server that runs goes on."""
+    provider = begin(cloud, lab) | {"web_server": {"instance_type": type_}}
+    changed = cloud.lab(config_of(provider=provider), state=lab.state)
+    cloud.calls()
+    for run in (cloud.up, lambda lab: engine.check(lab, STEPS)):
+        with pytest.raises(PlabError, match=said) as caught:
+            run(changed)
+        assert "`instance_type`" in caught.value.hint
+    assert cloud.changes() == []
+
+
+@pytest.mark.parametrize(("type_", "said"), UNFIT_TYPES)
+def test_a_server_runs_on_where_the_check_had_no_answer(
+    cloud: Cloud, lab: Lab, built: Built, type_: str, said: str
+) -> None:
+    """AWS was busy when the offers were read first: the server is not ended before they are known."""
+    cloud.fail("DescribeInstanceTypeOfferings", 503, "Unavailable")
+    cloud.clock.before_sleep = cloud.heal
+    after = cloud.up(cloud.lab(config_of(provider={"web_server": {"instance_type": type_}}), state=lab.state))
+    assert said in str(after.failed["provider/web-server"])
     assert cloud.changes() == []
 
 
