@@ -448,7 +448,8 @@ class _Up(Run[Built]):
 
         So a run that adopts reads all once more before: another one may have begun earlier, and may have been slow.
         """
-        on_provider = any(split_key(key)[0] == PROVIDER for key in item.resource.depends_on)
+        stands_on = {*item.resource.depends_on} - {*item.resource.only_follows}  # a subnet only follows its zone
+        on_provider = any(split_key(key)[0] == PROVIDER for key in stands_on)
         return item.phase is None and item.resource.party != PROVIDER and on_provider
 
     def is_spent(self, item: Item) -> bool:
